@@ -1,0 +1,104 @@
+"""Registration of methods: a method names itself in its own file, and discovery walks the folder."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ratchet.core.errors import RatchetError, RecipeError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    name: str
+    value: T
+    paper: str
+    summary: str
+    module: str
+
+
+class Registry(Generic[T]):
+    """Methods of one kind, found in the modules of one package.
+
+    A duplicate name raises; a wrong name lists the nearest right ones. `error` is the error type of the boundary.
+    """
+
+    def __init__(self, kind: str, package: str, error: type[RatchetError] = RecipeError) -> None:
+        self.kind, self.package, self.error = kind, package, error
+        self._entries: dict[str, Entry[T]] = {}
+        self._discovered = False
+
+    def add(self, name: str, paper: str = "") -> Callable[[T], T]:
+        """Decorator or plain call: `strategies.add("vote", paper="...")(vote)`."""
+
+        def register(value: T) -> T:
+            self.put(name, value, paper)
+            return value
+
+        return register
+
+    def put(self, name: str, value: T, paper: str = "", summary: str | None = None) -> T:
+        """Register a value; its summary is the first line of `summary` or of its docstring."""
+        module = getattr(value, "__module__", "") or ""
+        known = self._entries.get(name)
+        if known is not None:
+            raise self.error(f'{self.kind} "{name}" is registered twice, in {known.module} and {module}; rename one')
+        summary = (summary or inspect.getdoc(value) or "").strip().split("\n")[0]
+        self._entries[name] = Entry(name, value, paper, summary, module)
+        return value
+
+    def discover(self) -> None:
+        """Import every module of the package once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for info in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{info.name}")
+
+    def entry(self, name: str) -> Entry[T]:
+        if name not in self._entries:
+            self.discover()
+        if name not in self._entries:
+            raise self.error(f'no {self.kind} named "{name}"; {nearest(name, self._entries)}')
+        return self._entries[name]
+
+    def __getitem__(self, name: str) -> T:
+        return self.entry(name).value
+
+    def __contains__(self, name: str) -> bool:
+        self.discover()
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        self.discover()
+        return iter(sorted(self._entries.values(), key=lambda e: e.name))
+
+
+def check_knobs(kind: str, name: str, function: Callable[..., Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """The knobs, checked against the keyword-only arguments of a method; whole numbers widen to floats.
+
+    Raises RecipeError for a wrong name (with the nearest right one) or a wrong type.
+    """
+    allowed = {p.name: p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    checked: dict[str, Any] = {}
+    for knob, value in knobs.items():
+        if knob not in allowed:
+            raise RecipeError(f'{kind} "{name}" has no knob "{knob}"; {nearest(knob, allowed)}')
+        default = allowed[knob].default
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
+        if default is not inspect.Parameter.empty and default is not None and type(value) is not type(default):
+            raise RecipeError(
+                f'{kind} "{name}": knob "{knob}" takes {type(default).__name__} (default {default!r}), got {value!r}'
+            )
+        checked[knob] = value
+    return checked

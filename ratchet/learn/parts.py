@@ -1,0 +1,142 @@
+"""The parts of policy-gradient methods: advantage, ratio, surrogate, reduction, anchor.
+
+Shapes: rewards_PG (prompts, samples in a group), NaN where a sample was not judged; all else (B, T).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ratchet.learn.batch import Batch
+
+# ---- advantage: rewards_PG -> advantages_PG; an unjudged sample gets zero ----------------------------------------
+
+Advantage = Callable[[Tensor], Tensor]
+
+
+def plain(rewards_PG: Tensor) -> Tensor:
+    """The reward itself."""
+    return rewards_PG.nan_to_num(0.0)
+
+
+def group_centred(rewards_PG: Tensor) -> Tensor:
+    """Reward minus its group's mean (Dr. GRPO)."""
+    return (rewards_PG - rewards_PG.nanmean(1, keepdim=True)).nan_to_num(0.0)
+
+
+def group_normalised(rewards_PG: Tensor, epsilon: float = 1e-4) -> Tensor:
+    """Centred and divided by the group's standard deviation (GRPO); n - 1 in the deviation, as in the released code."""
+    centred = rewards_PG - rewards_PG.nanmean(1, keepdim=True)
+    n = rewards_PG.isfinite().sum(1, keepdim=True)
+    deviation = (centred.nan_to_num(0.0).square().sum(1, keepdim=True) / (n - 1).clamp(min=1)).sqrt()
+    return (centred / (deviation + epsilon)).nan_to_num(0.0)
+
+
+def leave_one_out(rewards_PG: Tensor) -> Tensor:
+    """Reward minus the mean of the others of its group (RLOO)."""
+    n = rewards_PG.isfinite().sum(1, keepdim=True)
+    others = (rewards_PG.nansum(1, keepdim=True) - rewards_PG) / (n - 1).clamp(min=1)
+    return torch.where(n > 1, rewards_PG - others, torch.zeros_like(rewards_PG)).nan_to_num(0.0)
+
+
+def batch_normalised(rewards_PG: Tensor, epsilon: float = 1e-8) -> Tensor:
+    """Centred and divided by the deviation over the whole batch (REINFORCE++)."""
+    judged = rewards_PG[rewards_PG.isfinite()]
+    if len(judged) < 2:
+        return torch.zeros_like(rewards_PG)
+    return ((rewards_PG - judged.mean()) / (judged.std() + epsilon)).nan_to_num(0.0)
+
+
+# ---- ratio: (batch, logp) -> the importance ratio of each token --------------------------------------------------
+
+Ratio = Callable[[Batch, Tensor], Tensor]
+
+
+def token_ratio(batch: Batch, logp: Tensor) -> Tensor:
+    """New over old probability of the token."""
+    return ((logp - batch.old) * batch.mask).exp()
+
+
+def sequence_ratio(batch: Batch, logp: Tensor) -> Tensor:
+    """GSPO eq. 7 and 14: the geometric mean of a sequence's token ratios, its gradient spread over the tokens."""
+    lengths = batch.mask.sum(-1, keepdim=True).clamp(min=1)
+    mean = ((logp - batch.old) * batch.mask).sum(-1, keepdim=True) / lengths
+    return (mean.detach() + (logp - logp.detach()) * batch.mask).exp()
+
+
+# ---- surrogate: (batch, logp, ratio) -> what to maximise, per token ----------------------------------------------
+
+Surrogate = Callable[[Batch, Tensor, Tensor], Tensor]
+
+
+def score_function(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
+    """REINFORCE: advantage times log-probability; the ratio plays no part."""
+    return batch.advantage * logp
+
+
+def clipped(low: float, high: float) -> Surrogate:
+    """PPO's pessimistic surrogate with the ratio kept in [1 - low, 1 + high]."""
+
+    def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
+        kept = ratio.clamp(1 - low, 1 + high)
+        return torch.minimum(ratio * batch.advantage, kept * batch.advantage)
+
+    return surrogate
+
+
+def clipped_weight(high: float) -> Surrogate:
+    """CISPO: the ratio, cut at 1 + high and held constant, weighs the score function; every token keeps a gradient."""
+
+    def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
+        return ratio.detach().clamp(max=1 + high) * batch.advantage * logp
+
+    return surrogate
+
+
+# ---- reduction: (batch, per-token values) -> scalar; divisors belong to the whole update -------------------------
+
+Reduction = Callable[[Batch, Tensor], Tensor]
+
+
+def token_mean(batch: Batch, x: Tensor) -> Tensor:
+    """Every token weighs the same."""
+    return (x * batch.mask).sum() / batch.tokens
+
+
+def sequence_mean(batch: Batch, x: Tensor) -> Tensor:
+    """Every sequence weighs the same: the mean of its tokens."""
+    return ((x * batch.mask).sum(-1) / batch.mask.sum(-1).clamp(min=1)).sum() / batch.sequences
+
+
+def sequence_sum(batch: Batch, x: Tensor) -> Tensor:
+    """The mean over sequences of the sum over their tokens: the plain policy gradient."""
+    return (x * batch.mask).sum() / batch.sequences
+
+
+def constant_length(batch: Batch, x: Tensor) -> Tensor:
+    """Dr. GRPO: the sum over tokens divided by the longest length allowed, whatever the real ones are."""
+    return (x * batch.mask).sum() / (batch.sequences * batch.limit)
+
+
+# ---- anchor: (batch, logp) -> penalty per token, or None ---------------------------------------------------------
+
+Anchor = Callable[[Batch, Tensor], Tensor]
+
+
+def k1(batch: Batch, logp: Tensor) -> Tensor:
+    """The log-ratio: unbiased, high variance. As a loss its gradient has mean zero; it belongs into the reward."""
+    return logp - batch.reference
+
+
+def k2(batch: Batch, logp: Tensor) -> Tensor:
+    """Half the squared log-ratio: biased, its gradient on-policy is that of the reverse KL."""
+    return (logp - batch.reference).square() / 2
+
+
+def k3(batch: Batch, logp: Tensor) -> Tensor:
+    """r - 1 - log r with r = reference / policy: unbiased, never negative (Schulman 2020; GRPO eq. 4)."""
+    log_r = batch.reference - logp
+    return log_r.exp() - 1 - log_r

@@ -1,0 +1,148 @@
+"""Engines: the interface that everything above samples and scores through, and the local implementation of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ratchet.core.errors import EngineError
+from ratchet.core.types import Completion, Draw, Tokens
+from ratchet.models import llama
+from ratchet.models.sampling import Cache, Row, sample_rows
+from ratchet.models.tokens import Tokenizer
+
+
+class Engine(Protocol):
+    """Samples and scores in batches. `version` counts the updates of the weights."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    version: int
+
+    def encode(self, prefix: str | Tokens) -> Tokens:
+        """The tokens of a prompt; tokens pass through."""
+        ...
+
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+        """`n` completions of each draw; sample i of draw d depends on `seeds[d][i]` and the weights alone."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
+        """Log-probabilities of the tokens of each (prefix, continuation)."""
+        ...
+
+
+class Policy(Engine, Protocol):
+    """An engine that can be trained: `model(ids)` gives logits (B, T, V) for right-padded ids (B, T)."""
+
+    model: torch.nn.Module
+
+    def save(self, folder: Path) -> None: ...
+
+
+def ends(row: Row, draw: Draw, tokenizer: Tokenizer) -> str | None:
+    """Why the row is finished, or None. A stop string ends it with the token that completes the string."""
+    if row.tokens[-1] in tokenizer.end:
+        return "end"
+    if draw.stop:
+        # the last tokens are enough to see a string that just became complete
+        tail = tokenizer.decode(row.tokens[-max(len(s) for s in draw.stop) - 4 :])
+        if any(s in tail for s in draw.stop):
+            return "stop"
+    return None
+
+
+def completion_of(row: Row, draw: Draw, tokenizer: Tokenizer, version: int) -> Completion:
+    return Completion(
+        prefix=row.prefix,
+        tokens=tuple(row.tokens),
+        text=tokenizer.decode([t for t in row.tokens if t not in tokenizer.end]),
+        logprobs=tuple(row.logprobs),
+        stop=row.stop,  # type: ignore[arg-type]
+        policy_version=version,
+        role=draw.role,
+    )
+
+
+def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], context: int) -> list[list[Row]]:
+    """Rows to fill for each draw. Raises EngineError for a prompt that leaves no room in the context."""
+    rows: list[list[Row]] = []
+    for draw, own in zip(draws, seeds, strict=True):
+        prefix = engine.encode(draw.prefix)
+        room = context - len(prefix)
+        if not prefix or room < 1:
+            raise EngineError(f"a prompt of {len(prefix)} tokens does not fit the model's context of {context}; it must hold 1 to {context - 1}")
+        limit = min(engine.max_tokens if draw.max_tokens is None else draw.max_tokens, room)
+        if len(own) != draw.n:
+            raise EngineError(f"a draw of {draw.n} samples came with {len(own)} seeds")
+        rows.append([Row(prefix, s, limit) for s in own])
+    return rows
+
+
+class LocalEngine:
+    """Our own model on this machine's processor or GPU."""
+
+    def __init__(self, model: llama.Llama, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 256) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.max_tokens, self.batch, self.version = max_tokens, batch, 0
+        self.cache = Cache(model)
+
+    def encode(self, prefix: str | Tokens) -> Tokens:
+        return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
+
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+        rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
+        draw_of = {id(row): draw for draw, group in zip(draws, rows, strict=True) for row in group}
+        settings = sorted({(d.temperature, d.top_p) for d in draws})
+        for temperature, top_p in settings:
+            chosen = [r for d, group in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in group]
+            sample_rows(
+                self.model, self.cache, chosen, lambda row: ends(row, draw_of[id(row)], self.tokenizer), temperature, top_p, self.batch
+            )
+        return [
+            [completion_of(row, draw, self.tokenizer, self.version) for row in group]
+            for draw, group in zip(draws, rows, strict=True)
+        ]
+
+    def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
+        with torch.no_grad():
+            return score(self.model, pairs)
+
+    def save(self, folder: Path) -> None:
+        llama.save(self.model, folder)
+        self.tokenizer.save(folder)
+
+
+def pad(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Tensor:
+    """Right-padded ids (B, T)."""
+    ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+    return ids.to(device)
+
+
+def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-probability (B, T - 1) of each next token of ids (B, T) under logits (B, T, V)."""
+    picked = logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    return picked - logits[:, :-1].logsumexp(-1)
+
+
+def score(model: torch.nn.Module, pairs: Sequence[tuple[Tokens, Tokens]], batch_tokens: int = 16_384) -> list[list[float]]:
+    """Log-probabilities of continuations, in batches of about `batch_tokens` padded tokens."""
+    device = next(model.parameters()).device
+    scores: list[list[float]] = [[] for _ in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+    while order:
+        longest = sum(map(len, pairs[order[-1]]))
+        rows = [order.pop() for _ in range(min(len(order), max(1, batch_tokens // longest)))]
+        ids = pad([pairs[i][0] + pairs[i][1] for i in rows], device)
+        logp = token_logprobs(model(ids).float(), ids)
+        for place, i in enumerate(rows):
+            prefix, tokens = pairs[i]
+            scores[i] = logp[place, len(prefix) - 1 : len(prefix) - 1 + len(tokens)].tolist()
+    return scores

@@ -1,0 +1,134 @@
+"""The scheduler: runs many strategies at once, batches their draws over tasks, and is the only code that spends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ratchet.core.budget import Budget
+from ratchet.core.errors import BudgetError, nearest, RecipeError
+from ratchet.core.registry import check_knobs
+from ratchet.core.seeds import Part, seed
+from ratchet.core.types import Call, Completion, Cost, Draw, Event, Judge, Outcome, Play, Request, Strategy, Task, Trace, Verdict
+from ratchet.models.engine import Engine
+
+Verify = Callable[[Sequence[tuple[Task, str]]], list[Verdict]]
+Scorer = Callable[[Task, Sequence[Completion], Verify], Sequence[float]]
+Tool = Callable[[Task, str], str]
+
+
+@dataclass
+class Running:
+    """A strategy in play: its generator, the trace so far and the path of its randomness."""
+
+    play: Play
+    trace: Trace
+    path: tuple[Part, ...]
+    draws: int = 0
+    waiting: Draw | None = None
+
+
+@dataclass
+class Scheduler:
+    """`run` plays a strategy on tasks and returns a judged trace for each task and sample.
+
+    `scorers` and `tools` are what `Judge` and `Call` may name. `spent` sums what everything cost; `seconds` says
+    where the time went.
+    """
+
+    engine: Engine
+    verify: Verify
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    spent: Cost = field(default_factory=Cost)
+    seconds: dict[str, float] = field(default_factory=lambda: {"sampling": 0.0, "verification": 0.0})
+
+    def run(
+        self,
+        strategy: Strategy,
+        tasks: Sequence[Task],
+        *path: Part,
+        knobs: Mapping[str, Any] | None = None,
+        samples: int = 1,
+        budget: Budget | None = None,
+    ) -> list[Trace]:
+        """Traces in the order of tasks, `samples` for each. The randomness of each is a function of path, key, sample."""
+        name = strategy.__name__.replace("_", "-")
+        checked = check_knobs("strategy", name, strategy, knobs or {})
+        start = time.perf_counter()
+        running = [
+            Running(strategy(task, **checked), Trace(task, name, i), (*path, task.key, i)) for task in tasks for i in range(samples)
+        ]
+        for r in running:
+            self._advance(r, None, budget or Budget())
+        while waiting := [r for r in running if r.waiting is not None]:
+            for r, completions in zip(waiting, self._sample(waiting), strict=True):
+                draw, r.waiting = r.waiting, None
+                assert draw is not None
+                r.trace.events.append(Event(draw, completions))
+                self._advance(r, completions, budget or Budget())
+        self._judge([r.trace for r in running])
+        self.spent.seconds += time.perf_counter() - start
+        return [r.trace for r in running]
+
+    def _sample(self, waiting: Sequence[Running]) -> list[list[Completion]]:
+        start = time.perf_counter()
+        draws = [r.waiting for r in waiting if r.waiting is not None]
+        seeds = [[seed(*r.path, "draw", r.draws + i) for i in range(d.n)] for r, d in zip(waiting, draws, strict=True)]
+        drawn = self.engine.sample(draws, seeds)
+        for r, completions in zip(waiting, drawn, strict=True):
+            r.draws += len(completions)
+            cost = Cost(sum(len(c.tokens) for c in completions), len(completions[0].prefix) if completions else 0, len(completions))
+            r.trace.cost.add(cost)
+            self.spent.add(cost)
+        self.seconds["sampling"] += time.perf_counter() - start
+        return drawn
+
+    def _advance(self, r: Running, answer: Any, budget: Budget) -> None:
+        """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
+        send: Callable[[], Request] = lambda: r.play.send(answer)  # noqa: E731
+        while True:
+            try:
+                request = send()
+            except StopIteration as end:
+                r.trace.answer = end.value
+                return
+            except BudgetError as e:
+                r.trace.verdict = Verdict(Outcome.ABSTAIN, f"out of budget: {e}")
+                return
+            try:
+                if isinstance(request, Draw):
+                    wanted = self.engine.max_tokens if request.max_tokens is None else request.max_tokens
+                    r.waiting = replace(request, max_tokens=budget.most_tokens(r.trace.cost, request.n, wanted))
+                    return
+                budget.allow_call(r.trace.cost)
+            except BudgetError as e:
+                send = lambda e=e: r.play.throw(e)  # noqa: E731
+                continue
+            reply = self._serve(r.trace, request)
+            r.trace.events.append(Event(request, reply))
+            send = lambda reply=reply: r.play.send(reply)  # noqa: E731
+
+    def _serve(self, trace: Trace, request: Judge | Call) -> Any:
+        table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)
+        if name not in table:
+            raise RecipeError(f'strategy "{trace.strategy}" asks for "{name}"; {nearest(name, table)}')
+        trace.cost.calls += 1
+        self.spent.calls += 1
+        if isinstance(request, Judge):
+            return list(self.scorers[name](trace.task, request.completions, self.verify))
+        return self.tools[name](trace.task, request.argument)
+
+    def _judge(self, traces: Sequence[Trace]) -> None:
+        """Judge every completion once; a trace's verdict is that of the completion it answers with."""
+        start = time.perf_counter()
+        pairs = [(t.task, c.text) for t in traces for c in t.completions]
+        verdicts = iter(self.verify(pairs))
+        for t in traces:
+            t.verdicts = [next(verdicts) for _ in t.completions]
+            if t.answer is not None:
+                place = next((i for i, c in enumerate(t.completions) if c is t.answer), None)
+                t.verdict = t.verdicts[place] if place is not None else self.verify([(t.task, t.answer.text)])[0]
+        self.seconds["verification"] += time.perf_counter() - start

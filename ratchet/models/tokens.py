@@ -1,0 +1,85 @@
+"""Tokenizers: whole-word ones for small models, and those of Hugging Face checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ratchet.core.errors import EngineError
+
+END, UNKNOWN = "<end>", "<unk>"
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back. `end` ends a completion."""
+
+    @property
+    def end(self) -> frozenset[int]: ...
+    def encode_prompt(self, text: str) -> list[int]:
+        """A user's prompt, with the chat template where there is one."""
+        ...
+
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+    def save(self, folder: Path) -> None: ...
+
+
+class WordTokenizer:
+    """Every word, divided by blanks, is one token: numbers too. Written as a tokenizers file that transformers reads.
+
+    Raises EngineError for a word outside the vocabulary: a silent unknown token would change the question.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = [UNKNOWN, END, *words]
+        self.ids = {w: i for i, w in enumerate(self.words)}
+        if len(self.ids) != len(self.words):
+            raise EngineError("a word stands twice in the vocabulary")
+
+    @property
+    def end(self) -> frozenset[int]:
+        return frozenset({1})
+
+    def encode_prompt(self, text: str) -> list[int]:
+        return self.encode(text)
+
+    def encode(self, text: str) -> list[int]:
+        try:
+            return [self.ids[w] for w in text.split()]
+        except KeyError as e:
+            raise EngineError(
+                f"the word {e.args[0]!r} of {text[:60]!r} is not among the {len(self.words)} words that this small model "
+                "knows; use tasks in its words, or a model with a full tokenizer (--set model=DIR_OR_HUB_NAME)"
+            ) from None
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self.words[i] for i in ids if i != 1)
+
+    def save(self, folder: Path) -> None:
+        from tokenizers import Tokenizer as Fast
+        from tokenizers.models import WordLevel
+        from tokenizers.pre_tokenizers import WhitespaceSplit
+
+        fast = Fast(WordLevel(self.ids, unk_token=UNKNOWN))
+        fast.pre_tokenizer = WhitespaceSplit()
+        fast.save(str(folder / "tokenizer.json"))
+        about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "unk_token": UNKNOWN, "pad_token": END}
+        (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> WordTokenizer | None:
+        """The tokenizer of a folder that `save` wrote; None where it is of another kind."""
+        file = folder / "tokenizer.json"
+        model = json.loads(file.read_text())["model"] if file.is_file() else {}
+        if model.get("type") != "WordLevel" or model["vocab"].get(END) != 1:
+            return None
+        vocab: dict[str, int] = model["vocab"]
+        return cls(sorted(vocab, key=lambda w: vocab[w])[2:])
+
+
+def reasoning_words(top: int = 99) -> list[str]:
+    """The words of the built-in model: numbers 0 to `top`, operators, and those of its task families."""
+    words = ["numbers", "target", ":", "try", "no", "yes", "answer", "start", "then", "(", ")", "+", "-", "*", "/", "="]
+    return [*words, *(str(n) for n in range(top + 1))]

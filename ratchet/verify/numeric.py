@@ -1,0 +1,46 @@
+"""Numbers: equal to the gold as exact rationals, or within the task's `tolerance` (relative) where it gives one."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from ratchet.core.types import Task, Verdict
+from ratchet.verify.extract import answer_of
+from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
+
+NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:/([0-9]{1,40}))?(%?)", re.ASCII)
+
+
+def number(text: str) -> Fraction | None:
+    """The one number that the text is: 1,234.5, -3/4, 12%, $5 or 7.; None for anything else.
+
+    A unit behind it is allowed ("5 apples"), a second number is not: an answer that hedges is no answer.
+    """
+    text = text.strip().replace("−", "-").rstrip(".")
+    head, _, unit = text.partition(" ")
+    if re.search(r"[0-9]", unit) or re.search(r"\b(?:or|and)\b", unit):
+        return None
+    match = NUMBER.fullmatch(head)
+    if match is None or not (match[2] or match[3]) or (match[4] and (match[3] or int(match[4]) == 0)):
+        return None
+    value = Fraction((match[2] or "0").replace(",", "") + (match[3] or ""))
+    value = value / int(match[4]) if match[4] else value
+    value = value / 100 if match[5] else value
+    return -value if match[1] == "-" else value
+
+
+def judge(task: Task, answer: str) -> Verdict:
+    gold = number(str(task.answer))
+    if gold is None:
+        return abstained(f"the gold answer {str(task.answer)[:60]!r} is not a number")
+    value = number(answer)
+    if value is None:
+        return failed(f"{answer[:60]!r} is not one number")
+    slack = abs(gold) * Fraction(str(task.facts.get("tolerance", 0)))
+    if abs(value - gold) <= slack:
+        return passed(f"equals {task.answer}")
+    return failed(f"is {answer[:60]}, not {task.answer}")
+
+
+verifiers.put("numeric", Verifier(answer_of, judge), summary=__doc__)
