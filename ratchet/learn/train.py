@@ -32,6 +32,7 @@ class Learner:
     micro_tokens: int = 8_192
     reference: torch.nn.Module | None = None
     taken: int = 0
+    warm_from: int = 0
     optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,7 +46,7 @@ class Learner:
 
     def rate(self) -> float:
         """The learning rate of the next step."""
-        warm = min(1.0, (self.taken + 1) / max(self.warmup, 1))
+        warm = min(1.0, (self.taken - self.warm_from + 1) / max(self.warmup, 1))
         done = min(1.0, self.taken / self.steps) if self.steps else 0.0
         return self.lr * warm * (1 - (1 - self.final) * done)
 
@@ -84,9 +85,9 @@ class Learner:
         """What a checkpoint needs beside the weights: flat tensors and the step count."""
         moments = self.optimizer.state_dict()["state"]
         tensors = {f"{i}.{name}": value for i, entry in moments.items() for name, value in entry.items()}
-        return {"tensors": tensors, "taken": self.taken, "lr": self.lr, "version": self.policy.version}
+        return {"tensors": tensors, "taken": self.taken, "warm_from": self.warm_from, "lr": self.lr, "version": self.policy.version}
 
-    def load_state(self, tensors: dict[str, torch.Tensor], taken: int, lr: float, version: int) -> None:
+    def load_state(self, tensors: dict[str, torch.Tensor], taken: int, warm_from: int, lr: float, version: int) -> None:
         state = self.optimizer.state_dict()
         entries: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
@@ -94,4 +95,4 @@ class Learner:
             entries.setdefault(int(index), {})[part] = value
         state["state"] = entries
         self.optimizer.load_state_dict(state)
-        self.taken, self.lr, self.policy.version = taken, lr, version
+        self.taken, self.warm_from, self.lr, self.policy.version = taken, warm_from, lr, version

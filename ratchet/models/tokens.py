@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +14,12 @@ END, UNKNOWN = "<end>", "<unk>"
 
 
 class Tokenizer(Protocol):
-    """Text to token ids and back. `end` ends a completion."""
+    """Text to token ids and back. Any of `end` ends a completion; `end_id` is the one written after demonstrations."""
 
     @property
     def end(self) -> frozenset[int]: ...
+    @property
+    def end_id(self) -> int: ...
     def encode_prompt(self, text: str) -> list[int]:
         """A user's prompt, with the chat template where there is one."""
         ...
@@ -29,11 +32,12 @@ class Tokenizer(Protocol):
 class WordTokenizer:
     """Every word, divided by blanks, is one token: numbers too. Written as a tokenizers file that transformers reads.
 
-    Raises EngineError for a word outside the vocabulary: a silent unknown token would change the question.
+    A `strict` one raises EngineError for a word outside the vocabulary: a silent unknown token would change the
+    question. Real text has words that no training text holds; one that is not strict reads them as token 0, <unk>.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = [UNKNOWN, END, *words]
+    def __init__(self, words: Sequence[str], strict: bool = True) -> None:
+        self.words, self.strict = [UNKNOWN, END, *words], strict
         self.ids = {w: i for i, w in enumerate(self.words)}
         if len(self.ids) != len(self.words):
             raise EngineError("a word stands twice in the vocabulary")
@@ -42,10 +46,16 @@ class WordTokenizer:
     def end(self) -> frozenset[int]:
         return frozenset({1})
 
+    @property
+    def end_id(self) -> int:
+        return 1
+
     def encode_prompt(self, text: str) -> list[int]:
         return self.encode(text)
 
     def encode(self, text: str) -> list[int]:
+        if not self.strict:
+            return [self.ids.get(w, 0) for w in text.split()]
         try:
             return [self.ids[w] for w in text.split()]
         except KeyError as e:
@@ -65,7 +75,13 @@ class WordTokenizer:
         fast = Fast(WordLevel(self.ids, unk_token=UNKNOWN))
         fast.pre_tokenizer = WhitespaceSplit()
         fast.save(str(folder / "tokenizer.json"))
-        about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "unk_token": UNKNOWN, "pad_token": END}
+        about = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": END,
+            "unk_token": UNKNOWN,
+            "pad_token": END,
+            "strict_words": self.strict,  # for `load`; transformers itself always reads unknown words as <unk>
+        }
         (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
 
     @classmethod
@@ -76,7 +92,16 @@ class WordTokenizer:
         if model.get("type") != "WordLevel" or model["vocab"].get(END) != 1:
             return None
         vocab: dict[str, int] = model["vocab"]
-        return cls(sorted(vocab, key=lambda w: vocab[w])[2:])
+        config = folder / "tokenizer_config.json"
+        about = json.loads(config.read_text()) if config.is_file() else {}
+        return cls(sorted(vocab, key=lambda w: vocab[w])[2:], strict=about.get("strict_words", True))
+
+
+def words_of(texts: Iterable[str], at_least: int = 2, most: int = 3_000) -> list[str]:
+    """A vocabulary: the `most` most frequent words that stand at least `at_least` times, ties by spelling, then sorted."""
+    count = Counter(word for text in texts for word in text.split())
+    ranked = sorted((w for w in count if count[w] >= at_least and w not in (UNKNOWN, END)), key=lambda w: (-count[w], w))
+    return sorted(ranked[:most])
 
 
 def reasoning_words(top: int = 99) -> list[str]:

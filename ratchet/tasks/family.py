@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ratchet.core.errors import TaskError
@@ -15,14 +15,20 @@ from ratchet.core.types import Split, Task
 
 @dataclass(frozen=True)
 class Family:
-    """`draw(random, **knobs)` makes one task; `gold(task)` is a text that must pass; `decoys(task)` are texts by
-    name that must not; `demonstrate(random, task, **knobs)` writes a trace that ends in a right answer, to imitate.
+    """A family either draws tasks without end or reads a collection of them.
+
+    `draw(random, **knobs)` makes one task; `read(path, **knobs)` all tasks of a file or folder. `gold(task)` is a
+    text that must pass; `decoys(task)` are texts by name that must not. `demonstrate(random, task, **knobs)` writes
+    a trace that ends in a right answer, to imitate, or None for a task without one. `baselines` are, by name,
+    functions of the training tasks that return a predictor task -> text: what a trained model must beat.
     """
 
-    draw: Callable[..., Task]
+    draw: Callable[..., Task] | None
     gold: Callable[[Task], str]
     decoys: Callable[[Task], Mapping[str, str]]
-    demonstrate: Callable[..., str] | None = None
+    demonstrate: Callable[..., str | None] | None = None
+    read: Callable[..., list[Task]] | None = None
+    baselines: Mapping[str, Callable[[Sequence[Task]], Callable[[Task], str]]] = field(default_factory=dict)
 
 
 families: Registry[Family] = Registry("task family", "ratchet.tasks", TaskError)
@@ -30,31 +36,49 @@ families: Registry[Family] = Registry("task family", "ratchet.tasks", TaskError)
 MOST_MISSES = 2_000
 
 
-def stream(name: str, split: Split, knobs: Mapping[str, Any], *path: Part) -> Iterator[Task]:
-    """An endless stream of tasks of one split, without repeats, that depends only on the path.
+class Source:
+    """Where a run's tasks come from: a family's generator, or a collection read from `path`."""
 
-    Raises TaskError when the family seems to have no more tasks of that split.
-    """
-    family = families[name]
-    checked = check_knobs("task family", name, family.draw, knobs)
-    seen: set[str] = set()
-    misses = place = 0
-    while True:
-        task = family.draw(rng(*path, place), **checked)
-        place += 1
-        if task.split != split or task.key in seen:
+    def __init__(self, name: str, path: str = "", knobs: Mapping[str, Any] | None = None) -> None:
+        self.name, self.path = name, path
+        self.family = families[name]
+        make = self.family.read or self.family.draw
+        assert make is not None
+        if self.family.read is not None and not path:
+            raise TaskError(f'task family "{name}" reads a file or folder; say which with --set tasks.path=PATH')
+        self.knobs = check_knobs("task family", name, make, knobs or {})
+        self.tasks = None if self.family.read is None else self.family.read(path, **self.knobs)
+
+    def take(self, split: Split, n: int, *path: Part) -> list[Task]:
+        """`n` distinct tasks of a split, a function of the path alone; all there are where a collection has fewer.
+
+        Raises TaskError where a collection has none, or a generator runs dry.
+        """
+        if self.tasks is None:
+            return list(itertools.islice(self._drawn(split, *path), n))
+        mine = [t for t in self.tasks if t.split == split]
+        if not mine:
+            raise TaskError(
+                f"{self.path}: none of its {len(self.tasks)} tasks falls into the {split} split "
+                "(80 % train, 10 % validation, 10 % heldout, by content); it needs more tasks, some hundreds at least"
+            )
+        return rng(*path).sample(mine, min(n, len(mine)))
+
+    def _drawn(self, split: Split, *path: Part) -> Iterator[Task]:
+        assert self.family.draw is not None
+        seen: set[str] = set()
+        misses = place = 0
+        while True:
+            task = self.family.draw(rng(*path, place), **self.knobs)
+            place += 1
+            if task.split == split and task.key not in seen:
+                misses = 0
+                seen.add(task.key)
+                yield task
+                continue
             misses += 1
             if misses > MOST_MISSES:
                 raise TaskError(
-                    f'family "{name}" gave only {len(seen)} distinct {split} tasks with {dict(knobs)} '
+                    f'family "{self.name}" has only about {len(seen)} {split} tasks with {self.knobs} '
                     f"({MOST_MISSES} draws in a row brought nothing new); ask for fewer or widen its knobs"
                 )
-            continue
-        misses = 0
-        seen.add(task.key)
-        yield task
-
-
-def pick(random_: random.Random, weights: Mapping[Any, float]) -> Any:
-    """One key, by weight."""
-    return random_.choices(list(weights), list(weights.values()))[0]

@@ -1,0 +1,136 @@
+"""`ratchet eval` and `ratchet compare`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratchet.core.errors import EngineError, RecipeError
+
+
+def strategy_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ratchet.search.strategy import strategies
+
+    return [e.name for e in strategies if e.name.startswith(incomplete)]
+
+
+def knobs_of(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` pairs; a value is JSON where it is JSON, else text."""
+    from ratchet.loop.recipe import parse
+
+    knobs: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise RecipeError(f'a knob is name=value, got "{pair}"; for example n=8')
+        knobs[name.strip()] = parse(text.strip(), Any)
+    return knobs
+
+
+@click.command()
+@click.argument("model", default="builtin")
+@click.option("--tasks", default="countdown", show_default=True, help="A task family, or a task file (.jsonl, .json, .parquet).")
+@click.option("--task-knob", "task_knobs", multiple=True, metavar="NAME=VALUE", help="A knob of the family; repeatable.")
+@click.option("--path", default="", help="The file or folder of a family that reads one.")
+@click.option("--split", type=click.Choice(["train", "validation", "heldout", "all"]), default=None,
+              help="Which split; heldout by default, all tasks for a task file.")  # fmt: skip
+@click.option("--n", "count", type=click.IntRange(1), default=500, show_default=True, help="How many tasks.")
+@click.option("--strategy", default="single", show_default=True, shell_complete=strategy_names, help="How answers are found.")
+@click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="A knob of the strategy; repeatable.")
+@click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Independent answers per task.")
+@click.option("--max-tokens", type=click.IntRange(1), default=96, show_default=True, help="Longest completion.")
+@click.option("--budget", type=click.IntRange(1), default=None, help="Most sampled tokens per answer.")
+@click.option("--batch", type=click.IntRange(1), default=256, show_default=True, help="Rows sampled at once.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the record here, for `ratchet compare`.")
+def eval(
+    model: str, tasks: str, task_knobs: tuple[str, ...], path: str, split: str | None, count: int, strategy: str,
+    knobs: tuple[str, ...], samples: int, max_tokens: int, budget: int | None, batch: int, seed: int, as_json: bool, out: Path | None,
+) -> None:  # fmt: skip
+    """Measure MODEL (builtin, a checkpoint's or a run's folder, a hub name) and print pass@1 with its interval and cost."""
+    from ratchet.core.budget import Budget
+    from ratchet.loop.turn import scheduler_for
+    from ratchet.measure.record import record_of
+    from ratchet.models.load import load_policy
+    from ratchet.search.strategy import strategies
+    from ratchet.tasks.family import families
+    from ratchet.verify.pool import VerifierPool
+
+    if tasks not in families and Path(tasks).exists():
+        tasks, path = "files", tasks
+    if out is not None and not out.parent.is_dir():
+        raise RecipeError(f"--out {out}: the folder {out.parent} does not exist; make it first")
+    chosen = pick_tasks(tasks, path, knobs_of(task_knobs), split, count, seed)
+    play = strategies[strategy]
+    policy = load_policy(model_folder(model), max_tokens, batch)
+    with VerifierPool() as verify:
+        scheduler = scheduler_for(policy, verify)
+        traces = scheduler.run(
+            play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget)
+        )
+    record = record_of(traces, model, path or tasks, seed=seed, knobs=knobs_of(knobs), cost=asdict(scheduler.spent))
+    if not any(r.n for r in record.rows):
+        raise EngineError("the verifier abstained on every answer; look at it with `ratchet tasks check`")
+    estimate = record.pass_at(1)
+    if out is not None:
+        record.save(out)
+    if as_json:
+        abstained = sum(r.abstained for r in record.rows)
+        click.echo(json.dumps({"pass_at_1": asdict(estimate), "strategy": strategy, "samples": samples, "abstained": abstained,
+                               "cost": asdict(scheduler.spent), "model": model, "tasks": path or tasks}))  # fmt: skip
+        return
+    spent = scheduler.spent
+    answers = len(traces)
+    click.echo(f"{model} on {path or tasks} with {strategy}: pass@1 {estimate}")
+    click.echo(
+        f"cost: {spent.sampled_tokens:,} tokens sampled ({spent.sampled_tokens / answers:.1f} per answer), {spent.draws:,} draws, "
+        f"{spent.calls:,} calls, {spent.seconds:.1f} s"
+    )
+    if abstentions := sum(r.abstained for r in record.rows):
+        click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
+
+
+def model_folder(model: str) -> str:
+    """A run's folder stands for the model that it delivered."""
+    delivered = Path(model) / "model"
+    return str(delivered) if (delivered / "config.json").is_file() else model
+
+
+def pick_tasks(name: str, path: str, knobs: dict[str, Any], split: str | None, count: int, seed: int) -> list[Any]:
+    from ratchet.tasks.family import Source
+
+    source = Source(name, path, knobs)
+    if source.tasks is not None and split in (None, "all"):
+        return source.tasks[:count]
+    if split == "all":
+        raise RecipeError(f'the family "{name}" draws tasks without end; --split takes train, validation or heldout for it')
+    return source.take(split or "heldout", count, seed, "eval tasks")  # type: ignore[arg-type]
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the interval.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def compare(a: Path, b: Path, level: float, as_json: bool) -> None:
+    """Is B better than A? Each is a record of `ratchet eval --out`, or a run's folder (what it delivered)."""
+    from ratchet.measure.record import compare as paired
+    from ratchet.measure.record import load_record
+
+    first, second = load_record(a), load_record(b)
+    d = paired(first, second, level)
+    verdict = "B is better" if d.low > 0 else "A is better" if d.high < 0 else "cannot tell apart"
+    if as_json:
+        click.echo(json.dumps({"difference": asdict(d), "verdict": verdict}))
+        return
+    click.echo(f"A: {first.model}, {first.strategy}: pass@1 {first.pass_at(1)}")
+    click.echo(f"B: {second.model}, {second.strategy}: pass@1 {second.pass_at(1)}")
+    click.echo(f"B - A, paired by task: {d}")
+    click.echo(f"{verdict} at {level:.0%}")
+    if d.n < max(len(first.rows), len(second.rows)):
+        click.echo(f"note: only the {d.n} tasks (or clusters of tasks) that both records hold are compared")

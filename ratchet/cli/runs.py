@@ -1,0 +1,124 @@
+"""`ratchet run`, `resume` and `report`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratchet.core.errors import RecipeError, nearest
+
+
+def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ratchet.loop.recipe import recipes
+
+    return [e.name for e in recipes if e.name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("recipe", shell_complete=recipe_names)
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one setting of the recipe; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/.")
+@click.option("--dry", is_flag=True, help="Print the resolved recipe and its hash, and stop.")
+def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool) -> None:
+    """Run RECIPE: a name (countdown, countdown-prime, word-problems, rlvr) or the recipe.json of an earlier run."""
+    from ratchet.loop.recipe import override, recipe_hash, recipes, to_json
+
+    resolved = override(read(recipe), overrides)
+    if dry:
+        click.echo(json.dumps(to_json(resolved), indent=2))
+        click.echo(f"hash {recipe_hash(resolved)}")
+        return
+    recipes.discover()
+    from ratchet.loop.run import begin
+
+    folder = out or unused(Path("runs"), resolved.name)
+    play(lambda tell: begin(resolved, folder, tell), folder)
+
+
+def read(recipe: str) -> Any:
+    from ratchet.loop.recipe import recipes
+    from ratchet.loop.run import read_recipe
+
+    if recipe.endswith(".json") or Path(recipe).is_file():
+        return read_recipe(Path(recipe))
+    if recipe not in recipes:
+        names = [e.name for e in recipes]
+        raise RecipeError(f'no recipe named "{recipe}"; {nearest(recipe, names)}; or give the recipe.json of a run')
+    return recipes[recipe]()
+
+
+def unused(parent: Path, name: str) -> Path:
+    """runs/countdown, else runs/countdown-2, -3, ..."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def resume(folder: Path) -> None:
+    """Go on with the run in FOLDER from its last checkpoint, to the same result as without the stop."""
+    from ratchet.loop.run import resume as go_on
+
+    play(lambda tell: go_on(folder, tell), folder)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Write FOLDER/report.html anew from the run's records."""
+    from ratchet.report.page import write_report
+
+    click.echo(f"report: {write_report(folder)}")
+
+
+def play(job: Callable[[Callable[[dict[str, Any]], None]], dict[str, Any]], folder: Path) -> None:
+    """Do a run with a progress display, write its report and print its outcome."""
+    from ratchet.cli.progress import Progress
+    from ratchet.report.page import write_report
+
+    progress = Progress()
+    try:
+        with progress:
+            summary = job(progress.tell)
+    except KeyboardInterrupt:
+        if progress.begun:
+            click.echo(f"\nstopped; nothing that was finished is lost. Go on with: ratchet resume {folder}", err=True)
+        raise SystemExit(130) from None
+    page = write_report(folder)
+    click.echo(outcome(summary))
+    click.echo(f"report: {page}\nmodel:  {folder / 'model'}")
+
+
+def outcome(summary: dict[str, Any]) -> str:
+    """The result in a few sentences: never pass@1 alone."""
+    before, after, d = summary["before"], summary["after"], summary["difference"]
+    promoted = sum(g["accepted"] for g in summary["gates"])
+    lines = [
+        f"held-out pass@1: {percent(before)} -> {percent(after)}, difference {points(d)} on {d['n']} {d['unit']}",
+        f"promotions: {promoted} of {len(summary['gates'])} gates"
+        + ("" if promoted else "; the model that is delivered is the one that the run began with, unchanged"),
+    ]
+    first, last = summary["pass_at_k"]["before"], summary["pass_at_k"]["after"]
+    if first and last:
+        lines.append(
+            "held-out pass@k: "
+            + ", ".join(f"k={a['k']} {a['value']:.1%} -> {b['value']:.1%}" for a, b in zip(first, last, strict=False))
+        )
+    for name, b in summary["baselines"].items():
+        lines.append(f"baseline {name}: {percent(b['pass_at_1'])}; the model is ahead by {points(b['model_ahead_by'])}")
+    return "\n".join(lines)
+
+
+def percent(e: dict[str, Any]) -> str:
+    return f"{e['value']:.1%} [{e['low']:.1%}, {e['high']:.1%}]"
+
+
+def points(e: dict[str, Any]) -> str:
+    return f"{100 * e['value']:+.1f} points [{100 * e['low']:+.1f}, {100 * e['high']:+.1f}]"

@@ -1,0 +1,1 @@
+"""The turn, the gate, recipes, and runs that survive a kill."""

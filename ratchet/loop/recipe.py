@@ -1,0 +1,269 @@
+"""Recipes: functions that return the complete, typed description of a run, and typed overrides of single values."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ratchet.core.errors import RecipeError, nearest
+from ratchet.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Where tasks come from: a family, its knobs, and the file or folder of a family that reads one."""
+
+    family: str = "countdown"
+    path: str = ""
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """The shape of a model made from scratch. `words` says what its vocabulary is made of."""
+
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    hidden: int = 344
+    context: int = 256
+    words: Literal["reasoning", "corpus"] = "reasoning"
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW's settings. `final` is the share of `lr` left at the last update; `clip` bounds the gradient's norm."""
+
+    lr: float = 1e-3
+    warmup: int = 10
+    final: float = 1.0
+    clip: float = 1.0
+    weight_decay: float = 0.0
+    bf16: bool = True
+    micro_tokens: int = 8_192
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """Learning from written demonstrations: `turns` turns of `updates` updates on `examples` traces each."""
+
+    turns: int = 4
+    updates: int = 100
+    examples: int = 64
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+
+
+@dataclass(frozen=True)
+class Reinforcement:
+    """Learning from verified samples: each update draws `samples` completions for each of `tasks` tasks.
+
+    `steps_per_draw` optimizer steps are taken on each draw, on equal shares of its tasks.
+    """
+
+    turns: int = 8
+    updates: int = 10
+    tasks: int = 32
+    samples: int = 16
+    steps_per_draw: int = 1
+    method: str = "dr-grpo"
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "single"
+    strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """`error` is the chance of any false promotion in the whole run; `slow_down` multiplies lr after a roll-back."""
+
+    tasks: int = 500
+    samples: int = 4
+    error: float = 0.05
+    slow_down: float = 0.5
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """The held-out look at the end: `tasks` with `samples` each; the first `curve_tasks` with `curve_samples`."""
+
+    tasks: int = 1_000
+    samples: int = 4
+    curve_tasks: int = 200
+    curve_samples: int = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run. `model` is "builtin", "new" (made by `new`), a checkpoint's folder or a hub name."""
+
+    name: str
+    seed: int = 0
+    model: str = "builtin"
+    new: NewModel = field(default_factory=NewModel)
+    tasks: Tasks = field(default_factory=Tasks)
+    max_tokens: int = 96
+    batch: int = 256
+    threads: int = 0
+    deadline: float = 2.0
+    reward: str = "verdict"
+    imitation: Imitation | None = None
+    reinforcement: Reinforcement | None = None
+    gate: GateSettings = field(default_factory=GateSettings)
+    measure: Measuring = field(default_factory=Measuring)
+
+
+recipes: Registry[Callable[[], Recipe]] = Registry("recipe", "ratchet.loop", RecipeError)
+
+
+# ---- to JSON and back --------------------------------------------------------------------------------------------
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """16 hexadecimal digits of the resolved value."""
+    return hashlib.blake2b(json.dumps(to_json(recipe), sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def from_json(data: Any, where: str) -> Recipe:
+    """A recipe from the JSON of a run's record. Raises RecipeError for what does not belong in it."""
+    recipe: Recipe = read_value(Recipe, data, where)
+    return checked(recipe)
+
+
+def read_value(kind: Any, data: Any, where: str) -> Any:
+    """A value of a type from JSON, checked all the way down."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"{where} takes a group of settings, got {data!r}")
+        hints = get_type_hints(kind)
+        for name in data:
+            if name not in hints:
+                raise RecipeError(f'{where} has no setting "{name}"; {nearest(name, hints)}')
+        values = {name: read_value(hints[name], value, f"{where}.{name}") for name, value in data.items()}
+        try:
+            return kind(**values)  # type: ignore[operator]
+        except TypeError as e:
+            raise RecipeError(f"{where}: {e}") from None
+    options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    if data is None and type(None) in options:
+        return None
+    [wanted] = [o for o in options if o is not type(None)]
+    if get_origin(wanted) is Literal:
+        if data not in get_args(wanted):
+            raise RecipeError(f"{where} takes one of {', '.join(map(str, get_args(wanted)))}, got {data!r}")
+        return data
+    if dataclasses.is_dataclass(wanted):
+        return read_value(wanted, data, where)
+    if get_origin(wanted) is not None and issubclass(get_origin(wanted), Mapping):
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"{where} takes settings by name, such as {where}.NAME=VALUE, got {data!r}")
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    if wanted is float and isinstance(data, int) and not isinstance(data, bool):
+        data = float(data)
+    if type(data) is not wanted:
+        raise RecipeError(f"{where} takes {NAMES.get(wanted, wanted.__name__)}, got {data!r}")
+    return data
+
+
+NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+# ---- overrides ---------------------------------------------------------------------------------------------------
+
+
+def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A registered recipe with `path=value` overrides applied and checked."""
+    return override(recipes[name](), overrides)
+
+
+def override(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with each `path=value` set. Raises RecipeError for a wrong name, type or value."""
+    data = to_json(recipe)
+    for item in overrides:
+        path, equals, text = item.partition("=")
+        if not equals:
+            raise RecipeError(f'--set takes path=value, got "{item}"; for example --set seed=1')
+        set_path(data, path.strip(), text.strip())
+    return from_json(data, "recipe")
+
+
+def set_path(data: dict[str, Any], path: str, text: str) -> None:
+    """Set one value in a recipe's JSON, its type taken from the dataclasses along the path."""
+    *parents, last = SHORT.get(path, path).split(".")
+    kind: Any = Recipe
+    place: dict[str, Any] = data
+    for i, name in enumerate(parents):
+        kind = step(kind, name, ".".join(parents[:i]))
+        if place.get(name) is None:
+            # an absent section comes into being with its defaults when one of its settings is given
+            place[name] = {} if not dataclasses.is_dataclass(kind) else json.loads(json.dumps(dataclasses.asdict(kind())))  # type: ignore[operator]
+        place = place[name]
+    kind = step(kind, last, ".".join(parents))
+    place[last] = parse(text, kind)
+
+
+SHORT = {"data": "tasks.path"}
+
+
+def step(kind: Any, name: str, where: str) -> Any:
+    """The type of a setting within a type; any name is allowed within a method's knobs."""
+    if not dataclasses.is_dataclass(kind):
+        if get_origin(kind) is not None and issubclass(get_origin(kind), Mapping):
+            return Any
+        raise RecipeError(f'"{where}" has no settings of its own')
+    hints = get_type_hints(kind)
+    if name not in hints:
+        raise RecipeError(f'no setting "{where + "." if where else ""}{name}"; {nearest(name, hints, most=20)}')
+    options = get_args(hints[name]) if get_origin(hints[name]) in (Union, types.UnionType) else (hints[name],)
+    return next(o for o in options if o is not type(None))
+
+
+def parse(text: str, kind: Any) -> Any:
+    """The value that a text means for a type: JSON where it is JSON, else the text itself."""
+    if kind is str:
+        return text
+    if text.lower() in ("none", "null"):
+        return None
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
+
+
+# ---- checks across settings --------------------------------------------------------------------------------------
+
+POSITIVE = (
+    "max_tokens", "batch", "deadline", "new.width", "new.layers", "new.heads", "new.hidden", "new.context",
+    "imitation.turns", "imitation.updates", "imitation.examples", "imitation.optimizer.lr", "imitation.optimizer.clip",
+    "imitation.optimizer.micro_tokens", "reinforcement.turns", "reinforcement.updates", "reinforcement.tasks",
+    "reinforcement.samples", "reinforcement.steps_per_draw", "reinforcement.optimizer.lr", "reinforcement.optimizer.clip",
+    "reinforcement.optimizer.micro_tokens", "gate.tasks", "gate.samples", "gate.slow_down", "measure.tasks",
+    "measure.samples",
+)  # fmt: skip
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """The recipe itself, where its values make sense together."""
+    for path in POSITIVE:
+        value: Any = recipe
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        if value is not None and not value > 0:
+            raise RecipeError(f"{path} must be above 0, got {value}")
+    if not 0 < recipe.gate.error < 0.5:
+        raise RecipeError(f"gate.error must be above 0 and below 0.5, got {recipe.gate.error}")
+    if recipe.threads < 0 or recipe.seed < 0:
+        raise RecipeError(f"threads and seed must be 0 or more, got {recipe.threads} and {recipe.seed}")
+    if recipe.imitation is None and recipe.reinforcement is None:
+        raise RecipeError("a run needs imitation or reinforcement; both are none")
+    if recipe.reinforcement and recipe.reinforcement.tasks % recipe.reinforcement.steps_per_draw:
+        raise RecipeError("reinforcement.tasks must be a multiple of reinforcement.steps_per_draw, so that all steps are equal")
+    return recipe

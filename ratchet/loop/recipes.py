@@ -1,0 +1,46 @@
+"""The recipes that ship. Each returns the whole description of a run; `ratchet run NAME --set path=value` changes it."""
+
+from __future__ import annotations
+
+from ratchet.loop.recipe import GateSettings, Imitation, Measuring, NewModel, Optimizer, Recipe, Reinforcement, Tasks, recipes
+
+
+@recipes.add("countdown")
+def countdown() -> Recipe:
+    """The main job: the built-in model improves on Countdown by reinforcement from verified answers."""
+    return Recipe(
+        name="countdown",
+        tasks=Tasks("countdown"),
+        reinforcement=Reinforcement(turns=6, updates=14, tasks=32, samples=16, optimizer=Optimizer(lr=3e-4, warmup=5)),
+        gate=GateSettings(tasks=500, samples=4),
+    )
+
+
+@recipes.add("countdown-prime")
+def countdown_prime() -> Recipe:
+    """Makes the built-in model: imitation of Countdown search traces, from random weights."""
+    return Recipe(
+        name="countdown-prime",
+        model="new",
+        new=NewModel(),
+        tasks=Tasks("countdown"),
+        imitation=Imitation(
+            turns=10, updates=200, examples=64, optimizer=Optimizer(lr=3e-3, warmup=50, final=0.1, weight_decay=0.01)
+        ),
+    )
+
+
+@recipes.add("rlvr")
+def rlvr() -> Recipe:
+    """Reinforcement of your own model on your own tasks: set model=DIR_OR_HUB_NAME and tasks=FILE."""
+    return Recipe(
+        name="rlvr",
+        tasks=Tasks("files"),
+        max_tokens=512,
+        batch=64,
+        reinforcement=Reinforcement(
+            turns=10, updates=10, tasks=16, samples=8, optimizer=Optimizer(lr=1e-6, warmup=5, bf16=True)
+        ),
+        gate=GateSettings(tasks=200, samples=2),
+        measure=Measuring(tasks=500, samples=2, curve_tasks=0, curve_samples=8),
+    )

@@ -1,0 +1,397 @@
+"""A run: its turns, gates and checkpoints. It can be killed at any moment and resumed to the same weights.
+
+Every turn is a function of the last checkpoint and of hashed seed paths. A checkpoint is written beside its place and
+renamed; only then does the journal say that the turn is done. What was under way at a kill is done again, the same.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.journal import Journal
+from ratchet.core.types import Split
+from ratchet.learn.train import Learner
+from ratchet.loop import measuring
+from ratchet.loop.gate import Decision, Look, look
+from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
+from ratchet.loop.store import (
+    load_checkpoint,
+    locked,
+    save_checkpoint,
+    write_folder,
+    write_text,
+    write_traces,
+)
+from ratchet.loop.turn import Costs, Tell, Weights, Workshop, learner_for, method_of, restore, scheduler_for, snapshot
+from ratchet.measure.estimate import mean
+from ratchet.measure.record import record_of
+from ratchet.models import llama
+from ratchet.models.engine import Policy
+from ratchet.models.load import load_policy, new_policy
+from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
+from ratchet.search.strategy import strategies
+from ratchet.tasks.family import Source
+from ratchet.verify.pool import VerifierPool
+
+CHECKPOINTS_KEPT = 2
+TRACES_KEPT = 64  # of a turn's last update
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn of the plan: its place in the run, its phase, and whether the phase begins or ends with it."""
+
+    turn: int
+    phase: str
+    first: bool
+    last: bool
+
+
+def plan(recipe: Recipe) -> list[Step]:
+    """All turns of a recipe: imitation first, then reinforcement."""
+    phases = [(name, getattr(recipe, name)) for name in ("imitation", "reinforcement") if getattr(recipe, name) is not None]
+    flat = [(name, i == 0, i == p.turns - 1) for name, p in phases for i in range(p.turns)]
+    return [Step(turn, name, first, last) for turn, (name, first, last) in enumerate(flat)]
+
+
+# ---- the three ways in -------------------------------------------------------------------------------------------
+
+
+def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
+    """A new run in an empty or absent folder; the summary. StoreError where a run is there already."""
+    with locked(folder):
+        if (folder / "recipe.json").exists():
+            done = (folder / "summary.json").exists()
+            what = "holds a finished run" if done else f"holds an unfinished run; `ratchet resume {folder}` goes on with it"
+            raise StoreError(f"{folder} {what}; for a new run choose another folder with --out")
+        source = checked_source(recipe)
+        write_text(folder / "recipe.json", json.dumps(to_json(recipe), indent=2) + "\n")
+        return Run(recipe, folder, source, tell).play()
+
+
+def resume(folder: Path, tell: Tell) -> dict[str, Any]:
+    """Go on with a run from its last checkpoint; the summary."""
+    file = folder / "recipe.json"
+    if not file.exists():
+        raise StoreError(f"{folder} holds no run (no recipe.json in it); start one with `ratchet run RECIPE --out {folder}`")
+    with locked(folder):
+        recipe = read_recipe(file)
+        return Run(recipe, folder, checked_source(recipe), tell).play()
+
+
+def read_recipe(file: Path) -> Recipe:
+    """The resolved recipe of a run's record."""
+    try:
+        return from_json(json.loads(file.read_text()), str(file))
+    except (OSError, ValueError) as e:
+        raise RecipeError(f"{file} is not a recipe: {e}") from None
+
+
+def checked_source(recipe: Recipe) -> Source:
+    """The tasks, with everything checked that can be before any work is done."""
+    source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
+    if recipe.imitation is not None and source.family.demonstrate is None:
+        raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
+    if recipe.reinforcement is not None:
+        method_of(recipe.reinforcement)
+        strategies.entry(recipe.reinforcement.strategy)
+    splits: tuple[Split, ...] = ("train", "validation", "heldout")
+    for split in splits:
+        source.take(split, 1, "check")
+    return source
+
+
+# ---- the run -----------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """The state between turns: policy, learner, champion. Use `begin` and `resume`."""
+
+    def __init__(self, recipe: Recipe, folder: Path, source: Source, tell: Tell) -> None:
+        self.recipe, self.folder, self.source, self.tell = recipe, folder, source, tell
+        self.journal = Journal(folder / "journal.jsonl")
+        self.steps = plan(recipe)
+        self._set_threads()
+        self.policy = make_policy(recipe, source)
+        self.champion: Weights = snapshot(self.policy)
+        self.learner: Learner | None = None
+
+    def play(self) -> dict[str, Any]:
+        finished = self.folder / "summary.json"
+        if self.journal.of("done") and finished.exists():
+            self.tell({"event": "already done"})
+            return json.loads(finished.read_text())
+        done = self._restore()
+        self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
+                   "parameters": sum(p.numel() for p in self.policy.model.parameters())})  # fmt: skip
+        with VerifierPool(self.recipe.deadline) as verify:
+            workshop = Workshop(self.recipe, self.source, verify, self.tell)
+            self._save_stage("0-start", done == 0)
+            for step in self.steps[done:]:
+                self._turn(step, workshop)
+            return self._finish(verify)
+
+    def _set_threads(self) -> None:
+        """The number of threads decides the order of sums, so a resumed run takes the number it began with."""
+        begun = self.journal.of("start")
+        threads = begun[0]["threads"] if begun else self.recipe.threads or torch.get_num_threads()
+        torch.set_num_threads(threads)
+        if not begun:
+            self.journal.append("start", threads=threads, recipe_hash=recipe_hash(self.recipe), versions=versions())
+
+    # -- one turn --
+
+    def _turn(self, step: Step, workshop: Workshop) -> None:
+        start = time.perf_counter()
+        costs = Costs()
+        settings = getattr(self.recipe, step.phase)
+        if step.first:
+            self._begin_phase(step, settings)
+        assert self.learner is not None
+        work = workshop.imitate if step.phase == "imitation" else workshop.reinforce
+        metrics, traces = work(self.learner, settings, step.turn, costs)
+        decision, pass_at_1 = self._gate(step, workshop, costs)
+        if decision.decision is Decision.PROMOTE:
+            self.champion = snapshot(self.policy)
+        elif decision.decision is Decision.ROLL_BACK:
+            self._roll_back(settings)
+        if traces:
+            write_traces(self.folder / "traces" / f"turn-{step.turn:04d}.jsonl.gz", traces[:TRACES_KEPT])
+        self._checkpoint(step)
+        entry = {
+            "turn": step.turn,
+            "phase": step.phase,
+            "metrics": metrics,
+            "pass_at_1": pass_at_1,
+            "decision": str(decision.decision),
+            "reason": decision.reason,
+            "interval": asdict(decision.difference),
+            "lr": self.learner.rate(),
+            "cost": costs.parts,
+            "seconds": time.perf_counter() - start,
+        }
+        self.journal.append("turn", **entry)
+        self._drop_old_checkpoints(step.turn)
+        self.tell({"event": "turn", **entry})
+        if step.last:
+            self._save_stage(stage_name(step), True)
+
+    def _begin_phase(self, step: Step, settings: Any) -> None:
+        """A phase starts from the champion, with an optimizer of its own."""
+        restore(self.policy, self.champion)
+        self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
+        if step.phase == "reinforcement" and method_of(settings).beta:
+            self.learner.freeze_reference()
+
+    def _updates(self, phase: str) -> int:
+        settings = getattr(self.recipe, phase)
+        return settings.turns * settings.updates * getattr(settings, "steps_per_draw", 1)
+
+    def _gate(self, step: Step, workshop: Workshop, costs: Costs) -> tuple[Look, dict[str, Any]]:
+        """Champion and challenger on fresh validation tasks, sampled with the same seeds."""
+        start = time.perf_counter()
+        g = self.recipe.gate
+        tasks = self.source.take("validation", g.tasks, self.recipe.seed, "gate", step.turn)
+        challenger = snapshot(self.policy)
+        values: list[list[float]] = []
+        sampled = 0
+        for weights in (self.champion, challenger):
+            restore(self.policy, weights)
+            scheduler = scheduler_for(self.policy, workshop.verify)
+            traces = scheduler.run(strategies["single"], tasks, self.recipe.seed, "gate", step.turn, samples=g.samples)
+            rows = {r.key: r for r in record_of(traces, "", "").rows}
+            # a task whose every sample the verifier could not judge says nothing for either side
+            values.append([rows[t.key].passes / rows[t.key].n if rows[t.key].n else float("nan") for t in tasks])
+            sampled += scheduler.spent.sampled_tokens
+        judged = [i for i in range(len(tasks)) if values[0][i] == values[0][i] and values[1][i] == values[1][i]]
+        if not judged:
+            raise StoreError("the verifier abstained on every validation task; look at the verifier with `ratchet tasks check`")
+        first, second = ([v[i] for i in judged] for v in values)
+        clusters = [tasks[i].cluster or tasks[i].key for i in judged]
+        costs.add("gate", seconds=time.perf_counter() - start, sampled_tokens=sampled)
+        decision = look(first, second, clusters, error=g.error, looks=len(self.steps))
+        return decision, {"champion": asdict(mean(first, clusters)), "challenger": asdict(mean(second, clusters))}
+
+    def _roll_back(self, settings: Any) -> None:
+        """Back to the champion, with a fresh optimizer, a new warm-up and a lower rate."""
+        assert self.learner is not None
+        old = self.learner
+        restore(self.policy, self.champion)
+        self.learner = learner_for(self.policy, settings.optimizer, old.steps)
+        self.learner.lr, self.learner.taken, self.learner.warm_from = old.lr * self.recipe.gate.slow_down, old.taken, old.taken
+        self.learner.reference = old.reference
+
+    # -- checkpoints --
+
+    def _checkpoint(self, step: Step) -> None:
+        assert self.learner is not None
+        state = self.learner.state()
+        groups = {"policy": snapshot(self.policy), "champion": self.champion, "optimizer": state.pop("tensors")}
+        save_checkpoint(self._checkpoint_folder(step.turn), groups, {"turn": step.turn, "learner": state})
+
+    def _checkpoint_folder(self, turn: int) -> Path:
+        return self.folder / "checkpoints" / f"turn-{turn:04d}"
+
+    def _drop_old_checkpoints(self, turn: int) -> None:
+        import shutil
+
+        shutil.rmtree(self._checkpoint_folder(turn - CHECKPOINTS_KEPT), ignore_errors=True)
+
+    def _restore(self) -> int:
+        """Load the last whole checkpoint that the journal knows; the number of turns done."""
+        for turn in sorted({e["turn"] for e in self.journal.of("turn")}, reverse=True):
+            folder = self._checkpoint_folder(turn)
+            if not folder.exists():
+                continue
+            try:
+                groups, state = load_checkpoint(folder, str(next(self.policy.model.parameters()).device))
+            except StoreError as e:
+                self.tell({"event": "note", "text": f"{e}; going back to the checkpoint before it"})
+                continue
+            self._load(self.steps[turn], groups, state)
+            return turn + 1
+        if self.journal.of("turn"):
+            self.tell({"event": "note", "text": "no whole checkpoint is left; starting again from the first turn"})
+        return 0
+
+    def _load(self, step: Step, groups: dict[str, Weights], state: dict[str, Any]) -> None:
+        settings = getattr(self.recipe, step.phase)
+        self.champion = groups["champion"]
+        self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
+        if step.phase == "reinforcement" and method_of(settings).beta:
+            # the reference is the model that the phase began with
+            begun = next(s.turn for s in self.steps if s.phase == step.phase)
+            restore(self.policy, self._stage_weights(stage_name(self.steps[begun - 1]) if begun else "0-start"))
+            self.learner.freeze_reference()
+        restore(self.policy, groups["policy"])
+        self.learner.load_state(groups["optimizer"], **state["learner"])
+        if step.last:
+            restore(self.policy, self.champion)
+            self._save_stage(stage_name(step), not self._stage_folder(stage_name(step)).exists())
+            restore(self.policy, groups["policy"])
+
+    # -- stages: the champion at the start and after each phase --
+
+    def _stage_folder(self, name: str) -> Path:
+        return self.folder / "stages" / name
+
+    def _save_stage(self, name: str, wanted: bool) -> None:
+        if wanted:
+            now = snapshot(self.policy)
+            restore(self.policy, self.champion)
+            write_folder(self._stage_folder(name), self.policy.save)
+            restore(self.policy, now)
+
+    def _stage_weights(self, name: str) -> Weights:
+        return snapshot(load_policy(str(self._stage_folder(name)), self.recipe.max_tokens))
+
+    # -- the end --
+
+    def _finish(self, verify: VerifierPool) -> dict[str, Any]:
+        """The held-out look, the summary and the delivered model."""
+        self.tell({"event": "measuring"})
+        start = time.perf_counter()
+        costs = Costs()
+        tasks = measuring.heldout_tasks(self.recipe, self.source)
+        names = ["0-start", *(stage_name(s) for s in self.steps if s.last)]
+        records, stages = [], []
+        for name in names:
+            restore(self.policy, self._stage_weights(name))
+            traces = measuring.sample_heldout(self.policy, verify, self.recipe, tasks, costs)
+            record, numbers = measuring.stage_result(name, traces, self.recipe)
+            records.append(record)
+            stages.append(numbers)
+            kept = [t for t in traces if t.sample < self.recipe.measure.samples]
+            write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
+            self.tell({"event": "measured", **numbers})
+        before, after = records[-2], records[-1]
+        for name, record in (("before", before), ("after", after)):
+            write_text(self.folder / "records" / f"{name}.json", json.dumps(asdict(record)) + "\n")
+        write_folder(self.folder / "model", self.policy.save)
+        turns = list({e["turn"]: e for e in self.journal.of("turn")}.values())
+        for entry in turns:
+            costs.add_all(entry["cost"])
+        summary = {
+            "recipe": self.recipe.name,
+            "recipe_hash": recipe_hash(self.recipe),
+            "seed": self.recipe.seed,
+            "stages": stages,
+            "before": stages[-2]["pass_at_1"],
+            "after": stages[-1]["pass_at_1"],
+            "difference": measuring.estimate_json(measuring.compare(before, after)),
+            "pass_at_k": {
+                "before": stages[-2]["pass_at_k"],
+                "after": stages[-1]["pass_at_k"],
+                "difference": measuring.coverage_change(before, after, self.recipe),
+            },
+            "baselines": measuring.baselines(self.source, tasks, verify, after),
+            "gates": [gate_json(e) for e in turns],
+            "promoted": any(e["decision"] == Decision.PROMOTE for e in turns),
+            "shared_keys": measuring.shared_keys(self.recipe, self.source, tasks, len(self.steps)),
+            "cost": costs.parts,
+            "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - start,
+            "versions": versions(),
+            "threads": torch.get_num_threads(),
+        }
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        self.journal.append("done", seconds=summary["seconds"])
+        return summary
+
+
+def stage_name(step: Step) -> str:
+    return f"{1 if step.phase == 'imitation' else 2}-{step.phase}"
+
+
+def gate_json(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "turn": entry["turn"],
+        "phase": entry["phase"],
+        "accepted": entry["decision"] == Decision.PROMOTE,
+        "decision": entry["decision"],
+        "reason": entry["reason"],
+        "interval": entry["interval"],
+    }
+
+
+def make_policy(recipe: Recipe, source: Source) -> Policy:
+    """The model that the run starts from."""
+    if recipe.model != "new":
+        return load_policy(recipe.model, recipe.max_tokens, recipe.batch)
+    n = recipe.new
+    if n.width % n.heads or (n.width // n.heads) % 2:
+        raise RecipeError(f"new.width / new.heads must be an even whole number, got {n.width} / {n.heads}")
+    tokenizer = WordTokenizer(reasoning_words()) if n.words == "reasoning" else corpus_tokenizer(source)
+    shape = llama.Shape(
+        vocab=len(tokenizer.words), width=n.width, layers=n.layers, heads=n.heads, kv_heads=n.heads,
+        head_width=n.width // n.heads, hidden=n.hidden, max_tokens=n.context,
+    )  # fmt: skip
+    return new_policy(shape, tokenizer, recipe.seed, recipe.max_tokens, recipe.batch)
+
+
+def corpus_tokenizer(source: Source) -> WordTokenizer:
+    """The words of the training prompts and demonstrations; held-out words stay unknown."""
+    from ratchet.core.seeds import rng
+
+    demonstrate: Callable[..., str | None] | None = source.family.demonstrate
+    texts: list[str] = []
+    for task in source.take("train", 10_000, "vocabulary"):
+        texts.append(task.prompt)
+        if demonstrate is not None:
+            texts.append(demonstrate(rng("vocabulary", task.key), task) or "")
+    return WordTokenizer(words_of(texts), strict=False)
+
+
+def versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("ratchet", "torch", "numpy", "scipy", "safetensors", "tokenizers")
+    return {"python": platform.python_version(), "system": platform.platform(terse=True), **{n: version(n) for n in names}}

@@ -1,0 +1,170 @@
+"""A run's folder: its lock, checkpoints, records and traces. Whatever has a name in it is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ratchet.core.errors import StoreError
+from ratchet.core.types import Judge, Trace, Verdict
+
+Tensors = dict[str, torch.Tensor]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the lock goes with the process, however it ends. StoreError when it is held."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as e:
+        raise StoreError(f"cannot write to {folder}: {e.strerror or e}; choose another folder with --out") from e
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"another run is at work in {folder}; wait for it, or choose another folder with --out") from None
+        yield
+
+
+def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder beside its place, flush it, and rename it there: it is either whole or absent."""
+    beside = target.with_name(f".{target.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        fill(beside)
+        for file in beside.iterdir():
+            with file.open("rb") as f:
+                os.fsync(f.fileno())
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+        sync_folder(target.parent)
+    except (OSError, SafetensorError) as e:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise StoreError(f"cannot write {target}: {getattr(e, 'strerror', None) or e}; free space, then `ratchet resume`") from e
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file beside its place and rename it there."""
+    beside = target.with_name(f".{target.name}.writing")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        beside.replace(target)
+    except OSError as e:
+        beside.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {target}: {e.strerror or e}; free space, then `ratchet resume`") from e
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# ---- checkpoints -------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(folder: Path, groups: Mapping[str, Tensors], state: Mapping[str, Any]) -> None:
+    """Groups of tensors and a JSON state, with the digest of every file."""
+
+    def fill(beside: Path) -> None:
+        digests: dict[str, str] = {}
+        for name, tensors in groups.items():
+            file = beside / f"{name}.safetensors"
+            save_file({k: v.detach().contiguous() for k, v in tensors.items()}, file)
+            digests[file.name] = digest_of(file)
+        (beside / "state.json").write_text(json.dumps({**state, "digests": digests}))
+
+    write_folder(folder, fill)
+
+
+def load_checkpoint(folder: Path, device: str) -> tuple[dict[str, Tensors], dict[str, Any]]:
+    """What `save_checkpoint` wrote. Raises StoreError where a file is missing or its digest does not fit."""
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        for name, digest in state["digests"].items():
+            if digest_of(folder / name) != digest:
+                raise StoreError(f"{folder / name} is damaged")
+        groups = {Path(name).stem: load_file(folder / name, device=device) for name in state["digests"]}
+    except (OSError, ValueError, KeyError, SafetensorError) as e:
+        raise StoreError(f"{folder} is damaged: {e}") from e
+    return groups, state
+
+
+def digest_of(file: Path) -> str:
+    with file.open("rb") as f:
+        return hashlib.file_digest(f, "blake2b").hexdigest()
+
+
+# ---- traces ------------------------------------------------------------------------------------------------------
+
+
+def trace_json(trace: Trace) -> dict[str, Any]:
+    """A trace for people and for measuring: texts, verdicts and counts, without token ids."""
+    completions = trace.completions
+    return {
+        "key": trace.task.key,
+        "prompt": trace.task.prompt,
+        "gold": trace.task.answer,
+        "facts": dict(trace.task.facts),
+        "strategy": trace.strategy,
+        "sample": trace.sample,
+        "draws": [
+            {"role": c.role, "text": c.text, "stop": c.stop, "tokens": len(c.tokens), **verdict_json(v)}
+            for c, v in zip(completions, trace.verdicts, strict=False)
+        ],
+        "judgements": [[e.request.scorer, list(e.answer)] for e in trace.events if isinstance(e.request, Judge)],
+        "chosen": next((i for i, c in enumerate(completions) if c is trace.answer), None),
+        **verdict_json(trace.verdict),
+        "cost": asdict(trace.cost),
+    }
+
+
+def verdict_json(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {"outcome": "none", "evidence": "no answer was returned", "answer": None}
+    return {"outcome": str(verdict.outcome), "evidence": verdict.evidence, "answer": verdict.answer}
+
+
+def write_traces(file: Path, traces: Sequence[Trace]) -> None:
+    """Gzipped JSON Lines; the same traces give the same bytes."""
+    lines = "".join(json.dumps(trace_json(t), ensure_ascii=False) + "\n" for t in traces)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.writing")
+    try:
+        beside.write_bytes(gzip.compress(lines.encode(), mtime=0))
+        beside.replace(file)
+    except OSError as e:
+        beside.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {file}: {e.strerror or e}; free space, then `ratchet resume`") from e
+
+
+def read_traces(file: Path) -> Iterator[dict[str, Any]]:
+    """Traces that `write_traces` wrote. Raises StoreError with the line's number for a damaged file."""
+    number = 0
+    try:
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield json.loads(line)
+    except (OSError, EOFError, ValueError) as e:
+        raise StoreError(f"{file} is damaged after line {number}: {e}") from None

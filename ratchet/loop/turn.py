@@ -1,0 +1,200 @@
+"""One turn: draw, credit, several updates; or, for imitation, demonstrations and updates."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+
+from ratchet.core.registry import check_knobs
+from ratchet.core.seeds import Part, rng
+from ratchet.core.types import Task, Trace
+from ratchet.learn.batch import Example
+from ratchet.learn.credit import outcome, rewards_of
+from ratchet.learn.policy import PolicyGradient, rows
+from ratchet.learn.rewards import rewards
+from ratchet.learn.train import Learner
+from ratchet.loop.recipe import Imitation, Optimizer, Recipe, Reinforcement
+from ratchet.models.engine import Policy
+from ratchet.models.scheduler import Scheduler, Verify
+from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.tasks.family import Source
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Costs:
+    """Tokens and seconds by part of the run."""
+
+    parts: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, part: str, **amounts: float) -> None:
+        entry = self.parts.setdefault(part, {})
+        for name, amount in amounts.items():
+            entry[name] = entry.get(name, 0) + amount
+
+    def add_all(self, parts: Mapping[str, Mapping[str, float]]) -> None:
+        for part, amounts in parts.items():
+            self.add(part, **amounts)
+
+    def add_scheduler(self, scheduler: Scheduler, sampling: str = "sampling", verification: str = "verification") -> None:
+        spent, seconds = scheduler.spent, scheduler.seconds
+        self.add(
+            sampling,
+            seconds=seconds["sampling"],
+            sampled_tokens=spent.sampled_tokens,
+            prefix_tokens=spent.prefix_tokens,
+            draws=spent.draws,
+        )
+        self.add(verification, seconds=seconds["verification"])
+
+
+def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
+    return Scheduler(policy, verify, SCORERS, TOOLS)
+
+
+def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
+    """A learner whose rate falls over `steps` steps."""
+    return Learner(
+        policy,
+        lr=settings.lr,
+        warmup=settings.warmup,
+        steps=steps,
+        final=settings.final,
+        clip=settings.clip,
+        weight_decay=settings.weight_decay,
+        bf16=settings.bf16,
+        micro_tokens=settings.micro_tokens,
+    )
+
+
+def method_of(settings: Reinforcement) -> PolicyGradient:
+    """The row that a recipe names, with its knobs."""
+    make = cast(Callable[..., PolicyGradient], rows[settings.method])
+    return make(**check_knobs("learning method", settings.method, make, settings.knobs))
+
+
+@dataclass
+class Workshop:
+    """What every turn needs: the recipe, where tasks come from, the verifier, and whom to tell."""
+
+    recipe: Recipe
+    source: Source
+    verify: Verify
+    tell: Tell
+
+    def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
+        """Updates on demonstrations of training tasks."""
+        objective = cast(PolicyGradient, cast(Callable[[], Any], rows["imitation"])())
+        log: list[dict[str, float]] = []
+        for update in range(settings.updates):
+            start = time.perf_counter()
+            path = (self.recipe.seed, "turn", turn, "update", update)
+            tasks = self.source.take("train", settings.examples, *path, "tasks")
+            examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
+            metrics = learner.update(examples, objective)
+            seconds = time.perf_counter() - start
+            costs.add("training", seconds=seconds, trained_tokens=sum(map(len, examples)))
+            log.append(metrics)
+            self.tell(
+                {"event": "update", "turn": turn, "update": update + 1, "loss": metrics["loss"],
+                 "tokens_per_second": sum(map(len, examples)) / seconds}
+            )  # fmt: skip
+        return summarise(log), []
+
+    def reinforce(self, learner: Learner, settings: Reinforcement, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
+        """Draws on training tasks, and updates on their credited completions."""
+        method, reward = method_of(settings), rewards[self.recipe.reward]
+        log: list[dict[str, float]] = []
+        traces: list[Trace] = []
+        for update in range(settings.updates):
+            start = time.perf_counter()
+            path = (self.recipe.seed, "turn", turn, "update", update)
+            tasks = self.source.take("train", settings.tasks, *path, "tasks")
+            scheduler = scheduler_for(learner.policy, self.verify)
+            traces = scheduler.run(
+                strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
+            )
+            costs.add_scheduler(scheduler)
+            middle = time.perf_counter()
+            log += learn_from(traces, learner, method, reward, settings.steps_per_draw, path)
+            trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
+            costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
+            seconds = time.perf_counter() - start
+            self.tell(
+                {"event": "update", "turn": turn, "update": update + 1, "reward": log[-1]["reward"],
+                 "tokens_per_second": scheduler.spent.sampled_tokens / seconds}
+            )  # fmt: skip
+        return {**summarise(log), **describe(traces)}, traces
+
+
+def demonstrations(policy: Policy, source: Source, tasks: Sequence[Task], knobs: Mapping[str, Any], *path: Part) -> Iterator[Example]:
+    """Examples to imitate, from the tasks that have a demonstration."""
+    demonstrate = source.family.demonstrate
+    assert demonstrate is not None
+    for task in tasks:
+        text = demonstrate(rng(*path, task.key), task, **knobs)
+        if text is not None:
+            prefix = policy.encode(task.prompt)
+            yield Example(prefix, (*policy.tokenizer.encode(text), policy.tokenizer.end_id))
+
+
+def learn_from(
+    traces: Sequence[Trace], learner: Learner, method: PolicyGradient, reward: Any, steps: int, path: tuple[Part, ...]
+) -> list[dict[str, float]]:
+    """`steps` optimizer steps, each on an equal share of the tasks."""
+    keys = list(dict.fromkeys(t.task.key for t in traces))
+    share_of = {key: i * steps // len(keys) for i, key in enumerate(keys)}
+    log: list[dict[str, float]] = []
+    for share in range(steps):
+        mine = [t for t in traces if share_of[t.task.key] == share]
+        values = rewards_of(mine, reward, *path)
+        judged = [v for row in values for v in row if v == v]
+        examples = outcome(mine, values, method.advantage, method.skip_even_groups)
+        metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
+        solved = [v.passed for t in mine for v in t.verdicts]
+        metrics["reward"] = sum(judged) / len(judged) if judged else 0.0
+        metrics["solved"] = sum(solved) / len(solved) if solved else 0.0
+        log.append(metrics)
+    return log
+
+
+def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """The mean of every metric over a turn's updates."""
+    names = dict.fromkeys(name for entry in log for name in entry)
+    return {name: sum(e.get(name, 0.0) for e in log) / len(log) for name in names}
+
+
+def describe(traces: Sequence[Trace]) -> dict[str, Any]:
+    """Lengths, stop reasons, abstentions and the mean negative log-probability of what was drawn last."""
+    drawn = [c for t in traces for c in t.completions]
+    verdicts = [v for t in traces for v in t.verdicts]
+    tokens = sum(len(c.tokens) for c in drawn)
+    return {
+        "mean_tokens": tokens / max(len(drawn), 1),
+        "stops": {k: n / len(drawn) for k, n in sorted(Counter(c.stop for c in drawn).items())},
+        "abstained": sum(v.outcome == "abstain" for v in verdicts) / max(len(verdicts), 1),
+        "entropy": -sum(sum(c.logprobs) for c in drawn) / max(tokens, 1),
+    }
+
+
+# ---- weights in and out of a policy ------------------------------------------------------------------------------
+
+Weights = dict[str, torch.Tensor]
+
+
+def snapshot(policy: Policy) -> Weights:
+    """A copy of the weights; tied ones once."""
+    return {name: p.detach().clone() for name, p in policy.model.named_parameters()}
+
+
+@torch.no_grad()
+def restore(policy: Policy, weights: Weights) -> None:
+    """Put weights back, bit for bit."""
+    for name, p in policy.model.named_parameters():
+        p.copy_(weights[name])

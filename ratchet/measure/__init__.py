@@ -1,0 +1,1 @@
+"""Estimates with intervals, pass@k, paired comparison, and records of evaluations."""

@@ -1,0 +1,139 @@
+"""What comes from transformers: tokenizers of checkpoints, and models of architectures that are not our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ratchet.core.errors import EngineError
+from ratchet.core.types import Completion, Draw, Tokens
+from ratchet.models.engine import completion_of, ends, pad, rows_of, score
+from ratchet.models.sampling import Row, pick, signed
+from ratchet.models.tokens import Tokenizer
+
+
+def transformers() -> Any:
+    try:
+        import transformers as library
+    except ImportError:
+        raise EngineError('this checkpoint needs transformers; install "ratchet[hf]"') from None
+    library.logging.set_verbosity_error()
+    return library
+
+
+class ForeignTokenizer:
+    """The tokenizer of a Hugging Face checkpoint. The chat template is applied where it has one."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self.inner = transformers().AutoTokenizer.from_pretrained(str(folder))
+        except (OSError, ValueError, KeyError) as e:
+            raise EngineError(f"{folder} has no tokenizer that transformers can load: {str(e).splitlines()[0][:200]}") from None
+        ends: set[int] = {self.inner.eos_token_id} if self.inner.eos_token_id is not None else set()
+        # chat models end a turn with a token of its own, listed in their generation config
+        try:
+            listed = transformers().GenerationConfig.from_pretrained(str(folder)).eos_token_id
+            ends |= set(listed if isinstance(listed, list) else [listed] if listed is not None else [])
+        except OSError:
+            pass
+        self.end = frozenset(ends)
+        self.end_id: int = self.inner.eos_token_id if self.inner.eos_token_id is not None else min(ends, default=0)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        if self.inner.chat_template:
+            messages = [{"role": "user", "content": text}]
+            rendered = self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            return list(self.inner(rendered, add_special_tokens=False).input_ids)
+        return list(self.inner(text).input_ids)
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.inner(text, add_special_tokens=False).input_ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.inner.decode(list(ids), skip_special_tokens=True))
+
+    def save(self, folder: Path) -> None:
+        self.inner.save_pretrained(str(folder))
+
+
+class LogitsOnly(torch.nn.Module):
+    """A transformers model as `model(ids) -> logits`, the shape that the learner and the scorer know."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        # right-padded under a causal mask: what follows a token never reaches it
+        return self.inner(input_ids=ids, use_cache=False).logits
+
+
+class TransformersEngine:
+    """Any causal language model of transformers. Slower than LocalEngine: no sharing of prefixes, no refilling."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 64) -> None:
+        try:
+            inner = transformers().AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, use_safetensors=True)
+        except (OSError, ValueError, KeyError) as e:
+            raise EngineError(f"transformers cannot load {folder}: {str(e).splitlines()[0][:300]}") from None
+        from ratchet.models.load import device
+
+        self.model = LogitsOnly(inner.eval().to(device()))
+        self.tokenizer, self.max_tokens, self.batch, self.version = tokenizer, max_tokens, batch, 0
+        limit = getattr(inner.config, "max_position_embeddings", None) or getattr(inner.config, "n_positions", None)
+        self.context = int(limit or 2048)
+
+    def encode(self, prefix: str | Tokens) -> Tokens:
+        return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
+
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+        rows = rows_of(self, draws, seeds, self.context)
+        # rows of one prefix length run together, so that no row needs padding on its left
+        groups: dict[tuple[int, float, float], list[tuple[Row, Draw]]] = {}
+        for draw, own in zip(draws, rows, strict=True):
+            for row in own:
+                groups.setdefault((len(row.prefix), draw.temperature, draw.top_p), []).append((row, draw))
+        for (_, temperature, top_p), group in groups.items():
+            for start in range(0, len(group), self.batch):
+                self._fill(group[start : start + self.batch], temperature, top_p)
+        return [
+            [completion_of(row, draw, self.tokenizer, self.version) for row in own] for draw, own in zip(draws, rows, strict=True)
+        ]
+
+    @torch.no_grad()
+    def _fill(self, group: list[tuple[Row, Draw]], temperature: float, top_p: float) -> None:
+        place = next(self.model.parameters()).device
+        ids = pad([row.prefix for row, _ in group], place)
+        past: Any = None
+        while group:
+            out = self.model.inner(input_ids=ids, past_key_values=past, use_cache=True)
+            past = out.past_key_values
+            seeds = torch.tensor([signed(row.seed) for row, _ in group], device=place)
+            steps = torch.tensor([len(row.tokens) for row, _ in group], device=place)
+            new, logp = pick(out.logits[:, -1], seeds, steps, temperature, top_p)
+            going: list[int] = []
+            for i, ((row, draw), token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
+                row.tokens.append(token)
+                row.logprobs.append(lp)
+                reason = ends(row, draw, self.tokenizer)
+                if reason is not None:
+                    row.stop = reason
+                elif len(row.tokens) < row.max_tokens:
+                    going.append(i)
+            ids = new[:, None]
+            if len(going) < len(group):
+                group = [group[i] for i in going]
+                at = torch.tensor(going, dtype=torch.long, device=place)
+                ids = ids[at]
+                past.batch_select_indices(at)
+
+    def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
+        with torch.no_grad():
+            return score(self.model, pairs)
+
+    def save(self, folder: Path) -> None:
+        self.model.inner.save_pretrained(str(folder), safe_serialization=True)
+        self.tokenizer.save(folder)

@@ -1,0 +1,74 @@
+"""Models by name: the built-in one, checkpoints in a folder, and names of the hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from ratchet.core.errors import EngineError
+from ratchet.core.seeds import seed
+from ratchet.models import llama
+from ratchet.models.engine import LocalEngine, Policy
+from ratchet.models.tokens import Tokenizer, WordTokenizer
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+def load_policy(name: str, max_tokens: int, batch: int = 256) -> Policy:
+    """A policy from "builtin", a checkpoint's folder, or a hub name.
+
+    Llama, Qwen2 and Qwen3 checkpoints run in our own code; any other architecture through transformers. Raises
+    EngineError for a folder without a config or weights.
+    """
+    folder = BUILTIN if name == "builtin" else Path(name)
+    if not folder.is_dir():
+        folder = download(name)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as e:
+        raise EngineError(f"{folder} holds no readable config.json ({type(e).__name__}); give a checkpoint's folder") from None
+    tokenizer = load_tokenizer(folder)
+    try:
+        llama.shape_of(config)
+    except EngineError:
+        from ratchet.models.foreign import TransformersEngine
+
+        return TransformersEngine(folder, tokenizer, max_tokens, batch)
+    return LocalEngine(llama.load(folder).to(device()), tokenizer, max_tokens, batch)
+
+
+def new_policy(shape: llama.Shape, tokenizer: Tokenizer, run_seed: int, max_tokens: int, batch: int = 256) -> Policy:
+    """Our own model with random weights."""
+    model = llama.Llama(shape)
+    llama.init_weights(model, seed(run_seed, "weights"))
+    return LocalEngine(model.to(device()), tokenizer, max_tokens, batch)
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    own = WordTokenizer.load(folder)
+    if own is not None:
+        return own
+    from ratchet.models.foreign import ForeignTokenizer
+
+    return ForeignTokenizer(folder)
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def download(name: str) -> Path:
+    """The folder of a hub model's snapshot, fetched where a network is."""
+    missing = f'"{name}" is neither "builtin", a folder, nor a model of the hub that can be reached'
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise EngineError(f"{missing}; give a checkpoint's folder or owner/name")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise EngineError(f'{missing}; for the hub install "ratchet[hf]"') from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja"]))
+    except Exception as e:  # no network, no such name, no right: the library raises many types
+        raise EngineError(f"{missing}: {str(e).splitlines()[0][:200]}") from None

@@ -1,0 +1,494 @@
+"""Word problems: read a problem in English, write the equation whose value answers it.
+
+`seven red apples and 2 green ...` becomes `n0 red apples and n1 green ...`: every number of the text is a reference,
+and the answer is an equation over references, `answer n0 + n1`. Behind the text stand the references in the order of
+their sizes, which a reader of the digits sees. Reads the published files of ASDiv (Miao et al. 2020), SVAMP (Patel et
+al. 2021) and MAWPS (Koncel-Kedziorski et al. 2016). MAWPS gives answers only: such tasks can be learned by
+reinforcement, not by imitation.
+
+Departures: what needs a remainder, a rounding, a greatest common divisor, a least common multiple, a ratio or a word
+as its answer is left out (`survey` counts it). The same value reached by another equation counts as right, whether
+its reasons are right or not.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ratchet.core.errors import TaskError
+from ratchet.core.types import Split, Task
+from ratchet.tasks import equations
+from ratchet.tasks.equations import NoEquation
+from ratchet.tasks.family import Family, families
+from ratchet.tasks.files import rows_of
+from ratchet.tasks.near_duplicates import groups
+
+CONSTANTS = ("1", "2", "3", "4", "5", "6", "7", "8", "10", "12", "24", "25", "60", "100", "1000")
+
+# ---- text ---------------------------------------------------------------------------------------------------------
+
+TOKEN = re.compile(
+    r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"|(?P<word>'s\b|[a-z]+(?:'(?!s\b)[a-z]+)?)(?:[0-9]+)?|(?P<sign>[.,?!:;$%/=&()])"
+)
+SMALL = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen"""
+UNITS = {word: i for i, word in enumerate(SMALL.split(), start=1)}
+TENS = dict(twenty=20, thirty=30, forty=40, fifty=50, sixty=60, seventy=70, eighty=80, ninety=90)
+
+
+def words_in(text: str) -> list[str | Fraction]:
+    """Lower-case words and signs; each number, in digits or spelled out, as its value. Hyphens divide words."""
+    text = text.lower().replace("’", "'").replace("-", " ")
+    tokens: list[str | Fraction] = []
+    for match in TOKEN.finditer(text):
+        tokens.append(decimal(match["number"]) if match["number"] else match["word"] or match["sign"])
+    read: list[str | Fraction] = []
+    place = 0
+    while place < len(tokens):
+        number, length = spelled(tokens[place : place + 5])
+        read.append(Fraction(number) if length else tokens[place])
+        place += length or 1
+    return read
+
+
+def spelled(tokens: Sequence[str | Fraction]) -> tuple[int, int]:
+    """The number below 10,000 that the tokens start with, and how many tokens it takes; (0, 0) without one.
+
+    "one" alone is a pronoun as often as a number, and stays a word.
+    """
+    number, length = below_hundred(tokens)
+    if tokens[length : length + 1] == ["hundred"]:
+        number, length = 100 * (number or 1), length + 1
+        rest = 1 if tokens[length : length + 1] == ["and"] else 0
+        more, longer = below_hundred(tokens[length + rest :])
+        if longer:
+            number, length = number + more, length + rest + longer
+    return (0, 0) if (number, length) == (1, 1) else (number, length)
+
+
+def below_hundred(tokens: Sequence[str | Fraction]) -> tuple[int, int]:
+    first, second = (*[str(t) for t in tokens[:2]], "", "")[:2]
+    if first in TENS:
+        return (TENS[first] + UNITS[second], 2) if UNITS.get(second, 10) < 10 else (TENS[first], 1)
+    return (UNITS[first], 1) if first in UNITS else (0, 0)
+
+
+def decimal(text: str) -> Fraction:
+    """The value of digits. Eight or more places are a printed fraction such as 0.3333333333: the nearest small one."""
+    value = Fraction(text.replace(",", ""))
+    return value.limit_denominator(1000) if len(text.partition(".")[2]) >= 8 else value
+
+
+def plain(value: Fraction) -> str:
+    """A value as exact text: "43", "35.52" or, where no decimal ends, "8/9"."""
+    places = next((k for k in range(8) if (value * 10**k).denominator == 1), None)
+    if places is None:
+        return str(value)
+    digits = f"{abs(value) * 10**places}".rjust(places + 1, "0")
+    return ("-" if value < 0 else "") + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+
+
+def mask(tokens: Sequence[str | Fraction]) -> tuple[list[str], list[Fraction]]:
+    """The words with n0, n1, ... for the numbers, and the numbers."""
+    numbers = [t for t in tokens if isinstance(t, Fraction)]
+    names = iter(range(len(numbers)))
+    return [t if isinstance(t, str) else f"n{next(names)}" for t in tokens], numbers
+
+
+def sizes(numbers: Sequence[Fraction]) -> str:
+    """The references from the smallest number to the largest: `n1 < n0 = n2`."""
+    order = sorted(range(len(numbers)), key=lambda i: (numbers[i], i))
+    text = "".join(
+        f" {'=' if numbers[i] == numbers[before] else '<'} n{i}" for before, i in pairwise(order)
+    )
+    return f"n{order[0]}{text}" if order else ""
+
+# ---- rows ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A usable row: masked words, exact numbers and answer, the equation over references or "" where none is given."""
+
+    source: str
+    words: tuple[str, ...]
+    numbers: tuple[Fraction, ...]
+    answer: Fraction
+    equation: str
+    tolerance: Fraction
+    shape: tuple[str, ...] = ()
+
+
+class Unusable(ValueError):
+    """A well-formed row that is no task of this family; the message is the reason that `survey` counts."""
+
+
+def asdiv(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return f"{row['body']} {row['question']}", str(row["answer"]).partition(" (")[0], row["formula"]
+
+
+def svamp(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    body = row["Body"].strip()
+    stop = "" if body.endswith((".", ",", "?", "!")) else " ,"
+    return f"{body}{stop} {row['Question']}", str(row["Answer"]), row["Equation"]
+
+
+def mawps(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["input"], str(row["target"]), ""
+
+
+SOURCES: dict[str, Callable[[Mapping[str, Any]], tuple[str, str, str]]] = {
+    "asdiv": asdiv,
+    "svamp": svamp,
+    "mawps_addsub": mawps,
+    "mawps_multiarith": mawps,
+    "mawps_singleeq": mawps,
+    "mawps_singleop": mawps,
+}
+"""File name without its ending -> (text, answer, equation as written) of a row. Where two files hold the same problem,
+the one that stands first here is kept."""
+
+
+def problem_of(source: str, text: str, answer: str, formula: str) -> Problem:
+    """Raises Unusable with the reason."""
+    words, numbers = mask(words_in(text))
+    if not re.fullmatch(r"-?[0-9,]*\.?[0-9]+", answer.strip()):
+        raise Unusable("the answer is not one number")
+    gold = decimal(answer.strip())
+    if not numbers:
+        raise Unusable("the text holds no number")
+    if formula and (odd := ODD.search(formula)):
+        raise Unusable(f"the equation needs {ODD_NAMES[str(odd.lastgroup)]}")
+    equation, tolerance = "", Fraction(0)
+    if formula and not re.match(r"[A-Za-z]:", formula):
+        node = equation_of(formula, numbers)
+        tolerance = slack(equations.value(node, numbers), gold, answer)
+        equation = equations.write(node)
+    elif equations.search(numbers, gold, CONSTANTS) is None:
+        raise Unusable("no small equation over its numbers gives the answer")
+    return Problem(source, tuple(words), tuple(numbers), gold, equation, tolerance)
+
+
+def slack(value: Fraction, gold: Fraction, written: str) -> Fraction:
+    """How far a right value may be from the gold: nothing, but half a unit of its last place where it was rounded.
+
+    Raises Unusable where the value is not the answer.
+    """
+    places = len(written.strip().partition(".")[2])
+    rounded = Fraction(1, 2 * 10**places) if places else Fraction(0)
+    if abs(value - gold) > rounded:
+        raise Unusable("the equation's value is not the answer")
+    return rounded if value != gold else Fraction(0)
+
+
+ODD = re.compile(r"(?P<divisor>GCD|LCM)|(?P<remainder> r[0-9])|(?P<ratio>[0-9]:[0-9])|(?P<comparison>[<>])", re.ASCII)
+ODD_NAMES = {
+    "divisor": "a common divisor or multiple",
+    "remainder": "a remainder or rounding",
+    "ratio": "a ratio",
+    "comparison": "a comparison",
+}
+
+
+def equation_of(formula: str, numbers: Sequence[Fraction]) -> equations.Node:
+    """The equation over references of `8-2=6; 8+6=14`: literals that stand in the text become references.
+
+    A literal that an earlier step gave is replaced by that step; any other must be among CONSTANTS. The same number
+    twice in the text is taken in the order of the text. Raises Unusable.
+    """
+    steps: dict[Fraction, str] = {}
+    free = list(range(len(numbers)))
+    node: equations.Node = ""
+
+    def name(match: re.Match[str]) -> str:
+        literal = Fraction(match[0])
+        places = [i for i, n in enumerate(numbers) if n == literal]
+        if places:
+            place = next((i for i in places if i in free), places[0])
+            if place in free:
+                free.remove(place)
+            return f"n{place}"
+        if literal in steps:
+            return f"( {steps[literal]} )"
+        if plain(literal) in CONSTANTS:
+            return plain(literal)
+        raise Unusable("the equation holds a number that neither the text nor the constants hold")
+
+    try:
+        for step in re.sub(r"\([A-Za-z/ ]+\)", "", formula).strip(" ;").split(";"):
+            node = equations.read(re.sub(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", name, step.partition("=")[0]))
+            steps[equations.value(node, numbers)] = equations.write(node)
+    except (NoEquation, ZeroDivisionError):
+        raise Unusable("the equation is not arithmetic") from None
+    return node
+
+
+# ---- a folder as tasks --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder holds: rows by source, rows left out by source and reason, tasks by source and split, groups."""
+
+    rows: Mapping[str, int]
+    dropped: Mapping[tuple[str, str], int]
+    tasks: Mapping[tuple[str, Split], int]
+    clusters: int
+    largest_cluster: int
+
+
+def survey(path: str, *, near: float = 0.5) -> Survey:
+    """Count a folder. Raises TaskError as `read` does."""
+    problems, rows, dropped = load(path)
+    tasks = tasks_of(problems, near, order=True)
+    size = Counter(t.cluster for t in tasks)
+    placed = Counter((t.facts["source"], t.split) for t in tasks)
+    return Survey(rows, dropped, placed, len(size), max(size.values(), default=0))
+
+
+def read(path: str, *, near: float = 0.5, order: bool = True) -> list[Task]:
+    """The tasks of a folder of the published files (.jsonl or .jsonl.gz).
+
+    Problems whose word pairs have a Jaccard index of `near` or more, names and numbers masked, stay in one cluster.
+    (At 0.5 the largest of the six files' clusters holds 2 % of the tasks; at 0.45 chains join 5 %, at 0.3 13 %.)
+    `order` writes the order of the numbers' sizes behind the text. Raises TaskError for a folder without any of the
+    files, and with file and row for a row that lacks a field.
+    """
+    if not 0 < near <= 1:
+        raise TaskError(f"word-problems: near={near} must be above 0 and at most 1")
+    return tasks_of(load(path)[0], near, order)
+
+
+def load(path: str) -> tuple[dict[str, Problem], Counter[str], Counter[tuple[str, str]]]:
+    """Usable problems by identity, rows by source, dropped rows by source and reason."""
+    rows, dropped = Counter[str](), Counter[tuple[str, str]]()
+    written: list[tuple[str, tuple[str, str, str]]] = []
+    for source, fields in SOURCES.items():
+        for where, row in source_rows(path, source):
+            rows[source] += 1
+            written.append((source, fields_of(row, where, fields)))
+    if not rows:
+        raise TaskError(
+            f"{path} holds none of the files that word-problems reads: {', '.join(f'{s}.jsonl' for s in SOURCES)} "
+            "(each may end in .jsonl.gz); give a folder with at least one of them"
+        )
+    names = names_in([text for _, (text, _, _) in written])
+    problems: dict[str, Problem] = {}
+    for source, (text, answer, formula) in written:
+        try:
+            problem = problem_of(source, text, answer, formula)
+            if identity(problem) in problems:
+                raise Unusable("the same words and numbers stand in an earlier row")
+            problems[identity(problem)] = replace(problem, shape=tuple(shape(problem.words, names)))
+        except Unusable as e:
+            dropped[source, str(e)] += 1
+    return problems, rows, dropped
+
+
+def source_rows(path: str, source: str) -> Iterator[tuple[str, Any]]:
+    """(where it stands, row) of a source's file; nothing where the folder lacks it."""
+    for file in (Path(path) / f"{source}.jsonl", Path(path) / f"{source}.jsonl.gz"):
+        if file.is_file():
+            yield from ((f"{file}, row {number}", row) for number, row in rows_of(str(file)))
+            return
+
+
+def fields_of(row: Any, where: str, fields: Callable[[Mapping[str, Any]], tuple[str, str, str]]) -> tuple[str, str, str]:
+    """Raises TaskError for a row that is not an object, lacks a field or holds another type in it."""
+    if not isinstance(row, dict):
+        raise TaskError(f"{where}: got {type(row).__name__}, each row must be an object")
+    try:
+        return fields(row)
+    except KeyError as e:
+        raise TaskError(f"{where}: the field {e.args[0]!r} is missing; it has {', '.join(row) or 'no fields'}") from None
+    except (TypeError, AttributeError):
+        raise TaskError(f"{where}: its texts must be texts and its answer a number or a text") from None
+
+
+def identity(problem: Problem) -> str:
+    return f"{' '.join(problem.words)} | {' '.join(map(plain, problem.numbers))}"
+
+
+def names_in(texts: Sequence[str]) -> frozenset[str]:
+    """Words that stand inside sentences more often with a capital than without: people, places, days."""
+    inside = Counter(
+        m[1] for t in texts for m in re.finditer(r"(?<![A-Za-z'])([A-Za-z]+)", t.replace("’", "'")) if not starts(t, m.start())
+    )
+    lower = Counter({w: n for w, n in inside.items() if w[0].islower()})
+    capital = Counter[str]()
+    for word, n in inside.items():
+        if word[0].isupper():
+            capital[word.lower()] += n
+    return frozenset(w for w, n in capital.items() if n > lower[w])
+
+
+def starts(text: str, place: int) -> bool:
+    """Whether a sentence starts at the place."""
+    return text[:place].rstrip()[-1:] in ("", ".", "?", "!")
+
+
+def shape(words: Sequence[str], names: frozenset[str]) -> Iterator[str]:
+    """The words without signs, each reference as "#", each name as "@": what near-duplicates share."""
+    for word in words:
+        if REFERENCE.fullmatch(word):
+            yield "#"
+        elif word[-1].isalpha():
+            yield "@" if word in names else word
+
+
+REFERENCE = re.compile(r"n[0-9]+")
+
+
+def tasks_of(problems: Mapping[str, Problem], near: float, order: bool) -> list[Task]:
+    """Tasks with their clusters; a cluster is named by its first identity in the alphabet, whatever the order of rows."""
+    known = sorted(problems)
+    places = groups([problems[i].shape for i in known], near)
+    return [task_of(problems[i], i, known[place], order) for i, place in zip(known, places, strict=True)]
+
+
+def task_of(problem: Problem, own: str, cluster: str, order: bool) -> Task:
+    text = " ".join(problem.words)
+    facts = {
+        "numbers": [plain(n) for n in problem.numbers],
+        "constants": list(CONSTANTS),
+        "equation": problem.equation,
+        "source": problem.source,
+    }
+    if problem.tolerance:
+        facts["tolerance"] = str(problem.tolerance)
+    prompt = f"{text} {sizes(problem.numbers)} :" if order else f"{text} :"
+    return Task("word-problems", prompt, plain(problem.answer), "equation", facts, own, cluster)
+
+
+# ---- the family ---------------------------------------------------------------------------------------------------
+
+
+def numbers_of(task: Task) -> list[Fraction]:
+    return [Fraction(n) for n in task.facts["numbers"]]
+
+
+def right_equation(task: Task) -> equations.Node:
+    """The data set's equation; where it gives none, a smallest one that reaches the answer."""
+    if task.facts["equation"]:
+        return equations.read(task.facts["equation"])
+    found = equations.search(numbers_of(task), Fraction(task.answer), task.facts["constants"])
+    if found is None:
+        raise TaskError(f"word-problems: no small equation over its numbers gives the answer of {task.prompt!r}")
+    return found
+
+
+def gold(task: Task) -> str:
+    return f"answer {equations.write(right_equation(task))}"
+
+
+def demonstrate(random: Random, task: Task) -> str | None:
+    """The data set's equation; None where it gives only the answer."""
+    return f"answer {task.facts['equation']}" if task.facts["equation"] else None
+
+
+def decoys(task: Task) -> Mapping[str, str]:
+    """Answers that look right and are not."""
+    right, numbers = gold(task).removeprefix("answer "), numbers_of(task)
+    beyond = f"n{len(numbers)}"
+    wrong = another_value(numbers, Fraction(task.answer), Fraction(task.facts.get("tolerance", 0)))
+    return {
+        "empty": "",
+        "prompt echo": task.prompt,
+        "the bare number": f"answer {task.answer}",
+        "another operation": f"answer {wrong}",
+        "off by one": f"answer {right} + 1",
+        "hedge with two equations": f"answer {right} or {wrong}",
+        "hedge with a comma": f"answer {right} , {wrong}",
+        "right value, wrong form": f"answer {right} = {task.answer}",
+        "a number that is not given": f"answer {right} + {beyond} - {beyond}",
+        "a constant that is not allowed": f"answer {right} + 9999 - 9999",
+        "only constants": "answer 2 + 3",
+        "look-alike digits": f"answer {right.translate(str.maketrans('0123456789', '٠١٢٣٤٥٦٧٨٩'))}",
+        "power tower": "answer n0 " + "** n0 " * 9,
+        "code": "answer __import__('os').system('id')",
+    }
+
+
+def another_value(numbers: Sequence[Fraction], target: Fraction, tolerance: Fraction) -> str:
+    """An equation over the numbers whose value is not the target."""
+    last = f"n{len(numbers) - 1}"
+    for text in (f"n0 + {last}", f"n0 * {last}", f"n0 + {last} + 1"):
+        if abs(equations.value(equations.read(text), numbers) - target) > tolerance:
+            return text
+    raise AssertionError("two sums that differ by one cannot both be the target")
+
+
+# ---- baselines: training tasks -> (task -> text) --------------------------------------------------------------------
+
+
+def fits(equation: str, count: int) -> bool:
+    """Whether every reference of the equation is one of `count` numbers."""
+    return all(int(n[1:]) < count for n in REFERENCE.findall(equation))
+
+
+def most_frequent(train: Sequence[Task]) -> Callable[[Task], str]:
+    """The most frequent equation among training tasks with as many numbers, else the most frequent that fits."""
+    counts: dict[int, Counter[str]] = {}
+    for task in train:
+        if task.facts["equation"]:
+            counts.setdefault(len(task.facts["numbers"]), Counter())[task.facts["equation"]] += 1
+    total = sum(counts.values(), Counter[str]())
+
+    def predict(task: Task) -> str:
+        count = len(task.facts["numbers"])
+        ranked = sorted((counts.get(count) or total).items(), key=lambda item: (-item[1], item[0]))
+        return f"answer {next((e for e, _ in ranked if fits(e, count)), 'n0')}"
+
+    return predict
+
+
+def nearest_neighbour(train: Sequence[Task]) -> Callable[[Task], str]:
+    """The equation of the training task whose text is most alike (cosine of TF-IDF over words) and whose equation fits."""
+    known = [t for t in sorted(train, key=lambda t: t.key) if t.facts["equation"]]
+    documents = Counter(word for t in known for word in set(t.prompt.split()))
+
+    def weigh(task: Task) -> dict[str, float]:
+        weights = {w: n * math.log((1 + len(known)) / (1 + documents[w])) for w, n in Counter(task.prompt.split()).items()}
+        norm = math.sqrt(sum(x * x for x in weights.values())) or 1.0
+        return {w: x / norm for w, x in weights.items()}
+
+    holding: dict[str, list[tuple[int, float]]] = {}
+    for place, task in enumerate(known):
+        for word, weight in weigh(task).items():
+            holding.setdefault(word, []).append((place, weight))
+
+    def predict(task: Task) -> str:
+        likeness = [0.0] * len(known)
+        for word, weight in weigh(task).items():
+            for place, other in holding.get(word, ()):
+                likeness[place] += weight * other
+        count = len(task.facts["numbers"])
+        ranked = sorted(range(len(known)), key=lambda place: -likeness[place])
+        return f"answer {next((e for p in ranked if fits(e := known[p].facts['equation'], count)), 'n0')}"
+
+    return predict
+
+
+families.put(
+    "word-problems",
+    Family(
+        None,
+        gold,
+        decoys,
+        demonstrate,
+        read,
+        baselines={"most frequent equation": most_frequent, "nearest neighbour": nearest_neighbour},
+    ),
+    paper="arXiv 2103.07191",
+    summary=__doc__,
+)
