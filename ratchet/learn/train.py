@@ -15,14 +15,17 @@ from ratchet.models.engine import Policy, score, token_logprobs
 
 @dataclass
 class Learner:
-    """Updates a policy in place. `lr` is reached after `warmup` steps and falls linearly to `lr * final` at `steps`.
+    """Updates a policy in place. Rates are reached after `warmup` steps and fall linearly to their share `final` at `steps`.
 
-    `bf16` runs the model under autocast (the products in bfloat16, weights and sums in float32). `micro_tokens`
-    bounds the padded tokens of one forward pass. `reference` is a frozen copy, kept only where an anchor needs it.
+    `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
+    rate, and only embeddings, heads and norms by AdamW. `bf16` runs the model under autocast (the products in bfloat16,
+    weights and sums in float32). `micro_tokens` bounds the padded tokens of one forward pass. `slowed` is what
+    roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor needs it.
     """
 
     policy: Policy
     lr: float = 1e-3
+    muon: float = 0.0
     warmup: int = 10
     steps: int = 0
     final: float = 1.0
@@ -33,22 +36,30 @@ class Learner:
     reference: torch.nn.Module | None = None
     taken: int = 0
     warm_from: int = 0
-    optimizer: torch.optim.Optimizer = field(init=False)
+    slowed: float = 1.0
+    optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            self.policy.model.parameters(), lr=self.lr, betas=(0.9, 0.95), weight_decay=self.weight_decay, fused=True
-        )
+        named = list(self.policy.model.named_parameters())
+        inner = [p for n, p in named if self.muon and p.dim() == 2 and "embed" not in n and "head" not in n]
+        held = {id(p) for p in inner}
+        outer = [p for _, p in named if id(p) not in held]
+        decay = self.weight_decay
+        self.optimizers = {
+            "adamw": (torch.optim.AdamW(outer, lr=self.lr, betas=(0.9, 0.95), weight_decay=decay, fused=True), self.lr)
+        }
+        if inner:
+            self.optimizers["muon"] = (torch.optim.Muon(inner, lr=self.muon, weight_decay=decay), self.muon)
 
     def freeze_reference(self) -> None:
         """Take the policy as it is now as the reference."""
         self.reference = copy.deepcopy(self.policy.model).requires_grad_(False)
 
     def rate(self) -> float:
-        """The learning rate of the next step."""
+        """What the next step's rates are multiplied with."""
         warm = min(1.0, (self.taken - self.warm_from + 1) / max(self.warmup, 1))
         done = min(1.0, self.taken / self.steps) if self.steps else 0.0
-        return self.lr * warm * (1 - (1 - self.final) * done)
+        return self.slowed * warm * (1 - (1 - self.final) * done)
 
     def with_reference(self, examples: Sequence[Example]) -> list[Example]:
         """The examples with the reference's log-probabilities, where there is a reference."""
@@ -62,8 +73,10 @@ class Learner:
         """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics."""
         model = self.policy.model
         device = next(model.parameters()).device
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+        rate = self.rate()
+        for optimizer, lr in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
         for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
@@ -75,24 +88,30 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.clip)
         # a step along a gradient that is not finite would ruin the weights for good
         if torch.isfinite(norm):
-            self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+            for optimizer, _ in self.optimizers.values():
+                optimizer.step()
+        model.zero_grad(set_to_none=True)
         self.taken += 1
         self.policy.version += 1
-        return {**sums, "grad_norm": norm.item(), "lr": self.optimizer.param_groups[0]["lr"], "sequences": len(examples)}
+        return {**sums, "grad_norm": norm.item(), "lr": self.lr * rate, "sequences": len(examples)}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs beside the weights: flat tensors and the step count."""
-        moments = self.optimizer.state_dict()["state"]
-        tensors = {f"{i}.{name}": value for i, entry in moments.items() for name, value in entry.items()}
-        return {"tensors": tensors, "taken": self.taken, "warm_from": self.warm_from, "lr": self.lr, "version": self.policy.version}
+        """What a checkpoint needs beside the weights: named tensors, and counts."""
+        tensors = {
+            f"{kind}.{i}.{name}": value
+            for kind, (optimizer, _) in self.optimizers.items()
+            for i, entry in optimizer.state_dict()["state"].items()
+            for name, value in entry.items()
+        }
+        counts = {"taken": self.taken, "warm_from": self.warm_from, "slowed": self.slowed, "version": self.policy.version}
+        return {"tensors": tensors, **counts}
 
-    def load_state(self, tensors: dict[str, torch.Tensor], taken: int, warm_from: int, lr: float, version: int) -> None:
-        state = self.optimizer.state_dict()
-        entries: dict[int, dict[str, torch.Tensor]] = {}
+    def load_state(self, tensors: dict[str, torch.Tensor], taken: int, warm_from: int, slowed: float, version: int) -> None:
+        """Take back what `state` gave."""
+        entries: dict[str, dict[int, dict[str, torch.Tensor]]] = {}
         for name, value in tensors.items():
-            index, _, part = name.partition(".")
-            entries.setdefault(int(index), {})[part] = value
-        state["state"] = entries
-        self.optimizer.load_state_dict(state)
-        self.taken, self.warm_from, self.lr, self.policy.version = taken, warm_from, lr, version
+            kind, index, part = name.split(".")
+            entries.setdefault(kind, {}).setdefault(int(index), {})[part] = value
+        for kind, (optimizer, _) in self.optimizers.items():
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": entries.get(kind, {})})
+        self.taken, self.warm_from, self.slowed, self.policy.version = taken, warm_from, slowed, version

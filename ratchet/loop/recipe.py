@@ -37,9 +37,11 @@ class NewModel:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW's settings. `final` is the share of `lr` left at the last update; `clip` bounds the gradient's norm."""
+    """AdamW at `lr`, Muon at `muon` for the layers' matrices where it is above 0. `final` is the share of the rates left
+    at the last update; `clip` bounds the gradient's norm."""
 
     lr: float = 1e-3
+    muon: float = 0.0
     warmup: int = 10
     final: float = 1.0
     clip: float = 1.0

@@ -25,8 +25,13 @@ def countdown_prime() -> Recipe:
         new=NewModel(),
         tasks=Tasks("countdown"),
         imitation=Imitation(
-            turns=10, updates=200, examples=64, optimizer=Optimizer(lr=3e-3, warmup=50, final=0.1, weight_decay=0.01)
+            turns=10,
+            updates=120,
+            examples=64,
+            optimizer=Optimizer(lr=3e-3, muon=0.02, warmup=50, final=0.1, weight_decay=0.01),
         ),
+        gate=GateSettings(tasks=300, samples=2),
+        measure=Measuring(tasks=500, samples=4, curve_tasks=100),
     )
 
 

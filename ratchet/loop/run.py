@@ -175,7 +175,7 @@ class Run:
             "decision": str(decision.decision),
             "reason": decision.reason,
             "interval": asdict(decision.difference),
-            "lr": self.learner.rate(),
+            "lr": self.learner.lr * self.learner.rate(),
             "cost": costs.parts,
             "seconds": time.perf_counter() - start,
         }
@@ -227,7 +227,8 @@ class Run:
         old = self.learner
         restore(self.policy, self.champion)
         self.learner = learner_for(self.policy, settings.optimizer, old.steps)
-        self.learner.lr, self.learner.taken, self.learner.warm_from = old.lr * self.recipe.gate.slow_down, old.taken, old.taken
+        self.learner.slowed = old.slowed * self.recipe.gate.slow_down
+        self.learner.taken = self.learner.warm_from = old.taken
         self.learner.reference = old.reference
 
     # -- checkpoints --

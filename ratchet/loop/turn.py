@@ -63,6 +63,7 @@ def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
     return Learner(
         policy,
         lr=settings.lr,
+        muon=settings.muon,
         warmup=settings.warmup,
         steps=steps,
         final=settings.final,

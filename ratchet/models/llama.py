@@ -208,7 +208,6 @@ def to_config(s: Shape) -> dict[str, Any]:
         "attention_bias": s.qkv_bias and s.kind != "qwen2",
         "mlp_bias": s.mlp_bias,
         "hidden_act": "silu",
-        "torch_dtype": "float32",
     }
 
 
@@ -270,4 +269,6 @@ def save(model: Llama, folder: Path) -> None:
         pieces = own[name].detach().split([rows for _, rows in parts])
         theirs.update({n: piece.contiguous() for (n, _), piece in zip(parts, pieces, strict=True)})
     save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(model.config, indent=2, sort_keys=True) + "\n")
+    # the tensors are float32, whatever the checkpoint was read from: both spellings, for old and new readers
+    config = {**model.config, "dtype": "float32", "torch_dtype": "float32"}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

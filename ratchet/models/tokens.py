@@ -87,19 +87,18 @@ class WordTokenizer:
     @classmethod
     def load(cls, folder: Path) -> WordTokenizer | None:
         """The tokenizer of a folder that `save` wrote; None where it is of another kind."""
-        file = folder / "tokenizer.json"
-        model = json.loads(file.read_text())["model"] if file.is_file() else {}
-        if model.get("type") != "WordLevel" or model["vocab"].get(END) != 1:
-            return None
-        vocab: dict[str, int] = model["vocab"]
         config = folder / "tokenizer_config.json"
         about = json.loads(config.read_text()) if config.is_file() else {}
-        return cls(sorted(vocab, key=lambda w: vocab[w])[2:], strict=about.get("strict_words", True))
+        # a chat template added later needs a tokenizer that can render it
+        if "strict_words" not in about or "chat_template" in about or (folder / "chat_template.jinja").exists():
+            return None
+        vocab: dict[str, int] = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+        return cls(sorted(vocab, key=vocab.__getitem__)[2:], strict=about["strict_words"])
 
 
 def words_of(texts: Iterable[str], at_least: int = 2, most: int = 3_000) -> list[str]:
     """A vocabulary: the `most` most frequent words that stand at least `at_least` times, ties by spelling, then sorted."""
-    count = Counter(word for text in texts for word in text.split())
+    count = Counter[str](word for text in texts for word in text.split())
     ranked = sorted((w for w in count if count[w] >= at_least and w not in (UNKNOWN, END)), key=lambda w: (-count[w], w))
     return sorted(ranked[:most])
 

@@ -134,10 +134,13 @@ def gold(task: Task) -> str:
     return f"answer {tree.write(values=False)}"
 
 
-def demonstrate(random_: random.Random, task: Task, *, tries: int = 4) -> str:
-    """A search trace: up to `tries` - 1 random attempts that miss, then one that hits, then the answer.
+def demonstrate(
+    random_: random.Random, task: Task, *, tries: int = 8, again: float = 0.6, near: int = 3, longest: int = 88
+) -> str:
+    """A search trace: attempts that miss, then one that hits, then the answer as a bare expression.
 
-    The written attempt shows each value; the answer is the bare expression.
+    After each miss another follows with chance `again`, up to `tries` attempts and about `longest` words. A miss is
+    the nearest to the target of `near` random expressions: searching at random would teach nothing about aiming.
     """
     numbers, target = task.facts["numbers"], task.answer
     top = max(99, target, *numbers)
@@ -145,27 +148,38 @@ def demonstrate(random_: random.Random, task: Task, *, tries: int = 4) -> str:
     hit = hit or solve(numbers, target, top=top)
     if hit is None:
         raise TaskError(f"countdown: {task.prompt!r} has no solution that uses every number; nothing to demonstrate")
+    end = f"try {hit.write(values=True)} yes answer {hit.write(values=False)}"
     lines: list[str] = []
-    misses = random_.randrange(tries)
-    while len(lines) < misses:
-        tree = random_tree(random_, numbers, top)
-        if tree.value != target:
-            lines.append(f"try {tree.write(values=True)} no")
-    return " ".join([*lines, f"try {hit.write(values=True)} yes", f"answer {hit.write(values=False)}"])
+    words = len(end.split())
+    while len(lines) < tries - 1 and random_.random() < again:
+        missed = miss(random_, numbers, target, top, near)
+        line = f"try {missed.write(values=True)} no" if missed else ""
+        words += len(line.split())
+        if not line or words > longest:
+            break
+        lines.append(line)
+    return " ".join([*lines, end])
+
+
+def miss(random_: random.Random, numbers: list[int], target: int, top: int, near: int) -> Node | None:
+    """The nearest to the target of `near` random expressions that miss it; None where all of them hit."""
+    trees = [random_tree(random_, numbers, top) for _ in range(near)]
+    return min((t for t in trees if t.value != target), key=lambda t: abs(t.value - target), default=None)
 
 
 def decoys(task: Task) -> Mapping[str, str]:
     """Answers that look right and are not."""
     right = gold(task).removeprefix("answer ")
     numbers, target = task.facts["numbers"], task.answer
-    return {
+    missing = {"number missing": f"answer {' + '.join(map(str, numbers[1:]))}"} if task.facts["rule"] == "exactly" else {}
+    return missing | {
         "empty": "",
         "prompt echo": task.prompt,
         "the target alone": f"answer {target}",
         "hedge with two answers": f"answer {right} or {target}",
         "right value, wrong form": f"answer {right} = {target}",
         "number reused": f"answer {right} + {numbers[0]} - {numbers[0]}",
-        "number missing": f"answer {' + '.join(map(str, numbers[1:]))}",
+        "number not given": f"answer {right} + 0",
         "look-alike digits": f"answer {right.translate(str.maketrans('0123456789', '٠١٢٣٤٥٦٧٨٩'))}",
         "off by one": f"answer {right} + 1",
         "power tower": "answer " + "**".join(["9"] * 9),

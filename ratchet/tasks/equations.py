@@ -105,8 +105,8 @@ def search(numbers: Sequence[Fraction], target: Fraction, constants: Sequence[st
 
     Each number at most once: first up to three numbers, then up to two and one constant, then four numbers.
     """
-    own = [(n, 1 << i, f"n{i}") for i, n in enumerate(numbers)]
-    fixed = [(Fraction(c), 1 << len(numbers), c) for c in constants]
+    own: list[Reached] = [(n, 1 << i, f"n{i}") for i, n in enumerate(numbers)]
+    fixed: list[Reached] = [(Fraction(c), 1 << len(numbers), c) for c in constants]
     for start, first, most in ((own, own, 3), (own, own + fixed, 3), (own, own, 4)):
         found = reach(start, first, target, most)
         if found is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MARK = re.compile(r"(?:\bfinal answer\b|\bthe answer is\b|\banswer\b|<answer>)\s*(?:is\b)?\s*:?", re.IGNORECASE)
+MARK = re.compile(r"<answer>|(?<!/)\b(?:answer)\b(?:\s+is\b)?\s*:?", re.IGNORECASE)
 FENCE = re.compile(r"</answer>|<end>|\n", re.IGNORECASE)
 
 

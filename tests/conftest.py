@@ -1,0 +1,54 @@
+"""Fixtures: a tiny model, a tiny run, a shared verifier process. Tests use one thread, as the runs they start do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ratchet.models import llama
+from ratchet.models.engine import LocalEngine
+from ratchet.models.tokens import WordTokenizer, reasoning_words
+from ratchet.verify.pool import VerifierPool
+
+torch.set_num_threads(1)
+
+TINY = (
+    "threads=1", "new.width=32", "new.layers=1", "new.hidden=64", "gate.tasks=30", "gate.samples=2", "measure.tasks=40",
+    "measure.samples=2", "measure.curve_tasks=10", "measure.curve_samples=8",
+)  # fmt: skip
+IMITATION = ("imitation.turns=2", "imitation.updates=4", "imitation.examples=16")
+REINFORCEMENT = ("reinforcement.turns=2", "reinforcement.updates=2", "reinforcement.tasks=4", "reinforcement.samples=4")
+
+
+@pytest.fixture
+def tiny_engine() -> LocalEngine:
+    """Our model with random weights that are large enough for its logits to differ."""
+    tokenizer = WordTokenizer(reasoning_words())
+    shape = llama.Shape(vocab=len(tokenizer.words), width=32, layers=2, heads=4, kv_heads=2, head_width=8, hidden=48, max_tokens=128)
+    model = llama.Llama(shape)
+    generator = torch.Generator().manual_seed(1)
+    for p in model.parameters():
+        if p.dim() == 2:
+            torch.nn.init.normal_(p, 0.0, 0.2, generator=generator)
+    return LocalEngine(model, tokenizer, max_tokens=24, batch=16)
+
+
+@pytest.fixture(scope="session")
+def verify() -> Iterator[VerifierPool]:
+    with VerifierPool(deadline=5.0) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A finished run of both phases, in a few seconds."""
+    from ratchet.loop.recipe import resolve
+    from ratchet.loop.run import begin
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    recipe = resolve("countdown-prime", [*TINY, *IMITATION, *REINFORCEMENT])
+    return folder, begin(recipe, folder, lambda event: None)

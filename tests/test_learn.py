@@ -1,0 +1,256 @@
+"""Advantages, policy rows and the training loop: golden numbers, laws measured for every row, and broken rows caught."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from ratchet.core.types import Completion, Outcome, Task, Trace, Verdict
+from ratchet.learn import parts
+from ratchet.learn.batch import Batch, Example, micro_batches, to_batch
+from ratchet.learn.credit import outcome, rewards_of, verdict_reward
+from ratchet.learn.policy import PolicyGradient, rows
+from ratchet.learn.rewards import rewards
+from ratchet.learn.train import Learner
+from ratchet.models.engine import LocalEngine, token_logprobs
+
+NAN = math.nan
+ROWS = {e.name: cast(Callable[[], PolicyGradient], e.value)() for e in rows}
+R = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
+
+
+# ---- golden numbers ----------------------------------------------------------------------------------------------
+
+
+def test_advantages_golden() -> None:
+    assert torch.allclose(parts.group_centred(R)[1], torch.tensor([-0.25, -0.25, -0.25, 0.75]))
+    assert torch.allclose(parts.leave_one_out(R)[1], torch.tensor([-1 / 3, -1 / 3, -1 / 3, 1.0]))
+    deviation = math.sqrt(1 / 3)
+    assert torch.allclose(parts.group_normalised(R)[0], torch.tensor([0.5, -0.5, -0.5, 0.5]) / (deviation + 1e-4))
+    assert torch.allclose(parts.batch_normalised(R).flatten(), (R.flatten() - R.mean()) / (R.std() + 1e-8))
+    for advantage in (parts.group_centred, parts.group_normalised, parts.leave_one_out):
+        assert torch.equal(advantage(R)[2], torch.zeros(4))
+
+
+@pytest.mark.parametrize("advantage", [parts.plain, parts.group_centred, parts.group_normalised, parts.leave_one_out, parts.batch_normalised])
+def test_an_unjudged_sample_gets_no_advantage_and_changes_no_other(advantage: parts.Advantage) -> None:
+    with_gap = torch.tensor([[1.0, 0.0, NAN, 1.0]])
+    assert advantage(with_gap)[0, 2] == 0
+    assert torch.allclose(advantage(with_gap)[0, [0, 1, 3]], advantage(torch.tensor([[1.0, 0.0, 1.0]]))[0])
+
+
+def batch(advantage: float = 1.0, lengths: tuple[int, ...] = (2, 4), old_shift: float = 0.0) -> tuple[Batch, torch.Tensor]:
+    """A batch of made-up log-probabilities, and the same as a leaf to differentiate."""
+    generator = torch.Generator().manual_seed(3)
+    examples = []
+    for i, n in enumerate(lengths):
+        logprobs = (-torch.rand(n, generator=generator) - 0.1).tolist()
+        examples.append(Example((2, 3), tuple(range(4, 4 + n)), advantage * (1 if i % 2 == 0 else 0.5), tuple(logprobs), tuple(logprobs)))
+    b = to_batch(examples, sum(lengths), len(lengths), 10, "cpu")
+    return b, (b.old + old_shift * b.mask).clone().requires_grad_()
+
+
+def gradient(row: PolicyGradient, b: Batch, logp: torch.Tensor) -> torch.Tensor:
+    loss, _ = row(b, logp)
+    [g] = torch.autograd.grad(loss, [logp])
+    return g
+
+
+def test_reductions_golden() -> None:
+    b, logp = batch()
+    x = torch.ones_like(logp) * b.mask
+    assert parts.token_mean(b, x) == 1 and parts.sequence_mean(b, x) == 1
+    assert parts.sequence_sum(b, x) == 3 and parts.constant_length(b, x) == pytest.approx(6 / 20)
+
+
+def test_clip_golden() -> None:
+    b, logp = batch(old_shift=math.log(1.5))
+    ratio = parts.token_ratio(b, logp)
+    assert torch.allclose(ratio[b.mask > 0], torch.tensor(1.5))
+    kept = parts.clipped(0.2, 0.28)(b, logp, ratio)
+    assert torch.allclose(kept[b.mask > 0], 1.28 * b.advantage[b.mask > 0])
+    g = gradient(PolicyGradient(parts.plain, parts.token_ratio, parts.clipped(0.2, 0.28), parts.token_mean), b, logp)
+    assert g.abs().max() == 0  # a clipped token has no gradient
+    cispo = gradient(ROWS["cispo"], b, logp)
+    assert torch.allclose(cispo[b.mask > 0], -1.28 * b.advantage[b.mask > 0] / b.tokens)  # here it keeps one
+
+
+def test_gspo_ratio_is_the_geometric_mean_and_its_gradient_is_shared() -> None:
+    b, _ = batch(lengths=(4,))
+    logp = (b.old + torch.tensor([[0.0, 0.1, 0.2, 0.3, 0.4]]) * b.mask).requires_grad_()
+    ratio = parts.sequence_ratio(b, logp)
+    assert torch.allclose(ratio[b.mask > 0], torch.tensor(math.exp(0.25)))
+    [g] = torch.autograd.grad(ratio[b.mask > 0].sum(), [logp])
+    assert torch.allclose(g[b.mask > 0], torch.tensor(math.exp(0.25)))
+
+
+def test_kl_estimators_golden() -> None:
+    b, _ = batch()
+    logp = b.reference + 0.3 * b.mask
+    on = b.mask > 0
+    assert torch.allclose(parts.k1(b, logp)[on], torch.tensor(0.3))
+    assert torch.allclose(parts.k2(b, logp)[on], torch.tensor(0.045))
+    assert torch.allclose(parts.k3(b, logp)[on], torch.tensor(math.exp(-0.3) - 1 + 0.3))
+
+
+# ---- laws of every row -------------------------------------------------------------------------------------------
+
+
+def law_zero_advantage(row: PolicyGradient) -> bool:
+    """No advantage, a policy equal to its reference: no gradient."""
+    b, logp = batch(advantage=0.0)
+    return bool(gradient(row, b, logp).abs().max() == 0)
+
+
+def law_improves_what_is_praised(row: PolicyGradient) -> bool:
+    """A positive advantage pushes every drawn token up, a negative one down, and nothing outside the mask moves."""
+    b, logp = batch()
+    up = gradient(row, b, logp)
+    down = gradient(row, replace(b, advantage=-b.advantage), logp)
+    on = b.mask > 0
+    return bool((up[on] < 0).all() and (down[on] > 0).all() and (up[~on] == 0).all() and (down[~on] == 0).all())
+
+
+def law_on_policy_is_reinforce(row: PolicyGradient) -> bool:
+    """On the policy that drew the batch, each token's gradient is its advantage times a weight that only lengths decide."""
+    b, logp = batch()
+    weight = gradient(row, b, logp) / -b.advantage.where(b.mask > 0, torch.ones_like(b.advantage))
+    per_row = [weight[i][b.mask[i] > 0] for i in range(len(weight))]
+    return all(torch.allclose(w, w[0].expand_as(w), rtol=1e-4) for w in per_row)
+
+
+LAWS = [law_zero_advantage, law_improves_what_is_praised, law_on_policy_is_reinforce]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_keeps_its_laws(name: str, law: Callable[[PolicyGradient], bool]) -> None:
+    assert law(ROWS[name])
+
+
+def broken(change: Callable[[Batch, torch.Tensor, torch.Tensor], torch.Tensor]) -> PolicyGradient:
+    return PolicyGradient(parts.plain, parts.token_ratio, change, parts.token_mean)
+
+
+@pytest.mark.parametrize(
+    ("law", "row"),
+    [
+        (law_zero_advantage, broken(lambda b, logp, r: (b.advantage + 0.01) * logp)),
+        (law_improves_what_is_praised, broken(lambda b, logp, r: -b.advantage * logp)),
+        (law_on_policy_is_reinforce, broken(lambda b, logp, r: b.advantage * logp * b.old)),
+    ],
+)
+def test_each_law_catches_a_broken_row(law: Callable[[PolicyGradient], bool], row: PolicyGradient) -> None:
+    assert not law(row)
+
+
+def test_an_anchor_pulls_back_to_the_reference() -> None:
+    row = cast(Callable[..., PolicyGradient], rows["grpo"])(beta=0.1)
+    b, _ = batch(advantage=0.0)
+    logp = (b.reference + 0.5 * b.mask).requires_grad_()
+    assert (gradient(row, b, logp)[b.mask > 0] > 0).all()
+
+
+# ---- credit ------------------------------------------------------------------------------------------------------
+
+
+def trace(outcomes: str, key: str = "a") -> Trace:
+    task = Task("f", key, 1, "numeric")
+    completions = [Completion((1, 2), (3, 4), "x", (-0.1, -0.2), "end") for _ in outcomes]
+    from ratchet.core.types import Draw, Event
+
+    verdicts = [Verdict({"p": Outcome.PASS, "f": Outcome.FAIL, "a": Outcome.ABSTAIN}[o]) for o in outcomes]
+    return Trace(task, "single", events=[Event(Draw("x"), completions)], verdicts=verdicts)
+
+
+def test_groups_are_tasks_and_abstentions_teach_nothing() -> None:
+    traces = [trace("pf", "a"), trace("a", "a"), trace("pp", "b")]
+    values = rewards_of(traces, verdict_reward)
+    assert values[0][:2] == [1.0, 0.0] and math.isnan(values[0][2]) and values[1] == [1.0, 1.0]
+    examples = outcome(traces, values, parts.group_centred, skip_even=False)
+    assert [e.advantage for e in examples] == [0.5, -0.5, 0.0, 0.0]
+    assert len(outcome(traces, values, parts.group_centred, skip_even=True)) == 2
+
+
+def test_random_reward_ignores_the_verdict() -> None:
+    coin = rewards["random"]
+    values = [coin(Verdict(o), "path", i) for i in range(2_000) for o in (Outcome.PASS, Outcome.FAIL)]
+    assert values[::2] == values[1::2]
+    assert 0.45 < sum(cast(list[float], values)) / len(values) < 0.55
+
+
+# ---- the loop ----------------------------------------------------------------------------------------------------
+
+
+def examples_of(engine: LocalEngine) -> list[Example]:
+    texts = ["start 7 then + 5 : 7 + 5 = 12 answer 12", "start 9 : answer 9", "start 1 then * 3 : 1 * 3 = 3 answer 3"] * 3
+    split = [t.split(" : ") for t in texts]
+    return [Example(engine.encode(p), engine.encode(a), 1.0 + i) for i, (p, a) in enumerate(split)]
+
+
+def test_no_remainder_is_dropped_and_cutting_changes_nothing(tiny_engine: LocalEngine) -> None:
+    examples = examples_of(tiny_engine)
+    cut = list(micro_batches(examples, 40, 10))
+    assert len(cut) > 2 and sum(len(b.ids) for b in cut) == len(examples)
+    assert {(b.tokens, b.sequences) for b in cut} == {(sum(len(e.tokens) for e in examples), len(examples))}
+    for name, row in ROWS.items():
+        gradients = []
+        for most in (40, 10_000):
+            model = copy.deepcopy(tiny_engine.model)
+            for b in micro_batches(examples, most, 10):
+                logp = token_logprobs(model(b.ids).float(), b.ids)
+                row(replace(b, old=logp.detach(), reference=logp.detach()), logp)[0].backward()
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+        assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name
+
+
+def test_imitation_learns_a_text_by_heart(tiny_engine: LocalEngine) -> None:
+    example = Example(tiny_engine.encode("start 7 then + 5 :"), (*tiny_engine.encode("answer 12"), 1))
+    learner = Learner(tiny_engine, lr=1e-2, warmup=1, bf16=False)
+    losses = [learner.update([example], ROWS["imitation"])["loss"] for _ in range(60)]
+    assert losses[-1] < 0.05 < losses[0]
+    from ratchet.core.types import Draw
+
+    [[c]] = tiny_engine.sample([Draw("start 7 then + 5 :", temperature=0.0)], [[1]])
+    assert c.text == "answer 12" and c.stop == "end"
+
+
+def test_warm_up_decay_and_a_gradient_that_is_not_finite(tiny_engine: LocalEngine) -> None:
+    learner = Learner(tiny_engine, lr=7.0, warmup=4, steps=10, final=0.5)
+    assert learner.rate() == pytest.approx(0.25)
+    learner.taken = 5
+    assert learner.rate() == pytest.approx(0.75)
+    learner.taken = 50
+    assert learner.rate() == pytest.approx(0.5)
+    before = [p.detach().clone() for p in tiny_engine.model.parameters()]
+
+    def poison(b: Batch, logp: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        return (logp * NAN).sum(), {}
+
+    learner.update(examples_of(tiny_engine), poison)
+    assert all(torch.equal(p, q) for p, q in zip(tiny_engine.model.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("muon", [0.0, 0.01])
+def test_a_learner_resumed_from_its_state_goes_on_bit_for_bit(tiny_engine: LocalEngine, muon: float) -> None:
+    examples = examples_of(tiny_engine)
+    learner = Learner(tiny_engine, lr=1e-3, muon=muon, steps=8)
+    for _ in range(3):
+        learner.update(examples, ROWS["imitation"])
+    state: dict[str, Any] = copy.deepcopy(learner.state())
+    weights = copy.deepcopy(tiny_engine.model.state_dict())
+    for _ in range(3):
+        learner.update(examples, ROWS["imitation"])
+    expected = copy.deepcopy(tiny_engine.model.state_dict())
+    tiny_engine.model.load_state_dict(weights)
+    again = Learner(tiny_engine, lr=1e-3, muon=muon, steps=8)
+    again.load_state(**state)
+    for _ in range(3):
+        again.update(examples, ROWS["imitation"])
+    assert all(torch.equal(expected[k], v) for k, v in tiny_engine.model.state_dict().items())

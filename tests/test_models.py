@@ -1,0 +1,272 @@
+"""The model, its layout, the sampler, engines and tokenizers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ratchet.core.errors import EngineError
+from ratchet.core.types import Draw
+from ratchet.models import llama
+from ratchet.models.engine import LocalEngine, score
+from ratchet.models.load import load_policy
+from ratchet.models.sampling import pick, uniforms
+from ratchet.models.tokens import WordTokenizer, reasoning_words
+
+PROMPTS = ["numbers 3 7 12 target 33 :", "numbers 1 2 3 4 target 10 :", "start 7 then + 5 :", "numbers 9 9 target 18 :"]
+
+
+def draws(n: int = 3, **settings: Any) -> list[Draw]:
+    return [Draw(p, n=n, **settings) for p in PROMPTS]
+
+
+def seeds(n: int = 3) -> list[list[int]]:
+    return [[1000 * i + j for j in range(n)] for i in range(len(PROMPTS))]
+
+
+# ---- the sampler -------------------------------------------------------------------------------------------------
+
+
+def test_logprobs_kept_from_sampling_are_those_of_a_full_pass(tiny_engine: LocalEngine) -> None:
+    flat = [c for group in tiny_engine.sample(draws(), seeds()) for c in group]
+    again = tiny_engine.score([(c.prefix, c.tokens) for c in flat])
+    for c, expected in zip(flat, again, strict=True):
+        assert c.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_sample_does_not_depend_on_its_batch(tiny_engine: LocalEngine) -> None:
+    together = [c.tokens for group in tiny_engine.sample(draws(), seeds()) for c in group]
+    alone = [tiny_engine.sample([d], [[s]])[0][0].tokens for d, ss in zip(draws(1), seeds(), strict=True) for s in ss]
+    assert together == alone
+    tiny_engine.batch = 2  # rows are refilled from the queue again and again
+    assert [c.tokens for group in tiny_engine.sample(draws(), seeds()) for c in group] == together
+    assert [c.tokens for group in tiny_engine.sample(draws()[::-1], seeds()[::-1]) for c in group][-3:] == together[:3]
+
+
+def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
+    first = tiny_engine.sample(draws(), seeds())
+    tiny_engine.sample([Draw(" ".join(["1"] * 90), n=5)], [[1, 2, 3, 4, 5]])
+    assert tiny_engine.sample(draws(), seeds()) == first
+
+
+def test_samples_follow_the_model_distribution(tiny_engine: LocalEngine) -> None:
+    n = 4_000
+    [group] = tiny_engine.sample([Draw(PROMPTS[0], n=n, max_tokens=1)], [list(range(n))])
+    counts = Counter(c.tokens[0] for c in group)
+    ids = torch.tensor([tiny_engine.encode(PROMPTS[0])])
+    probs = tiny_engine.model(ids)[0, -1].softmax(-1).detach()
+    # chi-square over the tokens that are expected at least five times; its mean is their count
+    often = [t for t in range(len(probs)) if float(probs[t]) * n >= 5]
+    chi = sum((counts[t] - n * float(probs[t])) ** 2 / (n * float(probs[t])) for t in often)
+    assert chi < len(often) + 5 * (2 * len(often)) ** 0.5
+
+
+def test_uniforms_are_uniform_over_seeds_and_steps() -> None:
+    u = uniforms(torch.arange(20_000), torch.arange(20_000) % 7)
+    assert 0 <= float(u.min()) and float(u.max()) < 1
+    assert abs(float(u.mean()) - 0.5) < 0.01
+    assert abs(float((u[1:] * u[:-1]).mean()) - 0.25) < 0.01
+
+
+def test_greedy_and_top_p() -> None:
+    logits = torch.tensor([[0.0, 3.0, 2.0, -1.0]]).expand(500, -1)
+    rows, zeros = torch.arange(500), torch.zeros(500, dtype=torch.long)
+    assert set(pick(logits, rows, zeros, 0.0)[0].tolist()) == {1}
+    assert set(pick(logits, rows, zeros, 1.0, top_p=0.9)[0].tolist()) == {1, 2}
+    masked = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).expand(500, -1)
+    assert set(pick(masked, rows, zeros, 1.0)[0].tolist()) == {1}
+
+
+def test_stop_string_and_limits(tiny_engine: LocalEngine) -> None:
+    [[free]] = tiny_engine.sample([Draw(PROMPTS[0])], [[5]])
+    word = free.text.split()[3]
+    [[stopped]] = tiny_engine.sample([Draw(PROMPTS[0], stop=(word,))], [[5]])
+    assert stopped.stop == "stop" and word in stopped.text.split()[-1] and len(stopped.tokens) <= 4
+    [[short]] = tiny_engine.sample([Draw(PROMPTS[0], max_tokens=2)], [[5]])
+    assert short.tokens == free.tokens[:2] and short.stop == "length"
+    with pytest.raises(EngineError, match="does not fit"):
+        tiny_engine.sample([Draw(" ".join(["1"] * 200))], [[1]])
+    with pytest.raises(EngineError, match="'seventy'"):
+        tiny_engine.sample([Draw("seventy")], [[1]])
+
+
+# ---- the layout: parity with transformers ------------------------------------------------------------------------
+
+SMALL = dict(vocab_size=97, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+             max_position_embeddings=128)  # fmt: skip
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama, grouped heads, untied": ("LlamaConfig", dict(num_key_value_heads=2, tie_word_embeddings=False)),
+    "llama, tied, biases": ("LlamaConfig", dict(num_key_value_heads=4, tie_word_embeddings=True, attention_bias=True, mlp_bias=True)),
+    "llama 3 rope": ("LlamaConfig", dict(num_key_value_heads=1, head_dim=8, rope_parameters=dict(
+        rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32))),
+    "llama linear rope": ("LlamaConfig", dict(rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0))),
+    "qwen2, tied": ("Qwen2Config", dict(num_key_value_heads=2, tie_word_embeddings=True)),
+    "qwen2, untied": ("Qwen2Config", dict(num_key_value_heads=4, tie_word_embeddings=False)),
+    "qwen3, norms": ("Qwen3Config", dict(num_key_value_heads=2, head_dim=16, tie_word_embeddings=False)),
+    "qwen3, tied, biases": ("Qwen3Config", dict(num_key_value_heads=2, head_dim=16, tie_word_embeddings=True, attention_bias=True)),
+}  # fmt: skip
+
+
+def their_model(name: str, folder: Path) -> Any:
+    """A random model of transformers, its norms and biases moved off their initial 1 and 0, saved to a folder."""
+    import transformers
+
+    kind, settings = CONFIGS[name]
+    config = getattr(transformers, kind)(**{**SMALL, **settings})
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parity_with_transformers(name: str, tmp_path: Path) -> None:
+    theirs = their_model(name, tmp_path / "theirs")
+    ours = llama.load(tmp_path / "theirs")
+    ids = torch.randint(0, 97, (3, 90), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(ours(ids), theirs(ids).logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["llama, grouped heads, untied", "llama 3 rope", "qwen2, tied", "qwen3, tied, biases"])
+def test_saved_models_load_in_transformers(name: str, tmp_path: Path) -> None:
+    import transformers
+
+    their_model(name, tmp_path / "theirs")
+    ours = llama.load(tmp_path / "theirs")
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.mul_(1.01)
+    (tmp_path / "ours").mkdir()
+    llama.save(ours, tmp_path / "ours")
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    ids = torch.randint(0, 97, (2, 40), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert torch.allclose(ours(ids), again(ids).logits, atol=1e-5)
+
+
+def test_a_bfloat16_checkpoint_is_saved_as_what_it_became(tmp_path: Path) -> None:
+    import transformers
+
+    theirs = their_model("llama, grouped heads, untied", tmp_path / "a").bfloat16()
+    theirs.save_pretrained(tmp_path / "half")
+    ours = llama.load(tmp_path / "half")
+    with torch.no_grad():
+        ours.embed.weight.mul_(1.001)
+    (tmp_path / "ours").mkdir()
+    llama.save(ours, tmp_path / "ours")
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    assert again.dtype == torch.float32
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        assert torch.allclose(ours(ids), again(ids).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"architectures": ["GPT2LMHeadModel"]}, "not one of"), ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "yarn"),
+     ({"use_sliding_window": True}, "sliding"), ({"hidden_act": "gelu"}, "SiLU")],
+)  # fmt: skip
+def test_what_we_cannot_compute_is_refused(change: dict[str, Any], message: str) -> None:
+    config = {"architectures": ["Qwen2ForCausalLM"], "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "intermediate_size": 8}  # fmt: skip
+    assert llama.shape_of(config).kind == "qwen2"
+    with pytest.raises(EngineError, match=message):
+        llama.shape_of({**config, **change})
+
+
+def test_broken_checkpoints_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="neither"):
+        load_policy(str(tmp_path / "absent"), 8)
+    with pytest.raises(EngineError, match=r"config\.json"):
+        load_policy(str(tmp_path), 8)
+
+
+# ---- other architectures, through transformers -------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpt2(tmp_path: Path) -> Path:
+    import transformers
+
+    tokenizer = WordTokenizer(reasoning_words())
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=len(tokenizer.words), n_embd=32, n_layer=2, n_head=2, n_positions=64,
+                                     bos_token_id=1, eos_token_id=1)  # fmt: skip
+    model = transformers.GPT2LMHeadModel(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    model.save_pretrained(tmp_path)
+    tokenizer.save(tmp_path)
+    return tmp_path
+
+
+def test_another_architecture_samples_scores_and_saves(gpt2: Path, tmp_path: Path) -> None:
+    engine = load_policy(str(gpt2), max_tokens=12, batch=4)
+    assert type(engine).__name__ == "TransformersEngine"
+    flat = [c for group in engine.sample(draws(), seeds()) for c in group]
+    for c, expected in zip(flat, engine.score([(c.prefix, c.tokens) for c in flat]), strict=True):
+        assert c.logprobs == pytest.approx(expected, abs=1e-4)
+    alone = [engine.sample([d], [[s]])[0][0].tokens for d, ss in zip(draws(1), seeds(), strict=True) for s in ss]
+    assert [c.tokens for c in flat] == alone
+    (tmp_path / "saved").mkdir()
+    engine.save(tmp_path / "saved")
+    again = load_policy(str(tmp_path / "saved"), max_tokens=12)
+    assert again.score([(flat[0].prefix, flat[0].tokens)])[0] == pytest.approx(flat[0].logprobs, abs=1e-4)
+
+
+def test_both_engines_agree_on_one_llama(tmp_path: Path, tiny_engine: LocalEngine) -> None:
+    from ratchet.models.foreign import TransformersEngine
+
+    tiny_engine.save(tmp_path)
+    theirs = TransformersEngine(tmp_path, tiny_engine.tokenizer, max_tokens=24)
+    assert [[c.tokens for c in g] for g in theirs.sample(draws(), seeds())] == [
+        [c.tokens for c in g] for g in tiny_engine.sample(draws(), seeds())
+    ]
+
+
+def test_chat_template_is_applied(tmp_path: Path) -> None:
+    from ratchet.models.load import load_tokenizer
+
+    words = WordTokenizer(["<user>", "<assistant>", "hello", "there"])
+    words.save(tmp_path)
+    about = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    about["chat_template"] = "{% for m in messages %}<user> {{ m['content'] }} {% endfor %}<assistant>"
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(about))
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.decode(tokenizer.encode_prompt("hello there")).split() == ["<user>", "hello", "there", "<assistant>"]
+    assert tokenizer.decode(tokenizer.encode("hello")).split() == ["hello"]
+
+
+# ---- tokenizers --------------------------------------------------------------------------------------------------
+
+
+def test_word_tokenizer_round_trip_and_transformers_reads_it(tmp_path: Path) -> None:
+    import transformers
+
+    ours = WordTokenizer(reasoning_words())
+    ours.save(tmp_path)
+    again = WordTokenizer.load(tmp_path)
+    assert again is not None and again.words == ours.words
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    text = "numbers 3 7 target 21 : answer ( 3 * 7 )"
+    assert theirs(text).input_ids == ours.encode(text)
+    assert theirs.eos_token_id == ours.end_id
+
+
+def test_score_does_not_depend_on_padding(tiny_engine: LocalEngine) -> None:
+    pairs = [((2, 3, 4), (5, 6)), ((2,), (3, 4, 5, 6, 7, 8)), ((9, 8, 7, 6, 5, 4), (3,))]
+    with torch.no_grad():
+        together = score(tiny_engine.model, pairs)
+        for pair, expected in zip(pairs, together, strict=True):
+            assert score(tiny_engine.model, [pair])[0] == pytest.approx(expected, abs=1e-5)
