@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ratchet.core.registry import Registry
@@ -36,9 +35,10 @@ class PolicyGradient:
     def __call__(self, batch: Batch, logp: Tensor) -> tuple[Tensor, Value]:
         ratio = self.ratio(batch, logp)
         loss = -self.reduction(batch, self.surrogate(batch, logp, ratio))
-        with torch.no_grad():
-            off = ((ratio - 1).abs() > 0.2).float()
-            metrics = {"ratio_off": float((off * batch.mask).sum()) / batch.tokens}
+        metrics: Value = {}
+        if batch.old.any():
+            off = ((ratio.detach() - 1).abs() > 0.2).float()
+            metrics["ratio_off"] = float((off * batch.mask).sum()) / batch.tokens
         if self.beta:
             penalty = self.anchor(batch, logp)
             loss = loss + self.beta * self.reduction(batch, penalty)

@@ -26,7 +26,7 @@ def countdown_prime() -> Recipe:
         tasks=Tasks("countdown"),
         imitation=Imitation(
             turns=10,
-            updates=120,
+            updates=80,
             examples=64,
             optimizer=Optimizer(lr=3e-3, muon=0.02, warmup=50, final=0.1, weight_decay=0.01),
         ),

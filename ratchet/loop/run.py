@@ -18,7 +18,9 @@ import torch
 
 from ratchet.core.errors import RecipeError, StoreError
 from ratchet.core.journal import Journal
+from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
+from ratchet.learn.rewards import rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
 from ratchet.loop.gate import Decision, Look, look
@@ -73,9 +75,9 @@ def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
             done = (folder / "summary.json").exists()
             what = "holds a finished run" if done else f"holds an unfinished run; `ratchet resume {folder}` goes on with it"
             raise StoreError(f"{folder} {what}; for a new run choose another folder with --out")
-        source = checked_source(recipe)
+        run = Run(recipe, folder, checked_source(recipe), tell)
         write_text(folder / "recipe.json", json.dumps(to_json(recipe), indent=2) + "\n")
-        return Run(recipe, folder, source, tell).play()
+        return run.play()
 
 
 def resume(folder: Path, tell: Tell) -> dict[str, Any]:
@@ -99,11 +101,15 @@ def read_recipe(file: Path) -> Recipe:
 def checked_source(recipe: Recipe) -> Source:
     """The tasks, with everything checked that can be before any work is done."""
     source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
-    if recipe.imitation is not None and source.family.demonstrate is None:
-        raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
+    rewards.entry(recipe.reward)
+    if recipe.imitation is not None:
+        if source.family.demonstrate is None:
+            raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
+        check_knobs("demonstration of", recipe.tasks.family, source.family.demonstrate, recipe.imitation.knobs)
     if recipe.reinforcement is not None:
         method_of(recipe.reinforcement)
-        strategies.entry(recipe.reinforcement.strategy)
+        name = recipe.reinforcement.strategy
+        check_knobs("strategy", name, strategies[name], recipe.reinforcement.strategy_knobs)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
     for split in splits:
         source.take(split, 1, "check")
@@ -120,7 +126,9 @@ class Run:
         self.recipe, self.folder, self.source, self.tell = recipe, folder, source, tell
         self.journal = Journal(folder / "journal.jsonl")
         self.steps = plan(recipe)
-        self._set_threads()
+        begun = self.journal.of("start")
+        # the number of threads decides the order of sums, so a resumed run takes the number it began with
+        torch.set_num_threads(begun[0]["threads"] if begun else recipe.threads or torch.get_num_threads())
         self.policy = make_policy(recipe, source)
         self.champion: Weights = snapshot(self.policy)
         self.learner: Learner | None = None
@@ -130,6 +138,9 @@ class Run:
         if self.journal.of("done") and finished.exists():
             self.tell({"event": "already done"})
             return json.loads(finished.read_text())
+        if not self.journal.of("start"):
+            threads = torch.get_num_threads()
+            self.journal.append("start", threads=threads, recipe_hash=recipe_hash(self.recipe), versions=versions())
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
                    "parameters": sum(p.numel() for p in self.policy.model.parameters())})  # fmt: skip
@@ -139,14 +150,6 @@ class Run:
             for step in self.steps[done:]:
                 self._turn(step, workshop)
             return self._finish(verify)
-
-    def _set_threads(self) -> None:
-        """The number of threads decides the order of sums, so a resumed run takes the number it began with."""
-        begun = self.journal.of("start")
-        threads = begun[0]["threads"] if begun else self.recipe.threads or torch.get_num_threads()
-        torch.set_num_threads(threads)
-        if not begun:
-            self.journal.append("start", threads=threads, recipe_hash=recipe_hash(self.recipe), versions=versions())
 
     # -- one turn --
 

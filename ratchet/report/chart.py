@@ -51,7 +51,7 @@ def whole(label: str) -> Axis:
 
 
 def percent(label: str, least: tuple[float, float] | None = None) -> Axis:
-    return Axis(label + " (%)", lambda v: f"{100 * v:.1f} %", lambda v: f"{100 * v:.4g}", least)
+    return Axis(label + " (%)", lambda v: f"{100 * v:.1f}%", lambda v: f"{100 * v:.4g}", least)
 
 
 def points(label: str) -> Axis:
@@ -96,7 +96,8 @@ def line_chart(title: str, series: Sequence[Series], x: Axis, y: Axis, zero: boo
     body += [band(s, i, across, up) for i, s in enumerate(series)]
     body += [line(s, i, across, up, x, y) for i, s in enumerate(series)]
     said = "; ".join(spoken(s, x, y) for s in series)
-    return figure(title, said, svg(WIDTH, HEIGHT, f"{title}. {said}", body), legend([s.name for s in series]), table(series, x, y))
+    drawing = svg(WIDTH, HEIGHT, f"{title}. {said}", body)
+    return figure(title, drawing, legend([s.name for s in series]), table(series, x, y))
 
 
 def x_scale(series: Sequence[Series], x: Axis) -> Scale:
@@ -142,9 +143,10 @@ def axes(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
         label = (x.names or {}).get(v) or x.tick(v)
         parts.append(f'<line class="axis" x1="{across(v):.1f}" x2="{across(v):.1f}" y1="{floor}" y2="{floor + 4}"/>')
         parts.append(f'<text class="tick" x="{across(v):.1f}" y="{floor + 17}" text-anchor="middle">{escape(label)}</text>')
-    middle = (TOP + floor) / 2
-    parts.append(f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
-    parts.append(f'<text class="label" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">{escape(y.label)}</text>')
+    below, beside = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"', f'transform="translate(12 {(TOP + floor) / 2}) rotate(-90)"'
+    parts += [
+        f'<text class="label" {place} text-anchor="middle">{escape(axis.label)}</text>' for place, axis in ((below, x), (beside, y))
+    ]
     return "".join(parts)
 
 
@@ -166,9 +168,9 @@ def band(s: Series, i: int, across: Scale, up: Scale) -> str:
 def line(s: Series, i: int, across: Scale, up: Scale, x: Axis, y: Axis) -> str:
     places = [(across(p.x), up(p.y)) for p in s.points]
     path = "L".join(f"{a:.1f},{b:.1f}" for a, b in places)
+    said = [escape(f"{s.name}, {x.label} {x_text(p, x)}: {value_text(p, y)}") for p in s.points]
     marks = [
-        f'<g class="mark s{i}"><title>{escape(f"{s.name}, {x.label} {x_text(p, x)}: {value_text(p, y)}")}</title>{marker(i, a, b)}</g>'
-        for p, (a, b) in zip(s.points, places, strict=True)
+        f'<g class="mark s{i}"><title>{words}</title>{marker(i, a, b)}</g>' for words, (a, b) in zip(said, places, strict=True)
     ]
     return f'<path class="line s{i}" d="M{path}"/>' + "".join(marks)
 
@@ -227,20 +229,20 @@ def share_chart(title: str, bars: Mapping[str, Mapping[str, float]], parts: Sequ
         body.append(f'<text class="tick" x="{BAR_LEFT - 6}" y="{top + BAR / 2 + 4}" text-anchor="end">{escape(name)}</text>')
         for i, part in enumerate(parts):
             wide = shares[part] * room
-            said = f"{name}, {part}: {100 * shares[part]:.1f} %"
+            said = f"{name}, {part}: {100 * shares[part]:.1f}%"
             place = f'x="{at:.1f}" y="{top}" width="{wide:.1f}" height="{BAR}"'
             body.append(f'<rect class="share s{i}" {place}><title>{escape(said)}</title></rect>')
             if wide > 44:
-                text = f"{100 * shares[part]:.0f} %"
-                body.append(f'<text class="inside s{i}" x="{at + wide / 2:.1f}" y="{top + BAR / 2 + 4}" text-anchor="middle">{text}</text>')
+                middle = f'x="{at + wide / 2:.1f}" y="{top + BAR / 2 + 4}" text-anchor="middle"'
+                body.append(f'<text class="inside" {middle}>{100 * shares[part]:.0f}%</text>')
             at += wide
     floor = height - 28
     for tick in (0, 25, 50, 75, 100):
         at = BAR_LEFT + room * tick / 100
         anchor = "end" if tick == 100 else "middle"
-        body.append(f'<text class="tick" x="{at:.1f}" y="{floor + 12}" text-anchor="{anchor}">{tick} %</text>')
-    said = "; ".join(f"{n}: " + ", ".join(f"{p} {100 * s[p]:.1f} %" for p in parts) for n, s in bars.items())
-    return figure(title, said, svg(WIDTH, height, f"{title}. {said}", body), legend(parts, "share"), "")
+        body.append(f'<text class="tick" x="{at:.1f}" y="{floor + 12}" text-anchor="{anchor}">{tick}%</text>')
+    said = "; ".join(f"{n}: " + ", ".join(f"{p} {100 * s[p]:.1f}%" for p in parts) for n, s in bars.items())
+    return figure(title, svg(WIDTH, height, f"{title}. {said}", body), legend(parts, "share"), "")
 
 
 # ---- the frame ---------------------------------------------------------------------------------------------------
@@ -263,6 +265,6 @@ def legend(names: Sequence[str], kind: str = "line") -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def figure(title: str, said: str, drawing: str, names: str, numbers: str) -> str:
+def figure(title: str, drawing: str, names: str, numbers: str) -> str:
     details = f'<details class="numbers"><summary>numbers</summary><div class="box">{numbers}</div></details>' if numbers else ""
     return f"<figure><figcaption>{escape(title)}</figcaption>{names}{drawing}{details}</figure>"

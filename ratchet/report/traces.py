@@ -46,7 +46,7 @@ def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any
         groups[task["group"]].append(task)
     shown, used = [], 0
     for task in (t for turn in zip_longest(*groups.values()) for t in turn if t is not None):
-        used += len(json.dumps(task)) + 2
+        used += len(embedded(task)) + 1
         if used > MOST_BYTES:
             break
         shown.append(task)

@@ -21,8 +21,8 @@ def logprob(task: Task, completions: Sequence[Completion], verify: Verify) -> li
 
 
 def placebo(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:
-    """A score that knows nothing: a hash of the text. A scored strategy must beat it."""
-    return [fraction("placebo", task.key, c.text) for c in completions]
+    """A score that knows nothing: a hash of each candidate and its place. A scored strategy must beat it."""
+    return [fraction("placebo", task.key, i, c.text, len(c.tokens)) for i, c in enumerate(completions)]
 
 
 def oracle(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:

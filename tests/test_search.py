@@ -1,0 +1,213 @@
+"""Strategies and the scheduler: contracts measured for every registered strategy, each caught on a broken one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from ratchet.core.budget import Budget
+from ratchet.core.errors import RecipeError
+from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
+from ratchet.models.engine import LocalEngine
+from ratchet.models.scheduler import Scheduler
+from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.tasks.family import Source
+from ratchet.verify.verifier import find
+
+STRATEGIES = {e.name: e.value for e in strategies}
+TASKS = Source("arithmetic", knobs={"steps": 1}).take("train", 12, "search tests")
+
+
+def judge_here(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+    return [find(t.verifier)(t, text) for t, text in pairs]
+
+
+class Scripted:
+    """An engine whose completions are right with a chance that its seed decides: laws can be measured in no time."""
+
+    def __init__(self, chance: float = 0.4) -> None:
+        self.chance, self.max_tokens, self.version, self.asked = chance, 20, 0, 0
+
+    def encode(self, prefix: Any) -> tuple[int, ...]:
+        return (1, 2, 3) if isinstance(prefix, str) else prefix
+
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+        return [[self.one(d, s) for s in own] for d, own in zip(draws, seeds, strict=True)]
+
+    def one(self, draw: Draw, s: int) -> Completion:
+        self.asked += 1
+        task = next(t for t in TASKS if t.prompt == draw.prefix)
+        right = s % 1000 < 1000 * self.chance
+        answer = task.answer if right else (task.answer + 1 + s % 7)
+        tokens = tuple(range(min(5 + s % 9, draw.max_tokens or self.max_tokens)))
+        # what the model finds probable says nothing about what is right
+        return Completion((1, 2, 3), tokens, f"answer {answer}", tuple(-0.1 - (s >> 20) % 5 / 9 for _ in tokens), "end")
+
+
+def run(strategy: Strategy, knobs: dict[str, Any], samples: int = 1, budget: Budget | None = None, chance: float = 0.4) -> list[Trace]:
+    scheduler = Scheduler(Scripted(chance), judge_here, SCORERS, TOOLS)  # type: ignore[arg-type]
+    return scheduler.run(strategy, TASKS, "laws", knobs=knobs, samples=samples, budget=budget)
+
+
+def one_sample(strategy: Strategy) -> dict[str, Any]:
+    return {"n": 1} if "n" in inspect.signature(strategy).parameters else {}
+
+
+def accuracy(traces: Sequence[Trace]) -> float:
+    return sum(t.verdict is not None and t.verdict.passed for t in traces) / len(traces)
+
+
+# ---- laws --------------------------------------------------------------------------------------------------------
+
+
+def law_budget(strategy: Strategy) -> bool:
+    """Whatever the budget, no trace spends more; one without an answer says why."""
+    for tokens in (1, 7, 30, 100):
+        for t in run(strategy, {}, budget=Budget(tokens=tokens, calls=3)):
+            if t.cost.sampled_tokens > tokens or sum(len(c.tokens) for c in t.completions) > tokens or t.cost.calls > 3:
+                return False
+            if t.answer is None and (t.verdict is None or "budget" not in t.verdict.evidence):
+                return False
+    return True
+
+
+def law_one_sample_is_plain_sampling(strategy: Strategy) -> bool:
+    """With one sample the answer is that of a plain draw from the same seed."""
+    plain = run(STRATEGIES["single"], {}, samples=3)
+    mine = run(strategy, one_sample(strategy), samples=3)
+    return [t.answer for t in mine] == [t.answer for t in plain]
+
+
+def law_answers_with_what_it_drew(strategy: Strategy) -> bool:
+    """The answer is one of the completions drawn, and its verdict is the trace's."""
+    return all(
+        any(c is t.answer for c in t.completions) and t.verdict == t.verdicts[[c is t.answer for c in t.completions].index(True)]
+        for t in run(strategy, {})
+    )
+
+
+def law_is_a_function_of_its_path(strategy: Strategy) -> bool:
+    """Twice the same run, the same answers."""
+    return [t.answer for t in run(strategy, {})] == [t.answer for t in run(strategy, {})]
+
+
+LAWS = [law_budget, law_one_sample_is_plain_sampling, law_answers_with_what_it_drew, law_is_a_function_of_its_path]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_keeps_its_laws(name: str, law: Callable[[Strategy], bool]) -> None:
+    assert law(STRATEGIES[name])
+
+
+def invents(task: Task, *, n: int = 1) -> Play:
+    [c] = yield Draw(task.prompt)
+    return Completion(c.prefix, c.tokens, f"answer {task.answer}", c.logprobs, "end")
+
+
+def draws_twice(task: Task, *, n: int = 1) -> Play:
+    yield Draw(task.prompt)
+    [second] = yield Draw(task.prompt)
+    return second
+
+
+def swallows_its_budget(task: Task) -> Play:
+    try:
+        [c] = yield Draw(task.prompt, n=50)
+    except Exception:
+        c = Completion((1,), tuple(range(99)), "answer 1", (), "end")
+    return c
+
+
+def wavers(task: Task) -> Play:
+    wavers.calls += 1  # type: ignore[attr-defined]
+    cs = yield Draw(task.prompt, n=8)
+    return cs[wavers.calls % 8]  # type: ignore[attr-defined]
+
+
+wavers.calls = 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("law", "strategy"),
+    [(law_answers_with_what_it_drew, invents), (law_one_sample_is_plain_sampling, draws_twice),
+     (law_answers_with_what_it_drew, swallows_its_budget), (law_is_a_function_of_its_path, wavers)],
+)  # fmt: skip
+def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], strategy: Strategy) -> None:
+    if strategy is swallows_its_budget:
+        traces = run(strategy, {}, budget=Budget(tokens=10))
+        assert not any(c is t.answer for t in traces for c in t.completions)
+    else:
+        assert not law(strategy)
+
+
+def test_the_budget_law_catches_a_scheduler_that_does_not_clamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "most_tokens", lambda self, spent, samples, wanted: wanted)
+    assert not law_budget(STRATEGIES["single"])
+
+
+# ---- what the strategies are for ---------------------------------------------------------------------------------
+
+
+def test_placebo_gains_nothing_and_oracle_gains_what_coverage_allows() -> None:
+    best = STRATEGIES["best-of-n"]
+    single = accuracy(run(STRATEGIES["single"], {}, samples=60))
+    placebo = accuracy(run(best, {"n": 8, "scorer": "placebo"}, samples=60))
+    oracle = accuracy(run(best, {"n": 8, "scorer": "oracle"}, samples=60))
+    assert abs(placebo - single) < 0.1  # three standard errors at 720 samples each
+    assert oracle > 0.95
+
+
+def test_vote_gains_where_right_answers_agree() -> None:
+    assert accuracy(run(STRATEGIES["vote"], {"n": 16}, samples=10)) > accuracy(run(STRATEGIES["single"], {}, samples=10)) + 0.2
+
+
+def test_a_vote_ignores_samples_without_an_answer() -> None:
+    play = STRATEGIES["vote"](TASKS[0], n=3)
+    next(play)
+    texts = ["no answer here\nat all", "neither\nhere", "answer 5"]
+    cs = [Completion((1,), (1,), t, (-1.0,), "end") for t in texts]
+    request = play.send(cs)
+    replies = iter(["", "", "5"])
+    with pytest.raises(StopIteration) as end:
+        while True:
+            assert isinstance(request, Call)
+            request = play.send(next(replies))
+    assert end.value.value is cs[2]
+
+
+def test_costs_are_booked() -> None:
+    engine = Scripted()
+    scheduler = Scheduler(engine, judge_here, SCORERS, TOOLS)  # type: ignore[arg-type]
+    traces = scheduler.run(STRATEGIES["vote"], TASKS, "x", knobs={"n": 4})
+    assert scheduler.spent.draws == engine.asked == 4 * len(TASKS)
+    assert scheduler.spent.sampled_tokens == sum(len(c.tokens) for t in traces for c in t.completions)
+    assert scheduler.spent.calls == 4 * len(TASKS) and all(t.cost.calls == 4 for t in traces)
+
+
+def test_unknown_scorer_and_knob_are_named() -> None:
+    with pytest.raises(RecipeError, match='did you mean "oracle"'):
+        run(STRATEGIES["best-of-n"], {"scorer": "oracl"})
+    with pytest.raises(RecipeError, match='no knob "m"'):
+        run(STRATEGIES["vote"], {"m": 4})
+
+
+def test_an_abstaining_verifier_is_not_a_failure() -> None:
+    def abstain(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        return [Verdict(Outcome.ABSTAIN, "late") for _ in pairs]
+
+    scheduler = Scheduler(Scripted(), abstain, SCORERS, TOOLS)  # type: ignore[arg-type]
+    from ratchet.measure.record import record_of
+
+    record = record_of(scheduler.run(STRATEGIES["single"], TASKS, "x"), "m", "t")
+    assert all(r.n == 0 and r.abstained == 1 for r in record.rows)
+
+
+def test_strategies_run_on_the_real_engine(tiny_engine: LocalEngine) -> None:
+    scheduler = Scheduler(tiny_engine, judge_here, SCORERS, TOOLS)
+    for name, strategy in STRATEGIES.items():
+        for t in scheduler.run(strategy, TASKS[:3], "real"):
+            assert t.answer is not None and t.verdict is not None, name
