@@ -28,7 +28,9 @@ REINFORCEMENT = ("reinforcement.turns=2", "reinforcement.updates=2", "reinforcem
 def tiny_engine() -> LocalEngine:
     """Our model with random weights that are large enough for its logits to differ."""
     tokenizer = WordTokenizer(reasoning_words())
-    shape = llama.Shape(vocab=len(tokenizer.words), width=32, layers=2, heads=4, kv_heads=2, head_width=8, hidden=48, max_tokens=128)
+    shape = llama.Shape(
+        vocab=len(tokenizer.words), width=32, layers=2, heads=4, kv_heads=2, head_width=8, hidden=48, max_tokens=128
+    )
     model = llama.Llama(shape)
     generator = torch.Generator().manual_seed(1)
     for p in model.parameters():

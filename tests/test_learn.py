@@ -38,7 +38,9 @@ def test_advantages_golden() -> None:
         assert torch.equal(advantage(R)[2], torch.zeros(4))
 
 
-@pytest.mark.parametrize("advantage", [parts.plain, parts.group_centred, parts.group_normalised, parts.leave_one_out, parts.batch_normalised])
+@pytest.mark.parametrize(
+    "advantage", [parts.plain, parts.group_centred, parts.group_normalised, parts.leave_one_out, parts.batch_normalised]
+)
 def test_an_unjudged_sample_gets_no_advantage_and_changes_no_other(advantage: parts.Advantage) -> None:
     with_gap = torch.tensor([[1.0, 0.0, NAN, 1.0]])
     assert advantage(with_gap)[0, 2] == 0
@@ -51,7 +53,9 @@ def batch(advantage: float = 1.0, lengths: tuple[int, ...] = (2, 4), old_shift: 
     examples = []
     for i, n in enumerate(lengths):
         logprobs = (-torch.rand(n, generator=generator) - 0.1).tolist()
-        examples.append(Example((2, 3), tuple(range(4, 4 + n)), advantage * (1 if i % 2 == 0 else 0.5), tuple(logprobs), tuple(logprobs)))
+        examples.append(
+            Example((2, 3), tuple(range(4, 4 + n)), advantage * (1 if i % 2 == 0 else 0.5), tuple(logprobs), tuple(logprobs))
+        )
     b = to_batch(examples, sum(lengths), len(lengths), 10, "cpu")
     return b, (b.old + old_shift * b.mask).clone().requires_grad_()
 

@@ -80,7 +80,8 @@ def test_the_gate_keeps_its_error_over_all_looks() -> None:
     assert false / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
     # the same looks without a correction would break the promise: the check can fail
     naive = sum(
-        any(look(*outcomes(random_, 80, 0.0), error=0.05, looks=1).decision is Decision.PROMOTE for _ in range(looks)) for _ in range(100)
+        any(look(*outcomes(random_, 80, 0.0), error=0.05, looks=1).decision is Decision.PROMOTE for _ in range(looks))
+        for _ in range(100)
     )
     assert naive / 100 > 0.12
 

@@ -68,7 +68,7 @@ def test_samples_follow_the_model_distribution(tiny_engine: LocalEngine) -> None
 
 def test_uniforms_are_uniform_over_seeds_and_steps() -> None:
     u = uniforms(torch.arange(20_000), torch.arange(20_000) % 7)
-    assert 0 <= float(u.min()) and float(u.max()) < 1
+    assert float(u.min()) >= 0 and float(u.max()) < 1
     assert abs(float(u.mean()) - 0.5) < 0.01
     assert abs(float((u[1:] * u[:-1]).mean()) - 0.25) < 0.01
 
@@ -97,19 +97,19 @@ def test_stop_string_and_limits(tiny_engine: LocalEngine) -> None:
 
 # ---- the layout: parity with transformers ------------------------------------------------------------------------
 
-SMALL = dict(vocab_size=97, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-             max_position_embeddings=128)  # fmt: skip
+SMALL = {"vocab_size": 97, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+             "max_position_embeddings": 128}  # fmt: skip
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama, grouped heads, untied": ("LlamaConfig", dict(num_key_value_heads=2, tie_word_embeddings=False)),
-    "llama, tied, biases": ("LlamaConfig", dict(num_key_value_heads=4, tie_word_embeddings=True, attention_bias=True, mlp_bias=True)),
-    "llama 3 rope": ("LlamaConfig", dict(num_key_value_heads=1, head_dim=8, rope_parameters=dict(
-        rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
-        original_max_position_embeddings=32))),
-    "llama linear rope": ("LlamaConfig", dict(rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=2.0))),
-    "qwen2, tied": ("Qwen2Config", dict(num_key_value_heads=2, tie_word_embeddings=True)),
-    "qwen2, untied": ("Qwen2Config", dict(num_key_value_heads=4, tie_word_embeddings=False)),
-    "qwen3, norms": ("Qwen3Config", dict(num_key_value_heads=2, head_dim=16, tie_word_embeddings=False)),
-    "qwen3, tied, biases": ("Qwen3Config", dict(num_key_value_heads=2, head_dim=16, tie_word_embeddings=True, attention_bias=True)),
+    "llama, grouped heads, untied": ("LlamaConfig", {"num_key_value_heads": 2, "tie_word_embeddings": False}),
+    "llama, tied, biases": ("LlamaConfig", {"num_key_value_heads": 4, "tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
+    "llama 3 rope": ("LlamaConfig", {"num_key_value_heads": 1, "head_dim": 8, "rope_parameters": {
+        "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32}}),
+    "llama linear rope": ("LlamaConfig", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
+    "qwen2, tied": ("Qwen2Config", {"num_key_value_heads": 2, "tie_word_embeddings": True}),
+    "qwen2, untied": ("Qwen2Config", {"num_key_value_heads": 4, "tie_word_embeddings": False}),
+    "qwen3, norms": ("Qwen3Config", {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": False}),
+    "qwen3, tied, biases": ("Qwen3Config", {"num_key_value_heads": 2, "head_dim": 16, "tie_word_embeddings": True, "attention_bias": True}),
 }  # fmt: skip
 
 

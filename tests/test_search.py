@@ -47,7 +47,9 @@ class Scripted:
         return Completion((1, 2, 3), tokens, f"answer {answer}", tuple(-0.1 - (s >> 20) % 5 / 9 for _ in tokens), "end")
 
 
-def run(strategy: Strategy, knobs: dict[str, Any], samples: int = 1, budget: Budget | None = None, chance: float = 0.4) -> list[Trace]:
+def run(
+    strategy: Strategy, knobs: dict[str, Any], samples: int = 1, budget: Budget | None = None, chance: float = 0.4
+) -> list[Trace]:
     scheduler = Scheduler(Scripted(chance), judge_here, SCORERS, TOOLS)  # type: ignore[arg-type]
     return scheduler.run(strategy, TASKS, "laws", knobs=knobs, samples=samples, budget=budget)
 

@@ -151,7 +151,7 @@ def test_absent_files_and_folders(tmp_path: Path) -> None:
         read(str(tmp_path / "absent.jsonl"))
     with pytest.raises(TaskError, match="is a folder"):
         read(str(tmp_path))
-    with pytest.raises(TaskError, match="tasks.path"):
+    with pytest.raises(TaskError, match=r"tasks\.path"):
         Source("files")
 
 

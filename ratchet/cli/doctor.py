@@ -53,7 +53,11 @@ def machine() -> Iterator[Line]:
         return
     import torch
 
-    yield "ok", "torch threads", f"{torch.get_num_threads()} (a busy second process slows them down 5 to 10 times; threads=1 is the stable way)"
+    yield (
+        "ok",
+        "torch threads",
+        f"{torch.get_num_threads()} (a busy second process slows them down 5 to 10 times; threads=1 is the stable way)",
+    )
     if torch.cuda.is_available():
         yield "ok", "GPU", torch.cuda.get_device_name(0)
     elif torch.version.cuda is None:
@@ -64,7 +68,11 @@ def machine() -> Iterator[Line]:
     yield "ok", "vector instructions", features
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     fast = "avx512_bf16" in flags or "amx_bf16" in flags
-    yield ("ok" if fast else "off"), "bfloat16 on the processor", "in hardware" if fast else "not in hardware; --set ...optimizer.bf16=false may be faster"
+    yield (
+        ("ok" if fast else "off"),
+        "bfloat16 on the processor",
+        "in hardware" if fast else "not in hardware; --set ...optimizer.bf16=false may be faster",
+    )
 
 
 def protections() -> Iterator[Line]:
@@ -75,7 +83,11 @@ def protections() -> Iterator[Line]:
         task = Task("files", "1+1", 2, "numeric")
         [verdict] = verify([(task, "2")])
     working = verdict.outcome is Outcome.PASS
-    yield ("ok" if working else "MISSING"), "verifier process", "judges apart from this process, killed when late" if working else verdict.evidence
+    yield (
+        ("ok" if working else "MISSING"),
+        "verifier process",
+        "judges apart from this process, killed when late" if working else verdict.evidence,
+    )
     yield "ok", "weights", "load from safetensors only"
     yield "off", "code sandbox", "this version has no verifier that executes code, so nothing that a model wrote is run"
 

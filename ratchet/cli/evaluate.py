@@ -70,9 +70,7 @@ def eval(
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
-        traces = scheduler.run(
-            play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget)
-        )
+        traces = scheduler.run(play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget))
     record = record_of(traces, model, path or tasks, seed=seed, knobs=knobs_of(knobs), cost=asdict(scheduler.spent))
     if not any(r.n for r in record.rows):
         raise EngineError("the verifier abstained on every answer; look at it with `ratchet tasks check`")

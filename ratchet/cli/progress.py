@@ -57,7 +57,9 @@ class Progress:
         self.done += 1
         self.seconds.append(e["seconds"])
         p = e["pass_at_1"]["challenger"]
-        tokens = sum(part.get("sampled_tokens", 0) or part.get("trained_tokens", 0) for n, part in e["cost"].items() if n != "training")
+        tokens = sum(
+            part.get("sampled_tokens", 0) or part.get("trained_tokens", 0) for n, part in e["cost"].items() if n != "training"
+        )
         tokens = tokens or e["cost"].get("training", {}).get("trained_tokens", 0)
         reward = f"{e['metrics']['reward']:.3f}" if "reward" in e["metrics"] else "-"
         self._say(

@@ -21,7 +21,9 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 @click.command()
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one setting of the recipe; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/."
+)
 @click.option("--dry", is_flag=True, help="Print the resolved recipe and its hash, and stop.")
 def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool) -> None:
     """Run RECIPE: a name (countdown, countdown-prime, word-problems, rlvr) or the recipe.json of an earlier run."""

@@ -38,7 +38,11 @@ def show(folder: Path, which: str | None, only: str | None, key: str | None, mos
             break
         click.echo("\n" + describe(trace))
         shown += 1
-        if sys.stdin.isatty() and sys.stdout.isatty() and click.prompt("", default="", show_default=False, prompt_suffix="> ") == "q":
+        if (
+            sys.stdin.isatty()
+            and sys.stdout.isatty()
+            and click.prompt("", default="", show_default=False, prompt_suffix="> ") == "q"
+        ):
             break
     if not shown:
         click.echo("no trace fits; loosen --only or --key")

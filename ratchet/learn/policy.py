@@ -105,9 +105,7 @@ def cispo(*, high: float = 0.28) -> PolicyGradient:
 def reinforce_pp(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
     """Advantage normalised over the whole batch, PPO's clip (paper: KL of k1 in the reward; here k2 in the loss,
     which has the same gradient on-policy)."""
-    return PolicyGradient(
-        parts.batch_normalised, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, parts.k2, beta
-    )
+    return PolicyGradient(parts.batch_normalised, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, parts.k2, beta)
 
 
 @rows.add("imitation")

@@ -43,9 +43,7 @@ def rlvr() -> Recipe:
         tasks=Tasks("files"),
         max_tokens=512,
         batch=64,
-        reinforcement=Reinforcement(
-            turns=10, updates=10, tasks=16, samples=8, optimizer=Optimizer(lr=1e-6, warmup=5, bf16=True)
-        ),
+        reinforcement=Reinforcement(turns=10, updates=10, tasks=16, samples=8, optimizer=Optimizer(lr=1e-6, warmup=5, bf16=True)),
         gate=GateSettings(tasks=200, samples=2),
         measure=Measuring(tasks=500, samples=2, curve_tasks=0, curve_samples=8),
     )

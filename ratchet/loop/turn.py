@@ -134,7 +134,9 @@ class Workshop:
         return {**summarise(log), **describe(traces)}, traces
 
 
-def demonstrations(policy: Policy, source: Source, tasks: Sequence[Task], knobs: Mapping[str, Any], *path: Part) -> Iterator[Example]:
+def demonstrations(
+    policy: Policy, source: Source, tasks: Sequence[Task], knobs: Mapping[str, Any], *path: Part
+) -> Iterator[Example]:
     """Examples to imitate, from the tasks that have a demonstration."""
     demonstrate = source.family.demonstrate
     assert demonstrate is not None

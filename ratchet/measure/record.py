@@ -74,7 +74,9 @@ def load_record(path: Path) -> Record:
         data = json.loads(file.read_text())
         return Record(**{**data, "rows": [Row(**r) for r in data["rows"]]})
     except FileNotFoundError:
-        raise StoreError(f"{file} does not exist; give a file that `ratchet eval --out` wrote or a finished run's folder") from None
+        raise StoreError(
+            f"{file} does not exist; give a file that `ratchet eval --out` wrote or a finished run's folder"
+        ) from None
     except (OSError, ValueError, TypeError, KeyError, UnicodeDecodeError) as e:
         raise StoreError(f"{file} is not a record that `ratchet eval --out` wrote: {type(e).__name__}: {e}") from None
 
@@ -84,7 +86,9 @@ def compare(a: Record, b: Record, level: float = 0.95) -> Estimate:
     first, second = ({r.key: r for r in x.rows if r.n} for x in (a, b))
     shared = sorted(first.keys() & second.keys())
     if not shared:
-        raise StoreError(f"the records share no task ({len(first)} and {len(second)} tasks); evaluate both on the same tasks and seed")
+        raise StoreError(
+            f"the records share no task ({len(first)} and {len(second)} tasks); evaluate both on the same tasks and seed"
+        )
     return paired_difference(
         [first[k].passes / first[k].n for k in shared],
         [second[k].passes / second[k].n for k in shared],

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
@@ -76,7 +75,9 @@ def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]
         prefix = engine.encode(draw.prefix)
         room = context - len(prefix)
         if not prefix or room < 1:
-            raise EngineError(f"a prompt of {len(prefix)} tokens does not fit the model's context of {context}; it must hold 1 to {context - 1}")
+            raise EngineError(
+                f"a prompt of {len(prefix)} tokens does not fit the model's context of {context}; it must hold 1 to {context - 1}"
+            )
         limit = min(engine.max_tokens if draw.max_tokens is None else draw.max_tokens, room)
         if len(own) != draw.n:
             raise EngineError(f"a draw of {draw.n} samples came with {len(own)} seeds")
@@ -100,9 +101,17 @@ class LocalEngine:
         draw_of = {id(row): draw for draw, group in zip(draws, rows, strict=True) for row in group}
         settings = sorted({(d.temperature, d.top_p) for d in draws})
         for temperature, top_p in settings:
-            chosen = [r for d, group in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in group]
+            chosen = [
+                r for d, group in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in group
+            ]
             sample_rows(
-                self.model, self.cache, chosen, lambda row: ends(row, draw_of[id(row)], self.tokenizer), temperature, top_p, self.batch
+                self.model,
+                self.cache,
+                chosen,
+                lambda row: ends(row, draw_of[id(row)], self.tokenizer),
+                temperature,
+                top_p,
+                self.batch,
             )
         return [
             [completion_of(row, draw, self.tokenizer, self.version) for row in group]

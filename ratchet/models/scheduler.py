@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import BudgetError, nearest, RecipeError
+from ratchet.core.errors import BudgetError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, seed
 from ratchet.core.types import Call, Completion, Cost, Draw, Event, Judge, Outcome, Play, Request, Strategy, Task, Trace, Verdict
@@ -59,7 +59,9 @@ class Scheduler:
         checked = check_knobs("strategy", name, strategy, knobs or {})
         start = time.perf_counter()
         running = [
-            Running(strategy(task, **checked), Trace(task, name, i), (*path, task.key, i)) for task in tasks for i in range(samples)
+            Running(strategy(task, **checked), Trace(task, name, i), (*path, task.key, i))
+            for task in tasks
+            for i in range(samples)
         ]
         for r in running:
             self._advance(r, None, budget or Budget())
@@ -80,7 +82,9 @@ class Scheduler:
         drawn = self.engine.sample(draws, seeds)
         for r, completions in zip(waiting, drawn, strict=True):
             r.draws += len(completions)
-            cost = Cost(sum(len(c.tokens) for c in completions), len(completions[0].prefix) if completions else 0, len(completions))
+            cost = Cost(
+                sum(len(c.tokens) for c in completions), len(completions[0].prefix) if completions else 0, len(completions)
+            )
             r.trace.cost.add(cost)
             self.spent.add(cost)
         self.seconds["sampling"] += time.perf_counter() - start
@@ -88,7 +92,7 @@ class Scheduler:
 
     def _advance(self, r: Running, answer: Any, budget: Budget) -> None:
         """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
-        send: Callable[[], Request] = lambda: r.play.send(answer)  # noqa: E731
+        send: Callable[[], Request] = lambda: r.play.send(answer)
         while True:
             try:
                 request = send()
@@ -105,11 +109,11 @@ class Scheduler:
                     return
                 budget.allow_call(r.trace.cost)
             except BudgetError as e:
-                send = lambda e=e: r.play.throw(e)  # noqa: E731
+                send = lambda e=e: r.play.throw(e)
                 continue
             reply = self._serve(r.trace, request)
             r.trace.events.append(Event(request, reply))
-            send = lambda reply=reply: r.play.send(reply)  # noqa: E731
+            send = lambda reply=reply: r.play.send(reply)
 
     def _serve(self, trace: Trace, request: Judge | Call) -> Any:
         table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)

@@ -143,10 +143,10 @@ def axes(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
         label = (x.names or {}).get(v) or x.tick(v)
         parts.append(f'<line class="axis" x1="{across(v):.1f}" x2="{across(v):.1f}" y1="{floor}" y2="{floor + 4}"/>')
         parts.append(f'<text class="tick" x="{across(v):.1f}" y="{floor + 17}" text-anchor="middle">{escape(label)}</text>')
-    below, beside = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"', f'transform="translate(12 {(TOP + floor) / 2}) rotate(-90)"'
-    parts += [
-        f'<text class="label" {place} text-anchor="middle">{escape(axis.label)}</text>' for place, axis in ((below, x), (beside, y))
-    ]
+    below = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"'
+    beside = f'transform="translate(12 {(TOP + floor) / 2}) rotate(-90)"'
+    for place, axis in ((below, x), (beside, y)):
+        parts.append(f'<text class="label" {place} text-anchor="middle">{escape(axis.label)}</text>')
     return "".join(parts)
 
 

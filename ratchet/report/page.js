@@ -1,7 +1,7 @@
 "use strict";
 // The browser of traces. Texts enter the page as text nodes only, never as markup.
 (() => {
-  const data = JSON.parse(document.getElementById("traces").textContent);
+  const data = JSON.parse(document.getElementById("trace-data").textContent);
   const list = document.getElementById("tasks");
   if (!data.tasks || !list) return;
   const PAGE = 20;

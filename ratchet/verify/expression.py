@@ -88,7 +88,7 @@ def tokenize(text: str) -> list[str]:
     while place < len(text):
         match = TOKEN.match(text, place)
         if match is None:
-            raise NotAnExpression(f"{text[place:place + 8].strip()!r} is not arithmetic")
+            raise NotAnExpression(f"{text[place : place + 8].strip()!r} is not arithmetic")
         number, sign = match.groups()
         tokens.append(number or SAME.get(sign, sign))
         place = match.end()

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify.verifier import abstained, find
@@ -106,6 +107,6 @@ class VerifierPool:
         return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
 
 
-def plain(task: Task) -> dict[str, object]:
+def plain(task: Task) -> dict[str, Any]:
     """A task as JSON for the worker. Identity and cluster play no part in judging."""
     return asdict(task) | {"identity": "", "cluster": ""}
