@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 420, 262
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 14, 42
-BAR, BAR_LEFT = 24, 112
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 14, 42
+BAR, BAR_LEFT = 24, 136
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def line_chart(title: str, series: Sequence[Series], x: Axis, y: Axis, zero: boo
 
 def x_scale(series: Sequence[Series], x: Axis) -> Scale:
     values = sorted({p.x for s in series for p in s.points})
-    start, end = LEFT + 10, WIDTH - RIGHT - 10
+    inset = 46 if x.names else 10  # names are wide, and centred under their points
+    start, end = LEFT + inset, WIDTH - RIGHT - inset
     if x.log2:
         low, high = math.log2(values[0]), math.log2(values[-1])
         return Scale(low, max(high, low + 1), start, end, values, True)

@@ -28,8 +28,8 @@ def section(title: str, body: str) -> str:
     return f'<section id="{name}" aria-labelledby="h-{name}"><h2 id="h-{name}">{safe(title)}</h2>{body}</section>'
 
 
-def charts(drawn: Iterable[str], small: bool = False) -> str:
-    return f'<div class="charts{" small" if small else ""}">{"".join(drawn)}</div>'
+def charts(drawn: Iterable[str]) -> str:
+    return f'<div class="charts">{"".join(drawn)}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
@@ -90,7 +90,7 @@ def outcome(r: Records) -> str:
         f'<div class="headline {direction(d)}"><p class="big">Held-out pass@1: {r.summary["before"]["value"]:.1%} → '
         f"{r.summary['after']['value']:.1%} <span>{gain(d)} points</span></p>"
         f"<p>{words} The difference is {gain(d)} points (paired, {d['level']:.0%} interval, n = {d['n']:,} {safe(d['unit'])}); "
-        f"before ({safe(first)}) {share(r.summary['before'])}, after ({safe(last)}) {share(r.summary['after'])}.</p>"
+        f"from {share(r.summary['before'])} ({safe(first)}) to {share(r.summary['after'])} ({safe(last)}).</p>"
         f"<p>{promotions(r)}</p></div>"
     )
 
@@ -153,7 +153,8 @@ def gates(r: Records) -> str:
             gain(t["interval"]),
             f"{t['interval']['level']:.2%}",
             f"{t['interval']['n']:,}",
-            f'<td class="wide">{safe(t["reason"])}</td>',
+            # the reason begins with the numbers, which have columns here
+            f'<td class="wide">{safe(t["reason"].rsplit(": ", 1)[-1])}</td>',
         ]
         for t in r.turns
     ]
@@ -298,10 +299,11 @@ def lengths(r: Records) -> str:
     for s in found:
         stops = [f"{s['stops'].get(k, 0):.1%}" for k in STOPS]
         rows.append([safe(stage_label(s["stage"])), f"{s['mean_tokens']:.1f}", *stops, f"{s['abstained']:,}"])
-    bars = {stage_label(s["stage"]): {STOPS[k]: s["stops"].get(k, 0.0) for k in STOPS} for s in found}
+    met = [k for k in STOPS if any(s["stops"].get(k) for s in found)]
+    bars = {stage_label(s["stage"]): {STOPS[k]: s["stops"].get(k, 0.0) for k in met} for s in found}
     words = f"<p>Of the held-out samples, each of at most {r.recipe['max_tokens']:,} tokens.</p>"
     head = ["stage", "#mean tokens", *(f"#{s}" for s in STOPS.values()), "#verifier abstained"]
-    return words + table(head, rows) + charts([share_chart("Why samples stopped", bars, list(STOPS.values()))])
+    return words + table(head, rows) + charts([share_chart("Why samples stopped", bars, [STOPS[k] for k in met])])
 
 
 def baselines(r: Records) -> str:
