@@ -52,7 +52,7 @@ def put_turn(journal: Journal, turn: int, phase: str, decision: str, reward_is_t
     metrics: dict[str, Any] = {"loss": 0.02 / (turn + 1), "grad_norm": 0.4, "lr": 3e-4, "sequences": 512.0, "ratio_off": 0.0}
     if phase == "reinforcement":
         metrics |= {"reward": solved if reward_is_truth else 0.5, "solved": solved, "mean_tokens": 40.0 - turn, "abstained": 0.0}
-        metrics |= {"stops": {"end": 0.97, "length": 0.03}, "entropy": 0.6 - 0.05 * turn}
+        metrics |= {"stop_end": 0.97, "stop_length": 0.03, "entropy": 0.6 - 0.05 * turn}
     parts = {"sampling": {"seconds": 20.0, "sampled_tokens": 286_720, "prefix_tokens": 7_000, "draws": 7_168},
              "verification": {"seconds": 1.5}, "training": {"seconds": 24.0, "trained_tokens": 340_000},
              "gate": {"seconds": 9.0, "sampled_tokens": 150_000}}  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -112,6 +111,7 @@ class Workshop:
         """Draws on training tasks, and updates on their credited completions."""
         method, reward = method_of(settings), rewards[self.recipe.reward]
         log: list[dict[str, float]] = []
+        drawn: list[dict[str, float]] = []
         traces: list[Trace] = []
         for update in range(settings.updates):
             start = time.perf_counter()
@@ -124,6 +124,7 @@ class Workshop:
             costs.add_scheduler(scheduler)
             middle = time.perf_counter()
             log += learn_from(traces, learner, method, reward, settings.steps_per_draw, path)
+            drawn.append(describe(traces))
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
             seconds = time.perf_counter() - start
@@ -131,7 +132,7 @@ class Workshop:
                 {"event": "update", "turn": turn, "update": update + 1, "reward": log[-1]["reward"],
                  "tokens_per_second": scheduler.spent.sampled_tokens / seconds}
             )  # fmt: skip
-        return {**summarise(log), **describe(traces)}, traces
+        return {**summarise(log), **summarise(drawn)}, traces
 
 
 def demonstrations(
@@ -173,14 +174,14 @@ def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: sum(e.get(name, 0.0) for e in log) / len(log) for name in names}
 
 
-def describe(traces: Sequence[Trace]) -> dict[str, Any]:
-    """Lengths, stop reasons, abstentions and the mean negative log-probability of what was drawn last."""
+def describe(traces: Sequence[Trace]) -> dict[str, float]:
+    """Mean length, shares of stop reasons and of abstentions, and the mean negative log-probability of what was drawn."""
     drawn = [c for t in traces for c in t.completions]
     verdicts = [v for t in traces for v in t.verdicts]
     tokens = sum(len(c.tokens) for c in drawn)
     return {
         "mean_tokens": tokens / max(len(drawn), 1),
-        "stops": {k: n / len(drawn) for k, n in sorted(Counter(c.stop for c in drawn).items())},
+        **{f"stop_{reason}": sum(c.stop == reason for c in drawn) / max(len(drawn), 1) for reason in ("end", "stop", "length")},
         "abstained": sum(v.outcome == "abstain" for v in verdicts) / max(len(verdicts), 1),
         "entropy": -sum(sum(c.logprobs) for c in drawn) / max(tokens, 1),
     }

@@ -39,7 +39,7 @@ def wilson(p: float, n: int, level: float = 0.95) -> tuple[float, float]:
     z = float(ndtri(0.5 + level / 2))
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if p == 0 else max(0.0, middle - half), 1.0 if p == 1 else min(1.0, middle + half)
 
 
 def paired_difference(

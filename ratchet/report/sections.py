@@ -108,10 +108,8 @@ def promotions(r: Records) -> str:
 
 
 def unfinished(r: Records) -> str:
-    if len(r.turns) < r.planned:
-        state = f"{len(r.turns)} of {r.planned} turns are done."
-    else:
-        state = "All turns are done, and the held-out look is missing."
+    missing = " The held-out look is still to come." if len(r.turns) == r.planned else ""
+    state = f"{len(r.turns)} of {r.planned} turns are done.{missing}"
     latest = ""
     if r.turns:
         now = r.turns[-1]
@@ -214,7 +212,7 @@ def metric_charts(r: Records) -> list[str]:
 def metrics(turn: Json) -> dict[str, float]:
     """A turn's numbers, with the share of samples that the token limit cut off."""
     found = {k: v for k, v in turn["metrics"].items() if isinstance(v, int | float)}
-    return {**found, **({"cut": turn["metrics"]["stops"].get("length", 0.0)} if "stops" in turn["metrics"] else {})}
+    return {**found, **({"cut": turn["metrics"]["stop_length"]} if "stop_length" in turn["metrics"] else {})}
 
 
 def truth(r: Records) -> str:
