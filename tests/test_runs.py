@@ -280,7 +280,7 @@ def test_overrides_are_typed() -> None:
     assert r.reinforcement is not None and r.reinforcement.optimizer.lr == 1.0
     assert r.tasks.knobs["numbers"] == (3,) and r.reward == "random"
     assert r.imitation is not None and r.imitation.turns == 3
-    assert resolve("countdown", ["data=FOLDER"]).tasks.path == "FOLDER"
+    assert resolve("rlvr", ["tasks=FILE"]).tasks.path == resolve("rlvr", ["data=FILE"]).tasks.path == "FILE"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_overrides_are_typed() -> None:
         ("measure.tasks=0", "above 0"),
         ("reinforcement=none", "needs imitation or reinforcement"),
         ("reinforcement.steps_per_draw=5", "multiple"),
-        ("tasks=x", "group of settings"),
+        ("gate=x", "group of settings"),
     ],
 )
 def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: str) -> None:

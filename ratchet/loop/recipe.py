@@ -212,7 +212,7 @@ def set_path(data: dict[str, Any], path: str, text: str) -> None:
     place[last] = parse(text, kind)
 
 
-SHORT = {"data": "tasks.path"}
+SHORT = {"data": "tasks.path", "tasks": "tasks.path"}  # what users mean by --set tasks=FILE and data=FOLDER
 
 
 def step(kind: Any, name: str, where: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,20 @@ class ForeignTokenizer:
     """The tokenizer of a Hugging Face checkpoint. The chat template is applied where it has one."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         try:
             self.inner = transformers().AutoTokenizer.from_pretrained(str(folder))
         except (OSError, ValueError, KeyError) as e:
             raise EngineError(f"{folder} has no tokenizer that transformers can load: {str(e).splitlines()[0][:200]}") from None
-        ends: set[int] = {self.inner.eos_token_id} if self.inner.eos_token_id is not None else set()
+        stops: set[int] = {self.inner.eos_token_id} if self.inner.eos_token_id is not None else set()
         # chat models end a turn with a token of its own, listed in their generation config
         try:
             listed = transformers().GenerationConfig.from_pretrained(str(folder)).eos_token_id
-            ends |= set(listed if isinstance(listed, list) else [listed] if listed is not None else [])
+            stops |= set(listed if isinstance(listed, list) else [listed] if listed is not None else [])
         except OSError:
             pass
-        self.end = frozenset(ends)
-        self.end_id: int = self.inner.eos_token_id if self.inner.eos_token_id is not None else min(ends, default=0)
+        self.end = frozenset(stops)
+        self.end_id: int = self.inner.eos_token_id if self.inner.eos_token_id is not None else min(stops, default=0)
 
     def encode_prompt(self, text: str) -> list[int]:
         if self.inner.chat_template:
@@ -57,6 +59,9 @@ class ForeignTokenizer:
 
     def save(self, folder: Path) -> None:
         self.inner.save_pretrained(str(folder))
+        generation = self.folder / "generation_config.json"
+        if generation.is_file():
+            shutil.copy(generation, folder)
 
 
 class LogitsOnly(torch.nn.Module):

@@ -19,7 +19,7 @@ def number(text: str) -> Fraction | None:
     """
     text = text.strip().replace("−", "-").rstrip(".")
     head, _, unit = text.partition(" ")
-    if re.search(r"[0-9]", unit) or re.search(r"\b(?:or|and)\b", unit):
+    if unit and (not unit.lstrip()[:1].isalpha() or re.search(r"[0-9]|\b(?:or|and)\b", unit)):
         return None
     match = NUMBER.fullmatch(head)
     if match is None or not (match[2] or match[3]) or (match[4] and (match[3] or int(match[4]) == 0)):
