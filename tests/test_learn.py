@@ -214,6 +214,24 @@ def test_no_remainder_is_dropped_and_cutting_changes_nothing(tiny_engine: LocalE
         assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name
 
 
+def test_examples_without_advantage_are_counted_but_not_computed(tiny_engine: LocalEngine) -> None:
+    examples = [replace(e, advantage=0.0) if i % 2 else e for i, e in enumerate(examples_of(tiny_engine))]
+    computed = list(micro_batches(examples, 10_000, 10))
+    assert sum(len(b.ids) for b in computed) == sum(1 for e in examples if e.advantage)
+    everything = to_batch(examples, computed[0].tokens, len(examples), 10, "cpu")
+    for name, row in ROWS.items():
+        gradients = []
+        for batches in (computed, [everything]):
+            model = copy.deepcopy(tiny_engine.model)
+            for b in batches:
+                logp = token_logprobs(model(b.ids).float(), b.ids)
+                row(replace(b, old=logp.detach()), logp)[0].backward()
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+        assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name
+    anchored = [replace(e, advantage=0.0, reference=tuple([-1.0] * len(e.tokens))) for e in examples]
+    assert sum(len(b.ids) for b in micro_batches(anchored, 10_000, 10)) == len(examples)
+
+
 def test_imitation_learns_a_text_by_heart(tiny_engine: LocalEngine) -> None:
     example = Example(tiny_engine.encode("start 7 then + 5 :"), (*tiny_engine.encode("answer 12"), 1))
     learner = Learner(tiny_engine, lr=1e-2, warmup=1, bf16=False)

@@ -55,9 +55,14 @@ Objective = Callable[[Batch, Tensor], tuple[Tensor, dict[str, float]]]
 def micro_batches(
     examples: Sequence[Example], most_tokens: int, limit: int, device: torch.device | str = "cpu"
 ) -> Iterator[Batch]:
-    """All examples, sorted by length, in parts of at most `most_tokens` padded tokens (and at least one row)."""
-    order = sorted((e for e in examples if e.tokens), key=len)
-    tokens, sequences = sum(len(e.tokens) for e in order), len(order)
+    """All examples, sorted by length, in parts of at most `most_tokens` padded tokens (and at least one row).
+
+    An example with no advantage and no reference has no gradient (a law of every row), so it is counted in the divisors
+    but not computed.
+    """
+    whole = [e for e in examples if e.tokens]
+    tokens, sequences = sum(len(e.tokens) for e in whole), len(whole)
+    order = sorted((e for e in whole if e.advantage or e.reference), key=len)
     while order:
         rows = max(1, most_tokens // len(order[-1]))
         order, part = order[:-rows], order[-rows:]

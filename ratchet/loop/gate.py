@@ -2,7 +2,8 @@
 
 Error: with `looks` planned looks each may falsely promote with probability `error / looks` at most (Bonferroni), so
 the chance that a run promotes anything without a real gain is at most `error`. Each look draws validation tasks of
-its own and samples both models anew, so a lucky champion is not protected by its luck.
+its own and samples both models anew, so a lucky champion is not protected by its luck. (Where a collection holds fewer
+validation tasks than a look wants, the looks share tasks; their samples are still new.)
 """
 
 from __future__ import annotations

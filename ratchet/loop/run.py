@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.errors import RecipeError, StoreError, VerifierError
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
@@ -217,7 +217,7 @@ class Run:
             sampled += scheduler.spent.sampled_tokens
         judged = [i for i in range(len(tasks)) if values[0][i] == values[0][i] and values[1][i] == values[1][i]]
         if not judged:
-            raise StoreError("the verifier abstained on every validation task; look at the verifier with `ratchet tasks check`")
+            raise VerifierError("the verifier abstained on every validation task; look at it with `ratchet tasks check`")
         first, second = ([v[i] for i in judged] for v in values)
         clusters = [tasks[i].cluster or tasks[i].key for i in judged]
         costs.add("gate", seconds=time.perf_counter() - start, sampled_tokens=sampled)
