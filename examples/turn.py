@@ -81,7 +81,7 @@ def main(quick: bool = False) -> None:
                 traces = Scheduler(policy, verify).run(single, tasks, SEED, "turn", turn, update, samples=8)
                 # credit: verdicts -> rewards -> advantages within each task's group
                 rewards = rewards_of(traces, verdict_reward)
-                examples = outcome(traces, rewards, method.advantage, skip_even=False)
+                examples = outcome(traces, rewards, method.advantage, policy.tokenizer)
                 # learn: one optimizer step
                 learner.update(examples, method)
 

@@ -51,7 +51,9 @@ def test_help_names_every_command(ratchet: Callable[..., Answer]) -> None:
 
 
 def test_help_is_light() -> None:
-    code = "import sys; sys.argv = ['ratchet', '--help']\nfrom ratchet.cli.main import cli\ncli.main(['--help'], standalone_mode=False)\nassert 'torch' not in sys.modules"
+    code = (
+        "import sys\nfrom ratchet.cli.main import cli\ncli.main(['--help'], standalone_mode=False)\nassert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -11,14 +11,16 @@ from typing import Any, cast
 import pytest
 import torch
 
-from ratchet.core.types import Completion, Outcome, Task, Trace, Verdict
+from ratchet.core.types import Completion, Draw, Event, Outcome, Task, Trace, Verdict
 from ratchet.learn import parts
 from ratchet.learn.batch import Batch, Example, micro_batches, to_batch
-from ratchet.learn.credit import outcome, rewards_of, verdict_reward
+from ratchet.learn.credit import Credit, credits, outcome, rewards_of, verdict_reward
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.rewards import rewards
 from ratchet.learn.train import Learner
+from ratchet.loop.turn import uneven
 from ratchet.models.engine import LocalEngine, token_logprobs
+from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 NAN = math.nan
 ROWS = {e.name: cast(Callable[[], PolicyGradient], e.value)() for e in rows}
@@ -167,19 +169,100 @@ def test_an_anchor_pulls_back_to_the_reference() -> None:
 def trace(outcomes: str, key: str = "a") -> Trace:
     task = Task("f", key, 1, "numeric")
     completions = [Completion((1, 2), (3, 4), "x", (-0.1, -0.2), "end") for _ in outcomes]
-    from ratchet.core.types import Draw, Event
-
     verdicts = [Verdict({"p": Outcome.PASS, "f": Outcome.FAIL, "a": Outcome.ABSTAIN}[o]) for o in outcomes]
     return Trace(task, "single", events=[Event(Draw("x"), completions)], verdicts=verdicts)
 
 
-def test_groups_are_tasks_and_abstentions_teach_nothing() -> None:
+CREDITS = {e.name: e.value for e in credits}
+TOKENIZER = WordTokenizer(reasoning_words())
+
+
+def law_sums_to_what_was_gained(credit: Credit) -> bool:
+    """Over a group whose samples have one attempt each, the credits are a fair game: they sum to zero."""
+    traces, values = group([[7], [8, 9], [7, 8], [9]], [1.0, 0.0, 0.0, 1.0])
+    examples = credit(traces, values, parts.leave_one_out, TOKENIZER)
+    return abs(sum(mean_advantage(e) for e in examples)) < 1e-5 and any(mean_advantage(e) for e in examples)
+
+
+def law_even_groups_teach_nothing(credit: Credit) -> bool:
+    """Where all samples of a task have the same reward there is nothing to prefer."""
+    no = TOKENIZER.ids["no"]
+    for reward in (0.0, 1.0):
+        traces, values = group([[7, no, 8], [7], [8, no, 9, no, 7]], [reward] * 3)
+        if any(any(advantages(e)) for e in credit(traces, values, parts.group_centred, TOKENIZER)):
+            return False
+    return True
+
+
+def law_abstentions_teach_nothing(credit: Credit) -> bool:
+    """An unjudged sample gives no example and changes no other."""
+    with_gap = credit(*group([[7], [8], [9]], [1.0, NAN, 0.0]), parts.group_centred, TOKENIZER)
+    without = credit(*group([[7], [9]], [1.0, 0.0]), parts.group_centred, TOKENIZER)
+    return [advantages(e) for e in with_gap] == [advantages(e) for e in without]
+
+
+def advantages(e: Example) -> tuple[float, ...]:
+    return e.advantage if isinstance(e.advantage, tuple) else (e.advantage,) * len(e.tokens)
+
+
+def mean_advantage(e: Example) -> float:
+    return sum(advantages(e)) / len(e.tokens)
+
+
+def group(completions: list[list[int]], values: list[float]) -> tuple[list[Trace], list[list[float]]]:
+    """Traces of one task with these tokens, and their rewards."""
+    task = Task("f", "a", 1, "numeric")
+    cs = [Completion((1, 2), tuple(c), "x", (-0.1,) * len(c), "end") for c in completions]
+    return [Trace(task, "single", i, events=[Event(Draw("x"), [c])]) for i, c in enumerate(cs)], [values]
+
+
+CREDIT_LAWS = [law_sums_to_what_was_gained, law_even_groups_teach_nothing, law_abstentions_teach_nothing]
+
+
+@pytest.mark.parametrize("law", CREDIT_LAWS)
+@pytest.mark.parametrize("name", CREDITS)
+def test_every_credit_keeps_its_laws(name: str, law: Callable[[Credit], bool]) -> None:
+    assert law(CREDITS[name])
+
+
+def raw(traces: Any, values: Any, advantage: Any, tokenizer: Any) -> list[Example]:
+    return [Example((1,), c.tokens, 0.0 if math.isnan(r) else r) for t, r in zip(traces, values[0], strict=True) for c in t.completions]
+
+
+@pytest.mark.parametrize("law", CREDIT_LAWS)
+def test_each_credit_law_catches_a_broken_credit(law: Callable[[Credit], bool]) -> None:
+    assert not law(raw)
+
+
+def test_attempts_golden() -> None:
+    """Three samples: a miss then a hit, two misses, one hit. Without a prior the values are plain means of the others."""
+    no = TOKENIZER.ids["no"]
+    traces, values = group([[7, no, 8, 8], [7, no, 9], [8]], [1.0, 0.0, 1.0])
+    first, second, third = CREDITS["attempts"](traces, values, parts.plain, TOKENIZER, prior=0.0)
+    # sample 1: the others are worth 0.5 at first; of those, one came to a second attempt and failed: 0
+    assert advantages(first) == (-0.5, -0.5, 1.0, 1.0)
+    # sample 2: the others are worth 1 before each attempt
+    assert advantages(second) == (0.0, 0.0, -1.0)
+    assert advantages(third) == (0.5,)
+
+
+def test_attempt_credits_sum_to_the_gain_over_the_first_value() -> None:
+    no = TOKENIZER.ids["no"]
+    tokens = [[7, no, 8, no, 9], [7], [8, no, 9], [7, no, 7, no, 7, no]]
+    traces, values = group(tokens, [1.0, 0.0, 1.0, 0.0])
+    for i, e in enumerate(CREDITS["attempts"](traces, values, parts.plain, TOKENIZER)):
+        per_attempt = [g for place, g in enumerate(advantages(e)) if place == 0 or tokens[i][place - 1] == no]
+        others = [v for j, v in enumerate(values[0]) if j != i]
+        assert sum(per_attempt) == pytest.approx(values[0][i] - sum(others) / 3)
+
+
+def test_groups_are_tasks() -> None:
     traces = [trace("pf", "a"), trace("a", "a"), trace("pp", "b")]
     values = rewards_of(traces, verdict_reward)
     assert values[0][:2] == [1.0, 0.0] and math.isnan(values[0][2]) and values[1] == [1.0, 1.0]
-    examples = outcome(traces, values, parts.group_centred, skip_even=False)
+    examples = outcome(traces, values, parts.group_centred, TOKENIZER)
     assert [e.advantage for e in examples] == [0.5, -0.5, 0.0, 0.0]
-    assert len(outcome(traces, values, parts.group_centred, skip_even=True)) == 2
+    assert uneven([1.0, 0.0, NAN]) and not uneven([1.0, NAN, 1.0]) and not uneven([NAN])
 
 
 def test_random_reward_ignores_the_verdict() -> None:

@@ -100,10 +100,30 @@ def test_search_finds_the_smallest() -> None:
 
 def test_steps_are_joined_into_one_equation(tmp_path: Path) -> None:
     row = asdiv("He had 8 red and 2 fewer blue ones.", "How many?", "14 (balls)", "8-2=6; 8+6=14")
-    [task] = read(write(tmp_path, asdiv=[row]))
+    [task] = read(write(tmp_path, asdiv=[row]), common=0)
     assert task.facts["equation"] == "n0 + n0 - n1"
     assert task.prompt == "he had n0 red and n1 fewer blue ones . how many ? n1 < n0 :"
     assert (task.answer, task.facts["numbers"], task.verifier) == ("14", ["8", "2"], "equation")
+
+
+def test_rare_words_become_references(tmp_path: Path) -> None:
+    question = "How many cats do both have?"
+    rows = [asdiv(f"So Anna has {i} cats, Ben has 1.", question, str(i + 1), f"{i}+1={i + 1}") for i in range(9)]
+    rows.append(asdiv("Zoe has 4 goats and a goat.", "How many goats?", "5", "4+1=5"))
+    prompts = {t.prompt for t in read(write(tmp_path, asdiv=rows), common=3, near=1.0)}
+    assert "so w0 has n0 cats , w1 has n1 . how many cats do both have ? n1 < n0 :" in prompts
+    assert "w0 has n0 w1 w2 w3 w1 . how many w1 ? n0 :" in prompts
+
+
+def test_varying_hides_words_and_nothing_else(tasks: list[Task]) -> None:
+    vary = word_problems.vary
+    for task in tasks[:300]:
+        assert vary(random.Random(0), task, share=0.0) == task
+        other = vary(random.Random(1), task)
+        pairs = list(zip(task.prompt.split(), other.prompt.split(), strict=True))
+        assert all(a == b or b.startswith("w") for a, b in pairs)
+        assert len({b for a, b in pairs if a == "many"}) <= 1
+        assert (other.key, other.split, other.facts) == (task.key, task.split, task.facts)
 
 
 def test_gold_passes_and_decoys_fail(tasks: list[Task]) -> None:
@@ -128,7 +148,7 @@ def test_demonstrations_pass_and_hold_references_only(tasks: list[Task]) -> None
 def test_the_prompt_holds_no_digits_but_references(tasks: list[Task]) -> None:
     for task in tasks:
         for word in task.prompt.split():
-            assert not any(c.isdigit() for c in word) or word_problems.REFERENCE.fullmatch(word)
+            assert not any(c.isdigit() for c in word) or (word[0] in "nw" and word[1:].isdecimal())
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
@@ -136,7 +156,7 @@ def test_near_duplicates_stay_on_one_side(folder: Path) -> None:
     """Pair by pair, whatever the groups: no two tasks of different splits are near each other."""
     problems, _, _ = word_problems.load(str(folder))
     tasks = read(str(folder), near=0.5)
-    sets = [word_pairs(problems[t.identity].shape) for t in tasks]
+    sets = [word_pairs(word_problems.shape(problems[t.identity])) for t in tasks]
     holding: dict[tuple[str, str], list[int]] = {}
     for i, own in enumerate(sets):
         near = {j for pair in own for j in holding.get(pair, ()) if tasks[j].split != tasks[i].split}

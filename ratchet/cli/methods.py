@@ -10,6 +10,7 @@ import click
 
 
 def registries() -> list[Any]:
+    from ratchet.learn.credit import credits
     from ratchet.learn.policy import rows
     from ratchet.learn.rewards import rewards
     from ratchet.loop.recipe import recipes
@@ -17,7 +18,7 @@ def registries() -> list[Any]:
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, rewards]
+    return [recipes, families, verifiers, strategies, rows, credits, rewards]
 
 
 @click.command()

@@ -16,18 +16,24 @@ from ratchet.models.engine import pad
 class Example:
     """One completion to learn from.
 
-    `advantage` is one number, given to each of its tokens. `logprobs` are those of the policy that drew it (empty
+    `advantage` is one number for all its tokens, or one for each. `logprobs` are those of the policy that drew it (empty
     where it was written, not drawn); `reference` those of the reference policy (empty where there is none).
     """
 
     prefix: Tokens
     tokens: Tokens
-    advantage: float = 1.0
+    advantage: float | tuple[float, ...] = 1.0
     logprobs: tuple[float, ...] = ()
     reference: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prefix) + len(self.tokens)
+
+    @property
+    def idle(self) -> bool:
+        """No advantage and no reference: by a law of every method it has no gradient."""
+        flat = self.advantage if isinstance(self.advantage, tuple) else (self.advantage,)
+        return not self.reference and not any(flat)
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,11 @@ def micro_batches(
 ) -> Iterator[Batch]:
     """All examples, sorted by length, in parts of at most `most_tokens` padded tokens (and at least one row).
 
-    An example with no advantage and no reference has no gradient (a law of every row), so it is counted in the divisors
-    but not computed.
+    Idle examples are counted in the divisors but not computed.
     """
     whole = [e for e in examples if e.tokens]
     tokens, sequences = sum(len(e.tokens) for e in whole), len(whole)
-    order = sorted((e for e in whole if e.advantage or e.reference), key=len)
+    order = sorted((e for e in whole if not e.idle), key=len)
     while order:
         rows = max(1, most_tokens // len(order[-1]))
         order, part = order[:-rows], order[-rows:]
@@ -75,7 +80,7 @@ def to_batch(part: Sequence[Example], tokens: int, sequences: int, limit: int, d
     for row, e in enumerate(part):
         at = slice(len(e.prefix) - 1, len(e) - 1)
         mask[row, at] = 1.0
-        advantage[row, at] = e.advantage
+        advantage[row, at] = torch.tensor(e.advantage)
         if e.logprobs:
             old[row, at] = torch.tensor(e.logprobs)
         if e.reference:

@@ -75,6 +75,8 @@ class Reinforcement:
     steps_per_draw: int = 1
     method: str = "dr-grpo"
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    credit: str = "outcome"
+    credit_knobs: Mapping[str, Any] = field(default_factory=dict)
     strategy: str = "single"
     strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=Optimizer)

@@ -20,6 +20,7 @@ from ratchet.core.errors import RecipeError, StoreError, VerifierError
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
+from ratchet.learn.credit import credits
 from ratchet.learn.rewards import rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
@@ -108,6 +109,8 @@ def checked_source(recipe: Recipe) -> Source:
         check_knobs("demonstration of", recipe.tasks.family, source.family.demonstrate, recipe.imitation.knobs)
     if recipe.reinforcement is not None:
         method_of(recipe.reinforcement)
+        credit = recipe.reinforcement.credit
+        check_knobs("credit", credit, credits[credit], recipe.reinforcement.credit_knobs)
         name = recipe.reinforcement.strategy
         check_knobs("strategy", name, strategies[name], recipe.reinforcement.strategy_knobs)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace
 from ratchet.learn.batch import Example
-from ratchet.learn.credit import outcome, rewards_of
+from ratchet.learn.credit import Reward, credits, rewards_of
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.rewards import rewards
 from ratchet.learn.train import Learner
@@ -123,7 +124,7 @@ class Workshop:
             )
             costs.add_scheduler(scheduler)
             middle = time.perf_counter()
-            log += learn_from(traces, learner, method, reward, settings.steps_per_draw, path)
+            log += learn_from(traces, learner, method, reward, settings, path)
             drawn.append(describe(traces))
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
@@ -149,23 +150,36 @@ def demonstrations(
 
 
 def learn_from(
-    traces: Sequence[Trace], learner: Learner, method: PolicyGradient, reward: Any, steps: int, path: tuple[Part, ...]
+    traces: Sequence[Trace],
+    learner: Learner,
+    method: PolicyGradient,
+    reward: Reward,
+    settings: Reinforcement,
+    path: tuple[Part, ...],
 ) -> list[dict[str, float]]:
-    """`steps` optimizer steps, each on an equal share of the tasks."""
+    """`steps_per_draw` optimizer steps, each on an equal share of the tasks."""
     keys = list(dict.fromkeys(t.task.key for t in traces))
-    share_of = {key: i * steps // len(keys) for i, key in enumerate(keys)}
+    share_of = {key: i * settings.steps_per_draw // len(keys) for i, key in enumerate(keys)}
     log: list[dict[str, float]] = []
-    for share in range(steps):
+    for share in range(settings.steps_per_draw):
         mine = [t for t in traces if share_of[t.task.key] == share]
         values = rewards_of(mine, reward, *path)
-        judged = [v for row in values for v in row if v == v]
-        examples = outcome(mine, values, method.advantage, method.skip_even_groups)
+        learned = values
+        if method.skip_even_groups:
+            learned = [row if uneven(row) else [math.nan] * len(row) for row in values]
+        examples = credits[settings.credit](mine, learned, method.advantage, learner.policy.tokenizer, **settings.credit_knobs)
         metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
         solved = [v.passed for t in mine for v in t.verdicts]
+        judged = [v for row in values for v in row if not math.isnan(v)]
         metrics["reward"] = sum(judged) / len(judged) if judged else 0.0
         metrics["solved"] = sum(solved) / len(solved) if solved else 0.0
         log.append(metrics)
     return log
+
+
+def uneven(rewards: Sequence[float]) -> bool:
+    """Whether a group has rewards that differ; NaN is none."""
+    return len({r for r in rewards if not math.isnan(r)}) > 1
 
 
 def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:

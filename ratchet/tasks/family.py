@@ -21,6 +21,7 @@ class Family:
     text that must pass; `decoys(task)` are texts by name that must not. `demonstrate(random, task, **knobs)` writes
     a trace that ends in a right answer, to imitate, or None for a task without one. `baselines` are, by name,
     functions of the training tasks that return a predictor task -> text: what a trained model must beat.
+    `vary(random, task, **knobs)` gives another view of a training task (the same key and answer, another prompt).
     """
 
     draw: Callable[..., Task] | None
@@ -29,6 +30,7 @@ class Family:
     demonstrate: Callable[..., str | None] | None = None
     read: Callable[..., list[Task]] | None = None
     baselines: Mapping[str, Callable[[Sequence[Task]], Callable[[Task], str]]] = field(default_factory=dict)
+    vary: Callable[..., Task] | None = None
 
 
 families: Registry[Family] = Registry("task family", "ratchet.tasks", TaskError)

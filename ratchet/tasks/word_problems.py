@@ -1,10 +1,10 @@
 """Word problems: read a problem in English, write the equation whose value answers it.
 
-`seven red apples and 2 green ...` becomes `n0 red apples and n1 green ...`: every number of the text is a reference,
-and the answer is an equation over references, `answer n0 + n1`. Behind the text stand the references in the order of
-their sizes, which a reader of the digits sees. Reads the published files of ASDiv (Miao et al. 2020), SVAMP (Patel et
-al. 2021) and MAWPS (Koncel-Kedziorski et al. 2016). MAWPS gives answers only: such tasks can be learned by
-reinforcement, not by imitation.
+`Seven red apples and 2 green ...` becomes `n0 red apples and n1 green ...`: every number of the text is a reference,
+and the answer is an equation over references, `answer n0 + n1`. Rare words and names are references too: w0, w1, ....
+Behind the text stand the numbers in the order of their sizes, which a reader of the digits sees. Reads the published
+files of ASDiv (Miao et al. 2020), SVAMP (Patel et al. 2021) and MAWPS (Koncel-Kedziorski et al. 2016). MAWPS gives
+answers only: such tasks can be learned by reinforcement, not by imitation.
 
 Departures: what needs a remainder, a rounding, a greatest common divisor, a least common multiple, a ratio or a word
 as its answer is left out (`survey` counts it). The same value reached by another equation counts as right, whether
@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -108,10 +108,9 @@ def mask(tokens: Sequence[str | Fraction]) -> tuple[list[str], list[Fraction]]:
 def sizes(numbers: Sequence[Fraction]) -> str:
     """The references from the smallest number to the largest: `n1 < n0 = n2`."""
     order = sorted(range(len(numbers)), key=lambda i: (numbers[i], i))
-    text = "".join(
-        f" {'=' if numbers[i] == numbers[before] else '<'} n{i}" for before, i in pairwise(order)
-    )
+    text = "".join(f" {'=' if numbers[i] == numbers[before] else '<'} n{i}" for before, i in pairwise(order))
     return f"n{order[0]}{text}" if order else ""
+
 
 # ---- rows ---------------------------------------------------------------------------------------------------------
 
@@ -126,7 +125,7 @@ class Problem:
     answer: Fraction
     equation: str
     tolerance: Fraction
-    shape: tuple[str, ...] = ()
+    named: tuple[bool, ...] = ()  # for each word whether it is a name
 
 
 class Unusable(ValueError):
@@ -138,7 +137,8 @@ Written = tuple[str, str, str]
 
 
 def asdiv(row: Mapping[str, Any]) -> Written:
-    return f"{text_of(row, 'body')} {text_of(row, 'question')}", text_of(row, "answer").partition(" (")[0], text_of(row, "formula")
+    answer, _, _ = text_of(row, "answer").partition(" (")  # "9 (apples)"
+    return f"{text_of(row, 'body')} {text_of(row, 'question')}", answer, text_of(row, "formula")
 
 
 def svamp(row: Mapping[str, Any]) -> Written:
@@ -266,23 +266,25 @@ class Survey:
 def survey(path: str, *, near: float = 0.5) -> Survey:
     """Count a folder. Raises TaskError as `read` does."""
     problems, rows, dropped = load(path)
-    tasks = tasks_of(problems, near, order=True)
+    tasks = tasks_of(problems, near, common=0, order=True)
     size = Counter(t.cluster for t in tasks)
     placed = Counter[tuple[str, Split]]((t.facts["source"], t.split) for t in tasks)
     return Survey(rows, dropped, placed, len(size), max(size.values(), default=0))
 
 
-def read(path: str, *, near: float = 0.5, order: bool = True) -> list[Task]:
+def read(path: str, *, near: float = 0.5, common: int = 20, order: bool = True) -> list[Task]:
     """The tasks of a folder of the published files (.jsonl or .jsonl.gz).
 
     Problems whose word pairs have a Jaccard index of `near` or more, names and numbers masked, stay in one cluster.
     (At 0.5 the largest of the six files' clusters holds 2 % of the tasks; at 0.45 chains join 5 %, at 0.3 13 %.)
-    `order` writes the order of the numbers' sizes behind the text. Raises TaskError for a folder without any of the
+    Words of fewer than `common` training problems, and names, are written w0, w1, ... by appearance: two thousand
+    problems teach little about a word that few of them hold, but much about what happens to some w0; 0 writes all
+    words. `order` writes the order of the numbers' sizes behind the text. Raises TaskError for a folder without any of the
     files, and with file and row for a row that lacks a field.
     """
     if not 0 < near <= 1:
         raise TaskError(f"word-problems: near={near} must be above 0 and at most 1")
-    return tasks_of(load(path)[0], near, order)
+    return tasks_of(load(path)[0], near, common, order)
 
 
 def load(path: str) -> tuple[dict[str, Problem], Counter[str], Counter[tuple[str, str]]]:
@@ -305,7 +307,7 @@ def load(path: str) -> tuple[dict[str, Problem], Counter[str], Counter[tuple[str
             problem = problem_of(source, text, answer, formula)
             if identity(problem) in problems:
                 raise Unusable("the same words and numbers stand in an earlier row")
-            problems[identity(problem)] = replace(problem, shape=tuple(shape(problem.words, names)))
+            problems[identity(problem)] = replace(problem, named=tuple(w in names for w in problem.words))
         except Unusable as e:
             dropped[source, str(e)] += 1
     return problems, rows, dropped
@@ -353,27 +355,47 @@ def starts(text: str, place: int) -> bool:
     return text[:place].rstrip()[-1:] in ("", ".", "?", "!")
 
 
-def shape(words: Sequence[str], names: frozenset[str]) -> Iterator[str]:
+def shape(problem: Problem) -> list[str]:
     """The words without signs, each reference as "#", each name as "@": what near-duplicates share."""
-    for word in words:
-        if REFERENCE.fullmatch(word):
-            yield "#"
-        elif word[-1].isalpha():
-            yield "@" if word in names else word
+    masked = ["#" if REFERENCE.fullmatch(w) else "@" if name else w for w, name in zip(problem.words, problem.named, strict=True)]
+    return [w for w in masked if w[-1].isalpha() or w in "#@"]
 
 
 REFERENCE = re.compile(r"n[0-9]+")
 
 
-def tasks_of(problems: Mapping[str, Problem], near: float, order: bool) -> list[Task]:
+def tasks_of(problems: Mapping[str, Problem], near: float, common: int, order: bool) -> list[Task]:
     """Tasks with their clusters; a cluster is named by its first identity in the alphabet, whatever the order of rows."""
     known = sorted(problems)
-    places = groups([problems[i].shape for i in known], near)
-    return [task_of(problems[i], i, known[place], order) for i, place in zip(known, places, strict=True)]
+    places = groups([shape(problems[i]) for i in known], near)
+    tasks = [task_of(problems[i], i, known[place]) for i, place in zip(known, places, strict=True)]
+    frequent = common_words([problems[t.identity] for t in tasks if common == 0 or t.split == "train"], common)
+    return [replace(t, prompt=prompt_of(problems[t.identity], frequent, order)) for t in tasks]
 
 
-def task_of(problem: Problem, own: str, cluster: str, order: bool) -> Task:
-    text = " ".join(problem.words)
+def common_words(train: Sequence[Problem], at_least: int) -> frozenset[str]:
+    """The words of at least so many training problems; names are common for 0 alone."""
+    holding = Counter(w for p in train for w in {w for w, name in zip(p.words, p.named, strict=True) if not (name and at_least)})
+    return frozenset(w for w, n in holding.items() if n >= at_least)
+
+
+def prompt_of(problem: Problem, frequent: frozenset[str], order: bool) -> str:
+    words = hide(problem.words, {w for w in problem.words if w not in frequent and w[-1].isalpha() and w != "'s"})
+    return " ".join([*words, *([sizes(problem.numbers)] if order else []), ":"])
+
+
+def hide(words: Sequence[str], hidden: Set[str]) -> list[str]:
+    """The words with the hidden ones as w0, w1, ... in the order of appearance; singular and plural are one."""
+    places: dict[str, int] = {}
+    return [f"w{places.setdefault(singular(w), len(places))}" if w in hidden else w for w in words]
+
+
+def singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and len(word) > 3 else word
+
+
+def task_of(problem: Problem, own: str, cluster: str) -> Task:
+    """The task, its prompt still to be written: that takes the words of the training problems."""
     facts = {
         "numbers": [plain(n) for n in problem.numbers],
         "constants": list(CONSTANTS),
@@ -382,8 +404,7 @@ def task_of(problem: Problem, own: str, cluster: str, order: bool) -> Task:
     }
     if problem.tolerance:
         facts["tolerance"] = str(problem.tolerance)
-    prompt = f"{text} {sizes(problem.numbers)} :" if order else f"{text} :"
-    return Task("word-problems", prompt, plain(problem.answer), "equation", facts, own, cluster)
+    return Task("word-problems", "", plain(problem.answer), "equation", facts, own, cluster)
 
 
 # ---- the family ---------------------------------------------------------------------------------------------------
@@ -410,6 +431,19 @@ def gold(task: Task) -> str:
 def demonstrate(random: Random, task: Task) -> str | None:
     """The data set's equation; None where it gives only the answer."""
     return f"answer {task.facts['equation']}" if task.facts["equation"] else None
+
+
+def vary(random: Random, task: Task, *, share: float = 0.25) -> Task:
+    """The same task with a `share` of its words hidden too, each wherever it stands: another view of one problem."""
+    words = task.prompt.split()
+    hidden = {w for w in words if HIDDEN.fullmatch(w)}
+    for word in dict.fromkeys(map(singular, words)):
+        if word.isalpha() and random.random() < share:
+            hidden |= {w for w in words if singular(w) == word}
+    return replace(task, prompt=" ".join(hide(words, hidden)))
+
+
+HIDDEN = re.compile(r"w[0-9]+")
 
 
 def decoys(task: Task) -> Mapping[str, str]:
@@ -474,30 +508,42 @@ NEIGHBOURS = 25  # of 3, 5, 9, 15 and 25 the best on the validation split, as we
 def nearest_neighbours(train: Sequence[Task]) -> Callable[[Task], str]:
     """The equation that most of the nearest training tasks with as many numbers have, weighed by their likeness.
 
-    Likeness is the cosine of TF-IDF weights over neighbouring word pairs of the prompt.
+    Likeness is the cosine of TF-IDF weights over neighbouring word pairs of the text, rare words included.
     """
     known = [t for t in sorted(train, key=lambda t: t.key) if t.facts["equation"]]
-    texts = Counter(pair for t in known for pair in word_pairs(t.prompt.split()))
+    texts = Counter(pair for t in known for pair in word_pairs(text_words(t)))
 
     def weigh(task: Task) -> dict[tuple[str, str], float]:
-        words = task.prompt.split()
-        weights = {p: n * math.log((1 + len(known)) / (1 + texts[p])) for p, n in Counter(pairwise(words)).items()}
+        counts = Counter(pairwise(text_words(task)))
+        weights = {p: n * math.log((1 + len(known)) / (1 + texts[p])) for p, n in counts.items()}
         norm = math.sqrt(sum(x * x for x in weights.values())) or 1.0
         return {p: x / norm for p, x in weights.items()}
 
-    weighed = [weigh(t) for t in known]
+    holding: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for place, task in enumerate(known):
+        for pair, weight in weigh(task).items():
+            holding.setdefault(pair, []).append((place, weight))
 
     def predict(task: Task) -> str:
-        own, count = weigh(task), len(task.facts["numbers"])
-        likeness = {i: sum(x * other.get(p, 0.0) for p, x in own.items()) for i, other in enumerate(weighed)}
-        ranked = sorted(likeness, key=lambda i: (len(known[i].facts["numbers"]) != count, -likeness[i]))
+        likeness = [0.0] * len(known)
+        for pair, weight in weigh(task).items():
+            for place, other in holding.get(pair, ()):
+                likeness[place] += weight * other
+        count = len(task.facts["numbers"])
+        able = [i for i, t in enumerate(known) if fits(t.facts["equation"], count)]
+        able.sort(key=lambda i: (len(known[i].facts["numbers"]) != count, -likeness[i]))
         votes: dict[str, float] = {}
-        for i in [i for i in ranked if fits(known[i].facts["equation"], count)][:NEIGHBOURS]:
+        for i in able[:NEIGHBOURS]:
             equation = known[i].facts["equation"]
             votes[equation] = votes.get(equation, 0.0) + likeness[i]
-        return f"answer {max(votes, key=lambda e: votes[e], default='n0')}"
+        return f"answer {max(votes, key=votes.__getitem__, default='n0')}"
 
     return predict
+
+
+def text_words(task: Task) -> list[str]:
+    """The words of the problem itself, none hidden."""
+    return task.identity.partition(" | ")[0].split()
 
 
 families.put(
@@ -508,7 +554,8 @@ families.put(
         decoys,
         demonstrate,
         read,
-        baselines={"most frequent equation": most_frequent, "nearest neighbours": nearest_neighbours},
+        {"most frequent equation": most_frequent, "nearest neighbours": nearest_neighbours},
+        vary,
     ),
     paper="arXiv 2103.07191",
     summary=__doc__,
