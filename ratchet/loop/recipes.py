@@ -11,8 +11,16 @@ def countdown() -> Recipe:
     return Recipe(
         name="countdown",
         tasks=Tasks("countdown"),
-        reinforcement=Reinforcement(turns=6, updates=14, tasks=32, samples=16, optimizer=Optimizer(lr=3e-4, warmup=5)),
-        gate=GateSettings(tasks=500, samples=4),
+        reinforcement=Reinforcement(
+            turns=6,
+            updates=15,
+            tasks=32,
+            samples=12,
+            credit="attempts",
+            optimizer=Optimizer(lr=4e-4, warmup=5, final=0.1, bf16=False),
+        ),
+        gate=GateSettings(tasks=400, samples=3),
+        measure=Measuring(tasks=1_000, samples=2, curve_tasks=200, curve_samples=64),
     )
 
 
@@ -23,10 +31,11 @@ def countdown_prime() -> Recipe:
         name="countdown-prime",
         model="new",
         new=NewModel(),
+        threads=1,
         tasks=Tasks("countdown"),
         imitation=Imitation(
-            turns=10,
-            updates=80,
+            turns=8,
+            updates=60,
             examples=64,
             optimizer=Optimizer(lr=3e-3, muon=0.02, warmup=50, final=0.1, weight_decay=0.01),
         ),
