@@ -35,12 +35,40 @@ def countdown_prime() -> Recipe:
         tasks=Tasks("countdown"),
         imitation=Imitation(
             turns=8,
-            updates=60,
+            updates=50,
             examples=64,
             optimizer=Optimizer(lr=3e-3, muon=0.02, warmup=50, final=0.1, weight_decay=0.01),
         ),
         gate=GateSettings(tasks=300, samples=2),
         measure=Measuring(tasks=500, samples=4, curve_tasks=100),
+    )
+
+
+@recipes.add("word-problems")
+def word_problems() -> Recipe:
+    """Real text: equations of word problems, learned from nothing by imitation, then from the answers alone."""
+    return Recipe(
+        name="word-problems",
+        model="new",
+        new=NewModel(width=128, layers=2, heads=4, hidden=256, words="corpus"),
+        tasks=Tasks("word-problems", path="sample"),
+        max_tokens=24,
+        imitation=Imitation(
+            turns=4,
+            updates=120,
+            examples=106,
+            optimizer=Optimizer(lr=2e-3, muon=0.01, warmup=30, final=0.1, weight_decay=0.1, bf16=False),
+        ),
+        reinforcement=Reinforcement(
+            turns=4,
+            updates=60,
+            tasks=64,
+            samples=6,
+            method="rloo",
+            optimizer=Optimizer(lr=4e-4, warmup=20, final=0.2, weight_decay=0.1, bf16=False),
+        ),
+        gate=GateSettings(tasks=400, samples=4),
+        measure=Measuring(tasks=1_000, samples=8, curve_tasks=200, curve_samples=64),
     )
 
 

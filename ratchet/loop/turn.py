@@ -96,7 +96,7 @@ class Workshop:
         for update in range(settings.updates):
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
-            tasks = self.source.take("train", settings.examples, *path, "tasks")
+            tasks = self.source.views(self.source.take("train", settings.examples, *path, "tasks"), *path)
             examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
             metrics = learner.update(examples, objective)
             seconds = time.perf_counter() - start
@@ -117,7 +117,7 @@ class Workshop:
         for update in range(settings.updates):
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
-            tasks = self.source.take("train", settings.tasks, *path, "tasks")
+            tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
             scheduler = scheduler_for(learner.policy, self.verify)
             traces = scheduler.run(
                 strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples

@@ -47,7 +47,7 @@ class Source:
         make = self.family.read or self.family.draw
         assert make is not None
         if self.family.read is not None and not path:
-            raise TaskError(f'task family "{name}" reads a file or folder; say which with --set tasks.path=PATH')
+            raise TaskError(f'task family "{name}" reads a file or folder; say which with --set tasks.path=PATH (or --path PATH)')
         if self.family.read is None and path:
             raise TaskError(f'task family "{name}" draws its tasks and reads no file; for tasks of your own --set tasks.family=files')
         self.knobs = check_knobs("task family", name, make, knobs or {})
@@ -67,6 +67,11 @@ class Source:
                 "(80 % train, 10 % validation, 10 % heldout, by content); it needs more tasks, some hundreds at least"
             )
         return rng(*path).sample(mine, min(n, len(mine)))
+
+    def views(self, tasks: Sequence[Task], *path: Part) -> list[Task]:
+        """The tasks as training sees them: each in another view, where the family has several."""
+        vary = self.family.vary
+        return list(tasks) if vary is None else [vary(rng(*path, "view", t.key), t) for t in tasks]
 
     def _drawn(self, split: Split, *path: Part) -> Iterator[Task]:
         assert self.family.draw is not None

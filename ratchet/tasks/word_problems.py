@@ -32,6 +32,7 @@ from ratchet.tasks.family import Family, families
 from ratchet.tasks.files import rows_of
 from ratchet.tasks.near_duplicates import groups, word_pairs
 
+SAMPLE = Path(__file__).parent / "samples" / "word_problems"
 CONSTANTS = ("1", "2", "3", "4", "5", "6", "7", "8", "10", "12", "24", "25", "60", "100", "1000")
 
 # ---- text ---------------------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def survey(path: str, *, near: float = 0.5) -> Survey:
 
 
 def read(path: str, *, near: float = 0.5, common: int = 20, order: bool = True) -> list[Task]:
-    """The tasks of a folder of the published files (.jsonl or .jsonl.gz).
+    """The tasks of a folder of the published files (.jsonl or .jsonl.gz); "sample" is the part of SVAMP that ships here.
 
     Problems whose word pairs have a Jaccard index of `near` or more, names and numbers masked, stay in one cluster.
     (At 0.5 the largest of the six files' clusters holds 2 % of the tasks; at 0.45 chains join 5 %, at 0.3 13 %.)
@@ -289,15 +290,16 @@ def read(path: str, *, near: float = 0.5, common: int = 20, order: bool = True) 
 
 def load(path: str) -> tuple[dict[str, Problem], Counter[str], Counter[tuple[str, str]]]:
     """Usable problems by identity, rows by source, dropped rows by source and reason."""
+    folder = SAMPLE if path == "sample" else Path(path)
     rows, dropped = Counter[str](), Counter[tuple[str, str]]()
     written: list[tuple[str, Written]] = []
     for source, fields in SOURCES.items():
-        for where, row in source_rows(path, source):
+        for where, row in source_rows(folder, source):
             rows[source] += 1
             written.append((source, fields_of(row, where, fields)))
     if not rows:
         raise TaskError(
-            f"{path} holds none of the files that word-problems reads: {', '.join(f'{s}.jsonl' for s in SOURCES)} "
+            f"{folder} holds none of the files that word-problems reads: {', '.join(f'{s}.jsonl' for s in SOURCES)} "
             "(each may end in .jsonl.gz); give a folder with at least one of them"
         )
     names = names_in([text for _, (text, _, _) in written])
@@ -313,9 +315,9 @@ def load(path: str) -> tuple[dict[str, Problem], Counter[str], Counter[tuple[str
     return problems, rows, dropped
 
 
-def source_rows(path: str, source: str) -> Iterator[tuple[str, Any]]:
+def source_rows(folder: Path, source: str) -> Iterator[tuple[str, Any]]:
     """(where it stands, row) of a source's file; nothing where the folder lacks it."""
-    for file in (Path(path) / f"{source}.jsonl", Path(path) / f"{source}.jsonl.gz"):
+    for file in (folder / f"{source}.jsonl", folder / f"{source}.jsonl.gz"):
         if file.is_file():
             yield from ((f"{file}, row {number}", row) for number, row in rows_of(str(file)))
             return
