@@ -238,7 +238,7 @@ def test_attempts_golden() -> None:
     """Three samples: a miss then a hit, two misses, one hit. Without a prior the values are plain means of the others."""
     no = TOKENIZER.ids["no"]
     traces, values = group([[7, no, 8, 8], [7, no, 9], [8]], [1.0, 0.0, 1.0])
-    first, second, third = CREDITS["attempts"](traces, values, parts.plain, TOKENIZER, prior=0.0)
+    first, second, third = CREDITS["attempts"](traces, values, parts.group_centred, TOKENIZER, prior=0.0)
     # sample 1: the others are worth 0.5 at first; of those, one came to a second attempt and failed: 0
     assert advantages(first) == (-0.5, -0.5, 1.0, 1.0)
     # sample 2: the others are worth 1 before each attempt
@@ -250,10 +250,17 @@ def test_attempt_credits_sum_to_the_gain_over_the_first_value() -> None:
     no = TOKENIZER.ids["no"]
     tokens = [[7, no, 8, no, 9], [7], [8, no, 9], [7, no, 7, no, 7, no]]
     traces, values = group(tokens, [1.0, 0.0, 1.0, 0.0])
-    for i, e in enumerate(CREDITS["attempts"](traces, values, parts.plain, TOKENIZER)):
+    for i, e in enumerate(CREDITS["attempts"](traces, values, parts.group_centred, TOKENIZER)):
         per_attempt = [g for place, g in enumerate(advantages(e)) if place == 0 or tokens[i][place - 1] == no]
         others = [v for j, v in enumerate(values[0]) if j != i]
         assert sum(per_attempt) == pytest.approx(values[0][i] - sum(others) / 3)
+
+
+def test_attempt_credits_keep_the_scale_of_the_advantage() -> None:
+    traces, values = group([[7], [8], [9], [7, 8]], [1.0, 0.0, 0.0, 0.0])
+    plain = [advantages(e)[0] for e in CREDITS["attempts"](traces, values, parts.group_centred, TOKENIZER)]
+    scaled = [advantages(e)[0] for e in CREDITS["attempts"](traces, values, parts.group_normalised, TOKENIZER)]
+    assert scaled == pytest.approx([x / (0.5 + 1e-4) for x in plain])  # the deviation of 1, 0, 0, 0 is a half
 
 
 def test_groups_are_tasks() -> None:

@@ -16,7 +16,7 @@ from ratchet.core.registry import Registry
 from ratchet.core.seeds import Part
 from ratchet.core.types import Completion, Trace, Verdict
 from ratchet.learn.batch import Example
-from ratchet.learn.parts import Advantage
+from ratchet.learn.parts import Advantage, group_centred
 from ratchet.models.tokens import Tokenizer
 
 Reward = Callable[..., float | None]
@@ -56,11 +56,9 @@ def outcome(
     traces: Sequence[Trace], rewards: Sequence[Sequence[float]], advantage: Advantage, tokenizer: Tokenizer
 ) -> list[Example]:
     """Every token of a completion has the method's advantage of its reward within its task's group."""
-    widest = max(map(len, rewards), default=0)
-    rewards_PG = torch.tensor([[*r, *[math.nan] * (widest - len(r))] for r in rewards], dtype=torch.float32)
     return [
         Example(c.prefix, c.tokens, a, c.logprobs)
-        for group, own, row in zip(drawn(traces), rewards, advantage(rewards_PG).tolist(), strict=True)
+        for group, own, row in zip(drawn(traces), rewards, advantage(padded(rewards)).tolist(), strict=True)
         for c, r, a in zip(group, own, row, strict=False)
         if not math.isnan(r)
     ]
@@ -83,20 +81,34 @@ def attempts(
     costs little and a hit gains much, where one advantage for the whole completion would praise the misses before a
     hit as much as the hit (GiGPO groups steps by equal states; here by their count).
 
-    Takes the place of the method's advantage: the rewards' own scale, not divided by a deviation.
+    Of the method's advantage the scale is kept: what it multiplies a group's centred rewards with, such as one over
+    their deviation.
     """
     ends = set(tokenizer.encode(delimiter))
     examples: list[Example] = []
-    for group, own in zip(drawn(traces), rewards, strict=True):
+    for group, own, scale in zip(drawn(traces), rewards, scales(rewards, advantage), strict=True):
         judged = [(c, r) for c, r in zip(group, own, strict=True) if not math.isnan(r)]
         lengths = [attempt_lengths(c.tokens, ends) for c, _ in judged]
         for i, (c, r) in enumerate(judged):
             others = [(len(lengths[j]), reward) for j, (_, reward) in enumerate(judged) if j != i]
             values = [value_before(k, others, prior) for k in range(len(lengths[i]))] + [r]
             gains = [after - before for before, after in pairwise(values)]
-            spread = tuple(g for g, n in zip(gains, lengths[i], strict=True) for _ in range(n))
+            spread = tuple(scale * g for g, n in zip(gains, lengths[i], strict=True) for _ in range(n))
             examples.append(Example(c.prefix, c.tokens, spread if others else 0.0, c.logprobs))
     return examples
+
+
+def padded(rewards: Sequence[Sequence[float]]) -> torch.Tensor:
+    """rewards_PG, with NaN behind the shorter groups."""
+    widest = max(map(len, rewards), default=0)
+    return torch.tensor([[*r, *[math.nan] * (widest - len(r))] for r in rewards], dtype=torch.float32)
+
+
+def scales(rewards: Sequence[Sequence[float]], advantage: Advantage) -> list[float]:
+    """What the advantage multiplies each group's centred rewards with; 1 for a group whose rewards are even."""
+    rewards_PG = padded(rewards)
+    size = group_centred(rewards_PG).abs().sum(1)
+    return torch.where(size > 0, advantage(rewards_PG).abs().sum(1) / size, torch.ones_like(size)).tolist()
 
 
 def attempt_lengths(tokens: Sequence[int], ends: set[int]) -> list[int]:
