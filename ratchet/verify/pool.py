@@ -12,14 +12,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ratchet.core.errors import VerifierError
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify.verifier import abstained, find
 
-AHEAD = 32  # items written before their answers are read: enough to keep the worker busy, too few to fill a pipe
+AHEAD = 32_000  # characters written before their answers are read: enough to keep the worker busy, too few to fill a pipe
 STARTUP_SECONDS = 60.0
 
 
@@ -50,36 +51,38 @@ class VerifierPool:
         """One verdict per pair, in order. Raises VerifierError for a verifier that does not exist."""
         for name in {task.verifier for task, _ in pairs}:
             find(name)
+        lines = [json.dumps({"task": plain(task), "text": text}, default=str) + "\n" for task, text in pairs]
         verdicts: list[Verdict] = []
         while len(verdicts) < len(pairs):
-            verdicts += self._batch(pairs[len(verdicts) : len(verdicts) + AHEAD])
+            verdicts += self._batch(lines[len(verdicts) :])
         return verdicts
 
-    def _batch(self, pairs: Sequence[tuple[Task, str]]) -> Iterable[Verdict]:
-        """Verdicts of the first pairs: all of them, or up to and with the first that is late or kills the worker."""
-        fresh = self.worker is None
-        worker = self._start()
-        assert worker.stdin is not None
-        lines = [json.dumps({"task": plain(task), "text": text}) + "\n" for task, text in pairs]
+    def _batch(self, lines: Sequence[str]) -> list[Verdict]:
+        """Verdicts of the first lines: all of them, or up to and with the first that is late or kills the worker."""
         verdicts: list[Verdict] = []
+        ahead = 0
         try:
+            pipe = self._start().stdin
+            assert pipe is not None
             for sent, line in enumerate(lines):
-                worker.stdin.write(line.encode())
-                # a long text could fill both pipes at once; then read an answer before writing more
-                if sum(map(len, lines[len(verdicts) : sent + 1])) > 32_000:
-                    while len(verdicts) <= sent:
-                        verdicts.append(self._read(STARTUP_SECONDS if fresh and not verdicts else self.deadline))
+                # answers are read before more is written than a pipe holds: neither side may wait for the other
+                while len(verdicts) < sent and ahead + len(line) > AHEAD:
+                    ahead -= len(lines[len(verdicts)])
+                    verdicts.append(self._verdict())
+                pipe.write(line.encode())
+                ahead += len(line)
             while len(verdicts) < len(lines):
-                verdicts.append(self._read(STARTUP_SECONDS if fresh and not verdicts else self.deadline))
+                verdicts.append(self._verdict())
         except TimeoutError:
             self.close()
             verdicts.append(abstained(f"the verifier took longer than {self.deadline:g} s"))
-        except (BrokenPipeError, EOFError):
+        except (BrokenPipeError, EOFError, ValueError, KeyError):
             self.close()
             verdicts.append(abstained("the verifier's process died"))
         return verdicts
 
     def _start(self) -> subprocess.Popen[bytes]:
+        """The worker, ready to judge. Raises VerifierError where it does not start."""
         if self.worker is None:
             self.worker = subprocess.Popen(
                 [sys.executable, "-m", "ratchet.verify.worker"],
@@ -89,9 +92,18 @@ class VerifierPool:
                 start_new_session=True,  # Ctrl-C is for us
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             )
+            try:
+                self._line(STARTUP_SECONDS)
+            except (TimeoutError, EOFError) as e:
+                self.close()
+                raise VerifierError("the verifier's worker process does not start; `ratchet doctor` says more") from e
         return self.worker
 
-    def _read(self, seconds: float) -> Verdict:
+    def _verdict(self) -> Verdict:
+        reply = json.loads(self._line(self.deadline))
+        return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
+
+    def _line(self, seconds: float) -> bytes:
         assert self.worker is not None and self.worker.stdout is not None
         end = time.monotonic() + seconds
         while b"\n" not in self.buffer:
@@ -103,8 +115,7 @@ class VerifierPool:
                 raise EOFError
             self.buffer += chunk
         line, _, self.buffer = self.buffer.partition(b"\n")
-        reply = json.loads(line)
-        return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
+        return line
 
 
 def plain(task: Task) -> dict[str, Any]:

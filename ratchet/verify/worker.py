@@ -1,20 +1,25 @@
 """The worker process of `pool`: reads one task and text per line, answers with one verdict per line.
 
-Run as `python -m ratchet.verify.worker`. It starts without torch, takes no terminal signals and ends with its input.
+Run as `python -m ratchet.verify.worker`. It starts without torch, takes no terminal signals and ends with its parent.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
-from ratchet.core.types import Task
-from ratchet.verify.verifier import abstained, find
+from ratchet.core.types import Task, Verdict
+from ratchet.verify.verifier import abstained, failed, find
 
+READY = "ready"
 LONGEST_TEXT = 200_000  # characters
 LONGEST_REPLY = 300
+PR_SET_PDEATHSIG = 1
 
 
 def judge(item: dict[str, Any]) -> dict[str, Any]:
@@ -22,9 +27,11 @@ def judge(item: dict[str, Any]) -> dict[str, Any]:
     task = Task(**item["task"])
     try:
         if len(item["text"]) > LONGEST_TEXT:
-            verdict = abstained(f"the text is longer than {LONGEST_TEXT} characters")
+            verdict = failed(f"the text is longer than {LONGEST_TEXT} characters")
         else:
-            verdict = find(task.verifier)(task, item["text"])
+            verdict: Any = find(task.verifier)(task, item["text"])
+        if not isinstance(verdict, Verdict):
+            verdict = abstained(f"the verifier returned {type(verdict).__name__}, not a Verdict")
     except Exception as e:  # a verifier's own bug is an abstention with its name, never a failed answer
         verdict = abstained(f"the verifier raised {type(e).__name__}: {str(e)[:200]}")
     return {
@@ -36,12 +43,27 @@ def judge(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def own_channel() -> tuple[TextIO, TextIO]:
+    """The protocol's pipes under numbers of their own: whatever a verifier prints or reads goes elsewhere."""
+    questions, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return questions, replies
+
+
+def end_with_parent() -> None:
+    """A worker that hangs must not outlive a killed run (Linux; elsewhere the closed pipe ends an idle worker)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
-    replies = sys.stdout
-    sys.stdout = sys.stderr  # a verifier that prints must not speak in our protocol
-    for line in sys.stdin:
-        replies.write(json.dumps(judge(json.loads(line))) + "\n")
-        replies.flush()
+    end_with_parent()
+    questions, replies = own_channel()
+    print(READY, file=replies, flush=True)
+    for line in questions:
+        print(json.dumps(judge(json.loads(line))), file=replies, flush=True)
 
 
 if __name__ == "__main__":
