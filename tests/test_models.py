@@ -270,3 +270,23 @@ def test_score_does_not_depend_on_padding(tiny_engine: LocalEngine) -> None:
         together = score(tiny_engine.model, pairs)
         for pair, expected in zip(pairs, together, strict=True):
             assert score(tiny_engine.model, [pair])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_that_are_not_finite_leave_nothing_behind(tiny_engine: LocalEngine) -> None:
+    before = tiny_engine.sample(draws(), seeds())
+    weight = tiny_engine.model.embed.weight
+    good = weight.detach().clone()
+    with torch.no_grad():
+        weight.fill_(float("nan"))
+    tiny_engine.sample(draws(), seeds())
+    with torch.no_grad():
+        weight.copy_(good)
+    assert tiny_engine.sample(draws(), seeds()) == before
+
+
+@pytest.mark.parametrize("settings", [{"n": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"top_p": 1.5}])
+def test_a_draw_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
+    from ratchet.core.errors import RecipeError
+
+    with pytest.raises(RecipeError, match="a draw needs"):
+        Draw("x", **settings)

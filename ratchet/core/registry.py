@@ -100,5 +100,7 @@ def check_knobs(kind: str, name: str, function: Callable[..., Any], knobs: Mappi
             raise RecipeError(
                 f'{kind} "{name}": knob "{knob}" takes {type(default).__name__} (default {default!r}), got {value!r}'
             )
+        if isinstance(default, tuple) and any(type(v) is not type(default[0]) for v in value):
+            raise RecipeError(f'{kind} "{name}": knob "{knob}" takes {type(default[0]).__name__} values such as {default!r}, got {value!r}')
         checked[knob] = value
     return checked

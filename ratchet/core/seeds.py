@@ -19,7 +19,7 @@ def digest(*parts: Part) -> bytes:
         if type(part) not in (str, int):  # True would pass for 1, and 0.5 has no text that every machine agrees on
             raise TypeError(f"a seed path holds texts and whole numbers, got {part!r} of type {type(part).__name__}")
         # the length keeps ("ab", "c") apart from ("a", "bc"); the letter keeps 1 apart from "1"
-        data = str(part).encode()
+        data = str(part).encode("utf-8", "surrogatepass")
         h.update(f"{'i' if isinstance(part, int) else 's'}{len(data)}:".encode() + data)
     return h.digest()
 

@@ -6,12 +6,14 @@ All are frozen; all but a running trace can be written as JSON and read back.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from ratchet.core.errors import RecipeError
 from ratchet.core.seeds import digest, fraction
 
 Split = Literal["train", "validation", "heldout"]
@@ -105,6 +107,13 @@ class Draw:
     stop: tuple[str, ...] = ()
     temperature: float = 1.0
     top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:
+            raise RecipeError(
+                f"a draw needs n of at least 1, a temperature of at least 0 and top_p above 0 and at most 1, "
+                f"got n={self.n}, temperature={self.temperature}, top_p={self.top_p}"
+            )
 
 
 @dataclass(frozen=True)

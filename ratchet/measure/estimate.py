@@ -6,18 +6,22 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from ratchet.core.types import Estimate
 
 
 def mean(
-    values: Sequence[float], clusters: Sequence[Hashable] | None = None, level: float = 0.95, unit: str = "tasks"
+    values: Sequence[float],
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+    unit: str = "tasks",
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Estimate:
     """The mean with a t interval on cluster totals (the cluster-robust variance with the G / (G - 1) correction).
 
-    Without clusters each value is its own. n counts clusters. Where all values are equal the t interval has no width;
-    for values of 0 or 1 the Wilson interval over n stands in, else the interval is the whole of [-1, 1].
+    Without clusters each value is its own. n counts clusters. Where all values are equal the t interval has no width:
+    then it is what n equal values leave possible, given that no value lies outside `bounds`.
     """
     if not values:
         raise ValueError("an estimate needs at least one value")
@@ -28,18 +32,11 @@ def mean(
     n = len(residuals)
     variance = math.fsum(r * r for r in residuals.values()) * n / max(n - 1, 1) / len(values) ** 2
     if variance < 1e-18:
-        low, high = wilson(center, n, level) if center in (0.0, 1.0) else (center, center) if n > 1 else (-1.0, 1.0)
-        return Estimate(center, low, high, n, unit, level)
+        # with confidence `level` at most this share of the population differs from what all n had
+        other = 1 - (1 - level) ** (1 / n)
+        return Estimate(center, center - other * (center - bounds[0]), center + other * (bounds[1] - center), n, unit, level)
     half = float(stdtrit(n - 1, 0.5 + level / 2)) * math.sqrt(variance) if n > 1 else math.inf
     return Estimate(center, center - half, center + half, n, unit, level)
-
-
-def wilson(p: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion p of n."""
-    z = float(ndtri(0.5 + level / 2))
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return 0.0 if p == 0 else max(0.0, middle - half), 1.0 if p == 1 else min(1.0, middle + half)
 
 
 def paired_difference(
@@ -52,7 +49,7 @@ def paired_difference(
     if not any(differences):
         n = len(set(clusters)) if clusters is not None else len(a)
         return Estimate(0.0, 0.0, 0.0, n, "tasks", level)
-    return mean(differences, clusters, level)
+    return mean(differences, clusters, level, bounds=(-1.0, 1.0))
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:

@@ -85,14 +85,22 @@ Finish = Callable[[Row], str | None]
 class Cache:
     """Keys and values (layers, rows, K, length, E). The first `used` rows are live.
 
-    It is kept between calls and only ever grows: fresh memory costs more here than the arithmetic on it. Stale
-    values are harmless, since what a row has not written is masked.
+    It is kept between calls and only ever grows: fresh memory costs more here than the arithmetic on it. Stale finite
+    values are harmless, since what a row has not written is masked; after weights that are not finite it is cleared.
     """
 
     def __init__(self, model: Llama) -> None:
         s, p = model.shape, model.embed.weight
         self.k = self.v = torch.zeros((s.layers, 0, s.kv_heads, 64, s.head_width), dtype=p.dtype, device=p.device)
         self.used = 0
+        self.tainted = False
+
+    def clear(self) -> None:
+        self.used = 0
+        if self.tainted:
+            self.k.zero_()
+            self.v.zero_()
+            self.tainted = False
 
     def reserve(self, rows: int, length: int) -> None:
         layers, have_rows, heads, have_length, width = self.k.shape
@@ -156,13 +164,14 @@ def sample_rows(
     device = model.embed.weight.device
     queue = deque(r for r in rows if r.max_tokens > 0)
     live: list[Row] = []
-    cache.used = 0
+    cache.clear()
     ids = seeds = lengths = torch.zeros(0, dtype=torch.long, device=device)
 
     def advance(logits: Tensor, group: list[Row], seeds: Tensor) -> tuple[Tensor, list[int]]:
         """Append one token to each row of the group; the tokens and the places of the rows that go on."""
         steps = torch.tensor([len(r.tokens) for r in group], device=device)
         new, logp = pick(logits, seeds, steps, temperature, top_p)
+        cache.tainted = cache.tainted or bool(logp.isnan().any())
         going: list[int] = []
         for i, (row, token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
             row.tokens.append(token)

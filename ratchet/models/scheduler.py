@@ -100,7 +100,7 @@ class Scheduler:
                 r.trace.answer = end.value
                 return
             except BudgetError as e:
-                r.trace.verdict = Verdict(Outcome.ABSTAIN, f"out of budget: {e}")
+                r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: out of budget: {e}")
                 return
             try:
                 if isinstance(request, Draw):

@@ -171,14 +171,18 @@ def decoys(task: Task) -> Mapping[str, str]:
     """Answers that look right and are not."""
     right = gold(task).removeprefix("answer ")
     numbers, target = task.facts["numbers"], task.answer
-    missing = {"number missing": f"answer {' + '.join(map(str, numbers[1:]))}"} if task.facts["rule"] == "exactly" else {}
-    return missing | {
+    # under "at most" a number may be left out, and the target may be one of the numbers
+    strict = {
+        "number missing": f"answer {' + '.join(map(str, numbers[1:]))}",
+        "the target alone": f"answer {target}",
+    }
+    once_more = f" + {numbers[0]} - {numbers[0]}" * (1 + numbers.count(numbers[0]))
+    return (strict if task.facts["rule"] == "exactly" else {}) | {
         "empty": "",
         "prompt echo": task.prompt,
-        "the target alone": f"answer {target}",
         "hedge with two answers": f"answer {right} or {target}",
         "right value, wrong form": f"answer {right} = {target}",
-        "number reused": f"answer {right} + {numbers[0]} - {numbers[0]}",
+        "number reused": f"answer {right}{once_more}",
         "number not given": f"answer {right} + 0",
         "look-alike digits": f"answer {right.translate(str.maketrans('0123456789', '٠١٢٣٤٥٦٧٨٩'))}",
         "off by one": f"answer {right} + 1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def rows_of(path: str) -> Iterator[tuple[int, Any]]:
     elif file.suffix == ".parquet":
         yield from enumerate(parquet_rows(file), start=1)
     elif file.suffix == ".json":
-        data = parse(file.read_text(encoding="utf-8"), path)
+        try:
+            data = parse(file.read_text(encoding="utf-8"), path)
+        except UnicodeDecodeError as e:
+            raise TaskError(f"{path} cannot be read as UTF-8 text: {e}") from None
         yield from enumerate(data if isinstance(data, list) else [data], start=1)
     elif file.name.endswith((".jsonl", ".jsonl.gz", ".ndjson")):
         with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
@@ -45,7 +49,7 @@ def rows_of(path: str) -> Iterator[tuple[int, Any]]:
                 for number, line in enumerate(lines, start=1):
                     if line.strip():
                         yield number, parse(line, f"{path}, row {number}")
-            except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as e:
+            except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as e:
                 raise TaskError(f"{path} cannot be read as UTF-8 text: {e}") from None
     else:
         raise TaskError(f'{path} ends in "{file.suffix}"; task files end in .jsonl, .jsonl.gz, .json or .parquet')
@@ -98,7 +102,12 @@ def task_of(row: Any, where: str, verifier: str, names: tuple[str, str]) -> Task
     facts = row.get("facts") or {k: v for k, v in row.items() if k not in (*FIELDS, *names)}
     if not isinstance(facts, Mapping):
         raise TaskError(f'{where}: "facts" must be an object, got {type(facts).__name__}')
-    return Task("files", row[prompt], row[answer], name, facts, cluster=str(row.get("cluster") or ""))
+    if row[answer] is True or row[answer] is False or isinstance(row[answer], Mapping) or row[answer] == []:
+        raise TaskError(f'{where}: "{answer}" must be a text, a number or a list of either, got {row[answer]!r}')
+    # without a cluster of its own a row stays with all rows of the same question, whatever their answers
+    cluster = row.get("cluster")
+    own = " ".join(row[prompt].casefold().split()) if cluster is None else str(cluster)
+    return Task("files", row[prompt], row[answer], name, facts, cluster=own)
 
 
 def gold(task: Task) -> str:

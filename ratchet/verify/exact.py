@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 
 from ratchet.core.types import Task, Verdict
-from ratchet.verify.extract import answer_of
+from ratchet.verify.extract import answer_of, trim
 from ratchet.verify.verifier import Verifier, failed, passed, verifiers
 
 
 def fold(text: str) -> str:
-    """NFKC is not applied: a look-alike digit is another answer."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    """NFKC is not applied: a look-alike digit is another answer. The gold is trimmed as an answer is."""
+    return " ".join(unicodedata.normalize("NFC", trim(text)).casefold().split())
 
 
 def judge(task: Task, answer: str) -> Verdict:

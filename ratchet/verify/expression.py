@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-LONGEST = 400  # characters; also bounds the depth of recursion
+LONGEST = 400  # characters
+DEEPEST = 50  # brackets and signs within each other
 TOKEN = re.compile(r"\s*(?:([0-9]{1,12}(?:\.[0-9]{1,12})?)|([-+*/()×÷·−]))", re.ASCII)
 SAME = {"×": "*", "·": "*", "÷": "/", "−": "-"}
 
@@ -35,7 +36,7 @@ def parse(text: str) -> Parsed:
         raise NotAnExpression(f"longer than {LONGEST} characters")
     tokens = tokenize(text)
     numbers: list[Fraction] = []
-    place = 0
+    place = depth = 0
 
     def take(allowed: str) -> str | None:
         nonlocal place
@@ -61,6 +62,15 @@ def parse(text: str) -> Parsed:
         return value
 
     def signed() -> Fraction:
+        nonlocal place, depth
+        depth += 1
+        if depth > DEEPEST:
+            raise NotAnExpression(f"nested more than {DEEPEST} deep")
+        value = unsigned()
+        depth -= 1
+        return value
+
+    def unsigned() -> Fraction:
         nonlocal place
         if take("-"):
             return -signed()

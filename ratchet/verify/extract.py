@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 
-MARK = re.compile(r"<answer>|(?<!/)\b(?:answer)\b(?:\s+is\b)?\s*:?", re.IGNORECASE)
+MARK = re.compile(r"<answer>|####|(?<!/)\banswer\b\*{0,2}(?:\s+is\b)?\s*:?\*{0,2}", re.IGNORECASE)
 FENCE = re.compile(r"</answer>|<end>|\n", re.IGNORECASE)
 
 
 def after_mark(text: str) -> str | None:
-    """What follows the last "answer", "the answer is", "answer:" or <answer>, to the end of its line; None without."""
+    """What follows the last "answer", "the answer is", "answer:", #### or <answer>, to the end of its line; None without."""
     last = None
     for last in MARK.finditer(text):
         pass
     if last is None:
         return None
     rest = FENCE.split(text[last.end() :].lstrip(), maxsplit=1)[0]
-    return rest.strip().rstrip(".").strip() or None
+    return trim(rest) or None
+
+
+def trim(text: str) -> str:
+    """Without blanks, a closing period, and the marks of bold, italics and inline mathematics around it."""
+    return text.strip().rstrip(".").strip(" *_$").rstrip(".")
 
 
 def boxed(text: str) -> str | None:

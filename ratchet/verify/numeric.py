@@ -9,7 +9,13 @@ from ratchet.core.types import Task, Verdict
 from ratchet.verify.extract import answer_of
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
-NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:/([0-9]{1,40}))?(%?)", re.ASCII)
+NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:[eE]([-+]?[0-9]{1,2}))?(?:/([0-9]{1,40}))?(%?)", re.ASCII)
+NOT_UNITS = frozenset(
+    """or and to plus minus times over versus vs point half quarter third hundred thousand million billion trillion dozen
+    one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety
+    not maybe approximately""".split()
+)
+LONGEST_UNIT = 4  # words
 
 
 def number(text: str) -> Fraction | None:
@@ -19,15 +25,26 @@ def number(text: str) -> Fraction | None:
     """
     text = text.strip().replace("−", "-").rstrip(".")
     head, _, unit = text.partition(" ")
-    if unit and (not unit.lstrip()[:1].isalpha() or re.search(r"[0-9]|\b(?:or|and)\b", unit)):
+    if unit and not is_unit(unit):
         return None
     match = NUMBER.fullmatch(head)
-    if match is None or not (match[2] or match[3]) or (match[4] and (match[3] or int(match[4]) == 0)):
+    if match is None or not (match[2] or match[3]) or (match[5] and (match[3] or match[4] or int(match[5]) == 0)):
         return None
-    value = Fraction((match[2] or "0").replace(",", "") + (match[3] or ""))
-    value = value / int(match[4]) if match[4] else value
-    value = value / 100 if match[5] else value
+    value = Fraction((match[2] or "0").replace(",", "") + (match[3] or "")) * Fraction(10) ** int(match[4] or 0)
+    value = value / int(match[5]) if match[5] else value
+    value = value / 100 if match[6] else value
     return -value if match[1] == "-" else value
+
+
+def is_unit(text: str) -> bool:
+    """A few words without digits, none of which could change the number."""
+    words = text.lower().split()
+    return (
+        len(words) <= LONGEST_UNIT
+        and words[0][0].isalpha()
+        and not re.search(r"[0-9]", text)
+        and not NOT_UNITS & set(re.findall(r"[a-z]+", text.lower()))
+    )
 
 
 def judge(task: Task, answer: str) -> Verdict:
