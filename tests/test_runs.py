@@ -160,13 +160,32 @@ def test_a_torn_journal_line_is_dropped_and_a_damaged_one_reported(
     journal = half_done / "journal.jsonl"
     whole = journal.read_bytes()
     lines = whole.split(b"\n")
-    journal.write_bytes(b"\n".join([lines[0], lines[1].replace(b"imitation", b"imitatiom", 1), *lines[2:]]))
-    with pytest.raises(StoreError, match="line 2 of"):
+    journal.write_bytes(b"\n".join([*lines[:2], lines[2].replace(b"imitation", b"imitatiom", 1), *lines[3:]]))
+    with pytest.raises(StoreError, match="line 3 of"):
         resume(half_done, quiet)
     journal.write_bytes(whole[:-30])
     resume(half_done, quiet)
     assert weights(half_done) == weights(tiny_run[0])
     assert [e["turn"] for e in read(journal) if e["kind"] == "turn"] == [0, 1, 2, 3]
+
+
+def test_a_changed_recipe_stage_or_state_is_noticed(half_done: Path) -> None:
+    state = half_done / "checkpoints" / "turn-0002" / "state.json"
+    state.write_text(state.read_text().replace("0", "1", 1))
+    stage = half_done / "stages" / "0-start" / "model.safetensors"
+    whole = stage.read_bytes()
+    stage.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    notes: list[str] = []
+    with pytest.raises(StoreError, match="0-start is damaged"):
+        resume(half_done, lambda e: notes.append(e["text"]) if e["event"] == "note" else None)
+    assert any("turn-0002" in n and "going back" in n for n in notes)
+    recipe = half_done / "recipe.json"
+    recipe.write_text(recipe.read_text().replace('"seed": 0', '"seed": 5'))
+    with pytest.raises(StoreError, match="was changed after the run began"):
+        resume(half_done, quiet)
+    recipe.unlink()
+    with pytest.raises(StoreError, match="unfinished run"):
+        begin(tiny(), half_done, quiet)
 
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(
@@ -301,6 +320,9 @@ def test_overrides_are_typed() -> None:
         ("reinforcement=none", "needs imitation or reinforcement"),
         ("reinforcement.steps_per_draw=5", "multiple"),
         ("gate=x", "group of settings"),
+        ("reinforcement.optimizer.final=-1", "0 or more"),
+        ("reinforcement.optimizer.lr=Infinity", "finite"),
+        ("measure.curve_tasks=-5", "0 or more"),
     ],
 )
 def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: str) -> None:
@@ -312,7 +334,8 @@ def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: st
     ("item", "message"),
     [("reward=rndom", 'did you mean "random"'), ("reinforcement.method=gpro", '"grpo"'),
      ("reinforcement.strategy=votes", 'did you mean "vote"'), ("tasks.family=countdwn", 'did you mean "countdown"'),
-     ("reinforcement.knobs.clp=0.1", 'did you mean "clip"'), ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
+     ("reinforcement.knobs.clp=0.1", 'did you mean "clip"'),
+     ("reinforcement.strategy_knobs.temperature=0.6", "temperature 1"), ("reinforcement.credit=atempts", '"attempts"'), ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
 )  # fmt: skip
 def test_wrong_names_are_refused_before_any_work(item: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=message):

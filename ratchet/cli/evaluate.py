@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ratchet.core.errors import EngineError, RecipeError
+from ratchet.core.errors import RecipeError, VerifierError
 
 
 def strategy_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -37,7 +37,7 @@ def knobs_of(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--task-knob", "task_knobs", multiple=True, metavar="NAME=VALUE", help="A knob of the family; repeatable.")
 @click.option("--path", default="", help="The file or folder of a family that reads one.")
 @click.option("--split", type=click.Choice(["train", "validation", "heldout", "all"]), default=None,
-              help="Which split; heldout by default, all tasks for a task file.")  # fmt: skip
+              help="Which split; heldout by default, so that a model is not measured on what it was trained on.")  # fmt: skip
 @click.option("--n", "count", type=click.IntRange(1), default=500, show_default=True, help="How many tasks.")
 @click.option("--strategy", default="single", show_default=True, shell_complete=strategy_names, help="How answers are found.")
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="A knob of the strategy; repeatable.")
@@ -61,7 +61,7 @@ def eval(
     from ratchet.tasks.family import families
     from ratchet.verify.pool import VerifierPool
 
-    if tasks not in families and Path(tasks).exists():
+    if tasks not in families and is_path(tasks):
         tasks, path = "files", tasks
     if out is not None and not out.parent.is_dir():
         raise RecipeError(f"--out {out}: the folder {out.parent} does not exist; make it first")
@@ -71,9 +71,11 @@ def eval(
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
         traces = scheduler.run(play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget))
-    record = record_of(traces, model, path or tasks, seed=seed, knobs=knobs_of(knobs), cost=asdict(scheduler.spent))
+    record = record_of(
+        traces, model, path or tasks, seed=seed, split=split or "heldout", knobs=knobs_of(knobs), cost=asdict(scheduler.spent)
+    )
     if not any(r.n for r in record.rows):
-        raise EngineError("the verifier abstained on every answer; look at it with `ratchet tasks check`")
+        raise VerifierError("the verifier abstained on every answer; look at it with `ratchet tasks check`")
     estimate = record.pass_at(1)
     if out is not None:
         record.save(out)
@@ -84,13 +86,18 @@ def eval(
         return
     spent = scheduler.spent
     answers = len(traces)
-    click.echo(f"{model} on {path or tasks} with {strategy}: pass@1 {estimate}")
+    click.echo(f"{model} on {split or 'heldout'} tasks of {path or tasks} with {strategy}: pass@1 {estimate}")
     click.echo(
         f"cost: {spent.sampled_tokens:,} tokens sampled ({spent.sampled_tokens / answers:.1f} per answer), {spent.draws:,} draws, "
         f"{spent.calls:,} calls, {spent.seconds:.1f} s"
     )
     if abstentions := sum(r.abstained for r in record.rows):
         click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
+
+
+def is_path(name: str) -> bool:
+    """Whether a name that is no family was meant as a file."""
+    return Path(name).exists() or "/" in name or "." in name
 
 
 def model_folder(model: str) -> str:
@@ -103,7 +110,7 @@ def pick_tasks(name: str, path: str, knobs: dict[str, Any], split: str | None, c
     from ratchet.tasks.family import Source
 
     source = Source(name, path, knobs)
-    if source.tasks is not None and split in (None, "all"):
+    if split == "all" and source.tasks is not None:
         return source.tasks[:count]
     if split == "all":
         raise RecipeError(f'the family "{name}" draws tasks without end; --split takes train, validation or heldout for it')

@@ -31,6 +31,9 @@ def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool) ->
 
     resolved = override(read(recipe), overrides)
     if dry:
+        from ratchet.loop.run import check_names
+
+        check_names(resolved)
         click.echo(json.dumps(to_json(resolved), indent=2))
         click.echo(f"hash {recipe_hash(resolved)}")
         return
@@ -54,9 +57,9 @@ def read(recipe: str) -> Any:
 
 
 def unused(parent: Path, name: str) -> Path:
-    """runs/countdown, else runs/countdown-2, -3, ..."""
+    """runs/countdown, else runs/countdown-2, -3, ...; a folder that never came to hold a run is taken again."""
     folder, number = parent / name, 1
-    while folder.exists():
+    while (folder / "recipe.json").exists() or (folder / "journal.jsonl").exists():
         number += 1
         folder = parent / f"{name}-{number}"
     return folder

@@ -39,12 +39,10 @@ def list_() -> None:
 
 
 def source_of(family: str, path: str, knobs: tuple[str, ...]) -> Any:
-    from pathlib import Path
-
-    from ratchet.cli.evaluate import knobs_of
+    from ratchet.cli.evaluate import is_path, knobs_of
     from ratchet.tasks.family import Source, families
 
-    if family not in families and Path(family).exists():
+    if family not in families and is_path(family):
         family, path = "files", family
     return Source(family, path, knobs_of(knobs))
 

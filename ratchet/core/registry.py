@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ratchet.core.errors import RatchetError, RecipeError, nearest
 
@@ -100,7 +100,8 @@ def check_knobs(kind: str, name: str, function: Callable[..., Any], knobs: Mappi
             raise RecipeError(
                 f'{kind} "{name}": knob "{knob}" takes {type(default).__name__} (default {default!r}), got {value!r}'
             )
-        if isinstance(default, tuple) and any(type(v) is not type(default[0]) for v in value):
-            raise RecipeError(f'{kind} "{name}": knob "{knob}" takes {type(default[0]).__name__} values such as {default!r}, got {value!r}')
+        if isinstance(default, tuple) and any(type(v) is not type(default[0]) for v in cast(tuple[Any, ...], value)):
+            kinds = f"{type(default[0]).__name__} values such as {default!r}"
+            raise RecipeError(f'{kind} "{name}": knob "{knob}" takes {kinds}, got {value!r}')
         checked[knob] = value
     return checked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,8 @@ def set_path(data: dict[str, Any], path: str, text: str) -> None:
             # an absent section comes into being with its defaults when one of its settings is given
             place[name] = {} if not dataclasses.is_dataclass(kind) else json.loads(json.dumps(dataclasses.asdict(kind())))  # type: ignore[operator]
         place = place[name]
+        if not isinstance(place, dict):
+            raise RecipeError(f"{path}: {name} is {place!r}, which has no settings of its own")
     kind = step(kind, last, ".".join(parents))
     place[last] = parse(text, kind)
 
@@ -250,22 +253,28 @@ POSITIVE = (
     "imitation.optimizer.micro_tokens", "reinforcement.turns", "reinforcement.updates", "reinforcement.tasks",
     "reinforcement.samples", "reinforcement.steps_per_draw", "reinforcement.optimizer.lr", "reinforcement.optimizer.clip",
     "reinforcement.optimizer.micro_tokens", "gate.tasks", "gate.samples", "gate.slow_down", "measure.tasks",
-    "measure.samples",
+    "measure.samples", "measure.curve_samples",
+)  # fmt: skip
+
+
+NOT_NEGATIVE = (
+    "threads", "seed", "measure.curve_tasks",
+    *(f"{phase}.optimizer.{name}" for phase in ("imitation", "reinforcement") for name in ("muon", "warmup", "final", "weight_decay")),
 )  # fmt: skip
 
 
 def checked(recipe: Recipe) -> Recipe:
     """The recipe itself, where its values make sense together."""
-    for path in POSITIVE:
+    for path in (*POSITIVE, *NOT_NEGATIVE):
         value: Any = recipe
         for name in path.split("."):
             value = getattr(value, name, None)
-        if value is not None and not value > 0:
-            raise RecipeError(f"{path} must be above 0, got {value}")
+        if value is None:
+            continue
+        if not math.isfinite(value) or value < 0 or (value == 0 and path in POSITIVE):
+            raise RecipeError(f"{path} must be {'above 0' if path in POSITIVE else '0 or more'} and finite, got {value}")
     if not 0 < recipe.gate.error < 0.5:
         raise RecipeError(f"gate.error must be above 0 and below 0.5, got {recipe.gate.error}")
-    if recipe.threads < 0 or recipe.seed < 0:
-        raise RecipeError(f"threads and seed must be 0 or more, got {recipe.threads} and {recipe.seed}")
     if recipe.imitation is None and recipe.reinforcement is None:
         raise RecipeError("a run needs imitation or reinforcement; both are none")
     if recipe.reinforcement and recipe.reinforcement.tasks % recipe.reinforcement.steps_per_draw:

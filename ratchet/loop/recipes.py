@@ -13,13 +13,13 @@ def countdown() -> Recipe:
         tasks=Tasks("countdown"),
         reinforcement=Reinforcement(
             turns=3,
-            updates=40,
+            updates=36,
             tasks=32,
             samples=12,
             credit="attempts",
             optimizer=Optimizer(lr=3e-4, warmup=5, final=0.1, bf16=False),
         ),
-        gate=GateSettings(tasks=1_800, samples=2),
+        gate=GateSettings(tasks=1_200, samples=2),
         measure=Measuring(tasks=1_000, samples=2, curve_tasks=200, curve_samples=64),
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ratchet.core.errors import RecipeError, StoreError, VerifierError
+from ratchet.core.errors import EngineError, RecipeError, StoreError, VerifierError
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
@@ -27,6 +27,7 @@ from ratchet.loop import measuring
 from ratchet.loop.gate import Decision, Look, look
 from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
 from ratchet.loop.store import (
+    digest_of_weights,
     load_checkpoint,
     locked,
     save_checkpoint,
@@ -72,7 +73,7 @@ def plan(recipe: Recipe) -> list[Step]:
 def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
     """A new run in an empty or absent folder; the summary. StoreError where a run is there already."""
     with locked(folder):
-        if (folder / "recipe.json").exists():
+        if any((folder / name).exists() for name in ("recipe.json", "journal.jsonl", "checkpoints")):
             done = (folder / "summary.json").exists()
             what = "holds a finished run" if done else f"holds an unfinished run; `ratchet resume {folder}` goes on with it"
             raise StoreError(f"{folder} {what}; for a new run choose another folder with --out")
@@ -99,20 +100,30 @@ def read_recipe(file: Path) -> Recipe:
         raise RecipeError(f"{file} is not a recipe: {e}") from None
 
 
+def check_names(recipe: Recipe) -> None:
+    """Every name and knob in the recipe is one that is registered."""
+    rewards.entry(recipe.reward)
+    r = recipe.reinforcement
+    if r is None:
+        return
+    method_of(r)
+    check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
+    check_knobs("strategy", r.strategy, strategies[r.strategy], r.strategy_knobs)
+    if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
+        raise RecipeError(
+            "reinforcement.strategy_knobs: training samples at temperature 1 and top_p 1, since the importance ratio compares "
+            f"the policy with what it drew; got {dict(r.strategy_knobs)}"
+        )
+
+
 def checked_source(recipe: Recipe) -> Source:
     """The tasks, with everything checked that can be before any work is done."""
     source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
-    rewards.entry(recipe.reward)
+    check_names(recipe)
     if recipe.imitation is not None:
         if source.family.demonstrate is None:
             raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
         check_knobs("demonstration of", recipe.tasks.family, source.family.demonstrate, recipe.imitation.knobs)
-    if recipe.reinforcement is not None:
-        method_of(recipe.reinforcement)
-        credit = recipe.reinforcement.credit
-        check_knobs("credit", credit, credits[credit], recipe.reinforcement.credit_knobs)
-        name = recipe.reinforcement.strategy
-        check_knobs("strategy", name, strategies[name], recipe.reinforcement.strategy_knobs)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
     for split in splits:
         source.take(split, 1, "check")
@@ -133,6 +144,7 @@ class Run:
         # the number of threads decides the order of sums, so a resumed run takes the number it began with
         torch.set_num_threads(begun[0]["threads"] if begun else recipe.threads or torch.get_num_threads())
         self.policy = make_policy(recipe, source)
+        check_prompts(self.policy, source)
         self.champion: Weights = snapshot(self.policy)
         self.learner: Learner | None = None
 
@@ -141,9 +153,15 @@ class Run:
         if self.journal.of("done") and finished.exists():
             self.tell({"event": "already done"})
             return json.loads(finished.read_text())
-        if not self.journal.of("start"):
+        begun = self.journal.of("start")
+        if not begun:
             threads = torch.get_num_threads()
             self.journal.append("start", threads=threads, recipe_hash=recipe_hash(self.recipe), versions=versions())
+        elif begun[0]["recipe_hash"] != recipe_hash(self.recipe):
+            raise StoreError(
+                f"{self.folder / 'recipe.json'} was changed after the run began with it; put it back, or start a new run "
+                f"with `ratchet run {self.folder / 'recipe.json'} --out ANOTHER`"
+            )
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
                    "parameters": sum(p.numel() for p in self.policy.model.parameters())})  # fmt: skip
@@ -283,7 +301,7 @@ class Run:
         self.learner.load_state(groups["optimizer"], **state["learner"])
         if step.last:
             restore(self.policy, self.champion)
-            self._save_stage(stage_name(step), not self._stage_folder(stage_name(step)).exists())
+            self._save_stage(stage_name(step), True)  # a kill may have come before it was written
             restore(self.policy, groups["policy"])
 
     # -- stages: the champion at the start and after each phase --
@@ -296,10 +314,16 @@ class Run:
             now = snapshot(self.policy)
             restore(self.policy, self.champion)
             write_folder(self._stage_folder(name), self.policy.save)
+            self.journal.append("stage", name=name, digest=digest_of_weights(self._stage_folder(name)))
             restore(self.policy, now)
 
     def _stage_weights(self, name: str) -> Weights:
-        return snapshot(load_policy(str(self._stage_folder(name)), self.recipe.max_tokens))
+        """The weights of a stage. Raises StoreError where they are not those that were written."""
+        folder = self._stage_folder(name)
+        known = [e["digest"] for e in self.journal.of("stage") if e["name"] == name]
+        if not known or not folder.is_dir() or digest_of_weights(folder) != known[-1]:
+            raise StoreError(f"{folder} is damaged; nothing can be measured against it. Start a new run with the same recipe")
+        return snapshot(load_policy(str(folder), self.recipe.max_tokens))
 
     # -- the end --
 
@@ -323,6 +347,7 @@ class Run:
         before, after = records[-2], records[-1]
         for name, record in (("before", before), ("after", after)):
             write_text(self.folder / "records" / f"{name}.json", json.dumps(asdict(record)) + "\n")
+        restore(self.policy, self.champion)
         write_folder(self.folder / "model", self.policy.save)
         turns = list({e["turn"]: e for e in self.journal.of("turn")}.values())
         for entry in turns:
@@ -352,6 +377,18 @@ class Run:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         self.journal.append("done", seconds=summary["seconds"])
         return summary
+
+
+def check_prompts(policy: Policy, source: Source) -> None:
+    """Every prompt of a collection can be read by the model and leaves room to answer; EngineError names one that cannot."""
+    context = getattr(policy, "context", None) or policy.model.shape.max_tokens
+    for task in source.tasks or ():
+        length = len(policy.encode(task.prompt))
+        if not 0 < length < context:
+            raise EngineError(
+                f"task {task.key} has a prompt of {length} tokens, the model's context is {context}: "
+                f"{task.prompt[:80]!r}; shorten it or leave it out"
+            )
 
 
 def stage_name(step: Step) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,7 +54,7 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
         sync_folder(target.parent)
-    except (OSError, SafetensorError) as e:
+    except Exception as e:  # the writers of weights and tokenizers raise types of their own on a full disk
         shutil.rmtree(beside, ignore_errors=True)
         raise StoreError(f"cannot write {target}: {getattr(e, 'strerror', None) or e}; free space, then `ratchet resume`") from e
 
@@ -93,7 +94,8 @@ def save_checkpoint(folder: Path, groups: Mapping[str, Tensors], state: Mapping[
             file = beside / f"{name}.safetensors"
             save_file({k: v.detach().contiguous() for k, v in tensors.items()}, file)
             digests[file.name] = digest_of(file)
-        (beside / "state.json").write_text(json.dumps({**state, "digests": digests}))
+        body = json.dumps({**state, "digests": digests}, sort_keys=True)
+        (beside / "state.json").write_text(json.dumps({"state": body, "digest": digest_of_text(body)}))
 
     write_folder(folder, fill)
 
@@ -101,14 +103,26 @@ def save_checkpoint(folder: Path, groups: Mapping[str, Tensors], state: Mapping[
 def load_checkpoint(folder: Path, device: str) -> tuple[dict[str, Tensors], dict[str, Any]]:
     """What `save_checkpoint` wrote. Raises StoreError where a file is missing or its digest does not fit."""
     try:
-        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        written = json.loads((folder / "state.json").read_text())
+        if digest_of_text(written["state"]) != written["digest"]:
+            raise StoreError(f"{folder / 'state.json'} is damaged")
+        state: dict[str, Any] = json.loads(written["state"])
         for name, digest in state["digests"].items():
             if digest_of(folder / name) != digest:
                 raise StoreError(f"{folder / name} is damaged")
         groups = {Path(name).stem: load_file(folder / name, device=device) for name in state["digests"]}
-    except (OSError, ValueError, KeyError, SafetensorError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as e:
         raise StoreError(f"{folder} is damaged: {e}") from e
     return groups, state
+
+
+def digest_of_text(text: str) -> str:
+    return hashlib.blake2b(text.encode()).hexdigest()
+
+
+def digest_of_weights(folder: Path) -> str:
+    """One digest of all the safetensors files of a folder."""
+    return digest_of_text(" ".join(digest_of(file) for file in sorted(folder.glob("*.safetensors"))))
 
 
 def digest_of(file: Path) -> str:
@@ -148,11 +162,11 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any]:
 
 def write_traces(file: Path, traces: Sequence[Trace]) -> None:
     """Gzipped JSON Lines; the same traces give the same bytes."""
-    lines = "".join(json.dumps(trace_json(t), ensure_ascii=False) + "\n" for t in traces)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(trace_json(t), ensure_ascii=False, default=str) + "\n" for t in traces)
     beside = file.with_name(f".{file.name}.writing")
     try:
-        beside.write_bytes(gzip.compress(lines.encode(), mtime=0))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(gzip.compress(lines.encode("utf-8", "replace"), mtime=0))
         beside.replace(file)
     except OSError as e:
         beside.unlink(missing_ok=True)
@@ -166,5 +180,5 @@ def read_traces(file: Path) -> Iterator[dict[str, Any]]:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 yield json.loads(line)
-    except (OSError, EOFError, ValueError) as e:
+    except (OSError, EOFError, ValueError, zlib.error) as e:
         raise StoreError(f"{file} is damaged after line {number}: {e}") from None

@@ -163,6 +163,8 @@ def learn_from(
     log: list[dict[str, float]] = []
     for share in range(settings.steps_per_draw):
         mine = [t for t in traces if share_of[t.task.key] == share]
+        if not mine:
+            continue  # a collection with fewer tasks than shares
         values = rewards_of(mine, reward, *path)
         learned = values
         if method.skip_even_groups:

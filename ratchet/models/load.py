@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from ratchet.core.errors import EngineError
 from ratchet.core.seeds import seed
@@ -29,6 +31,13 @@ def load_policy(name: str, max_tokens: int, batch: int = 256) -> Policy:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as e:
         raise EngineError(f"{folder} holds no readable config.json ({type(e).__name__}); give a checkpoint's folder") from None
+    try:
+        return policy_of(folder, config, max_tokens, batch)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as e:
+        raise EngineError(f"{folder} is not a whole checkpoint: {type(e).__name__}: {str(e)[:200]}") from e
+
+
+def policy_of(folder: Path, config: dict[str, Any], max_tokens: int, batch: int) -> Policy:
     tokenizer = load_tokenizer(folder)
     try:
         llama.shape_of(config)

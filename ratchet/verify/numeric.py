@@ -9,12 +9,13 @@ from ratchet.core.types import Task, Verdict
 from ratchet.verify.extract import answer_of
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
-NUMBER = re.compile(r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:[eE]([-+]?[0-9]{1,2}))?(?:/([0-9]{1,40}))?(%?)", re.ASCII)
-NOT_UNITS = frozenset(
-    """or and to plus minus times over versus vs point half quarter third hundred thousand million billion trillion dozen
-    one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety
-    not maybe approximately""".split()
+NUMBER = re.compile(
+    r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:[eE]([-+]?[0-9]{1,2}))?(?:/([0-9]{1,40}))?(%?)",
+    re.ASCII,
 )
+NUMBER_WORDS = """half quarter third one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty
+sixty seventy eighty ninety dozen hundred thousand million billion trillion"""
+NOT_UNITS = frozenset(f"or and to plus minus times over versus vs point not maybe {NUMBER_WORDS}".split())
 LONGEST_UNIT = 4  # words
 
 
