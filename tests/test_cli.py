@@ -76,6 +76,12 @@ def test_help_is_light() -> None:
         (["eval", "builtin", "--tasks", "contdown"], 'did you mean "countdown"'),
         (["eval", "builtin", "--tasks", "countdown", "--task-knob", "rule=x"], "not one of"),
         (["eval", "/no/such/model"], "neither"),
+        (["eval", "builtin", "--strategy", "vote", "--knob", "n=0"], "n of at least 1"),
+        (["eval", "builtin", "--tasks", "nofile.jsonl"], "does not exist"),
+        (["eval", "builtin", "--tasks", "countdown", "--split", "all"], "without end"),
+        (["run", "countdown", "--dry", "--set", "reward=nope"], "verdict"),
+        (["run", "countdown", "--set", "reinforcement=5", "--set", "reinforcement.turns=2"], "no settings of its own"),
+        (["tasks", "show", "countdown", "--knob", "numbers=[3.5]"], "int values"),
         (["eval", "builtin", "--out", "/no/such/folder/a.json"], "does not exist"),
         (["compare", "/no/a.json", "/no/b.json"], "does not exist"),
         (["tasks", "show", "countdwn"], 'did you mean "countdown"'),
@@ -102,6 +108,53 @@ def test_tasks_commands(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
     file.write_text("".join(json.dumps({**r, "answer": "no number"}) + "\n" for r in rows))
     code, out, err = ratchet("tasks", "check", file)
     assert code == 2 and "FAIL" in out and "does not hold" in err
+
+
+def broken(folder: Path, **files: str | bytes) -> Path:
+    """A copy of the built-in model with some files replaced; an empty text removes one."""
+    import shutil
+
+    from ratchet.models.load import BUILTIN
+
+    shutil.copytree(BUILTIN, folder)
+    for name, content in files.items():
+        file = folder / name.replace("_json", ".json").replace("_safetensors", ".safetensors")
+        if content:
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        else:
+            file.unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"config_json": "{"},
+        {"config_json": "[]"},
+        {"config_json": '{"architectures": ["LlamaForCausalLM"]}'},
+        {"model_safetensors": b"cut off"},
+        {"model_safetensors": ""},
+        {"tokenizer_json": "{}"},
+        {"tokenizer_config_json": "{"},
+    ],
+)
+def test_a_broken_checkpoint_is_one_sentence(ratchet: Callable[..., Answer], tmp_path: Path, files: dict[str, str | bytes]) -> None:
+    code, _, err = ratchet("eval", broken(tmp_path / "model", **files), "--n", 2)
+    assert code == 2 and str(tmp_path) in err and "Traceback" not in err
+
+
+def test_prompts_that_the_model_cannot_read_are_named_before_any_work(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
+    rows = [{"prompt": f"start {i % 90} :", "answer": i % 90, "verifier": "numeric"} for i in range(90)]
+    file = tmp_path / "t.jsonl"
+    file.write_text("".join(json.dumps({**r, "answer": "many"}) + "\n" for r in rows))
+    code, _, err = ratchet("run", "rlvr", "--set", f"tasks={file}", "--out", tmp_path / "run")
+    assert code == 2 and "does not pass its own verifier" in err
+    for bad, message in (("hello there", "'hello'"), ("start " * 300, "context is 256")):
+        file = tmp_path / "t.jsonl"
+        file.write_text("".join(json.dumps(r) + "\n" for r in [*rows, {**rows[0], "prompt": bad}]))
+        code, _, err = ratchet("run", "rlvr", "--set", f"tasks={file}", "--out", tmp_path / "run")
+        assert code == 2 and message in err
+        assert not (tmp_path / "run" / "recipe.json").exists()
 
 
 def test_methods_and_completion_and_doctor(ratchet: Callable[..., Answer]) -> None:

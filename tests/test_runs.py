@@ -335,7 +335,8 @@ def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: st
     [("reward=rndom", 'did you mean "random"'), ("reinforcement.method=gpro", '"grpo"'),
      ("reinforcement.strategy=votes", 'did you mean "vote"'), ("tasks.family=countdwn", 'did you mean "countdown"'),
      ("reinforcement.knobs.clp=0.1", 'did you mean "clip"'),
-     ("reinforcement.strategy_knobs.temperature=0.6", "temperature 1"), ("reinforcement.credit=atempts", '"attempts"'), ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
+     ("reinforcement.strategy_knobs.temperature=0.6", "temperature 1"), ("reinforcement.credit=atempts", '"attempts"'),
+     ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
 )  # fmt: skip
 def test_wrong_names_are_refused_before_any_work(item: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=message):

@@ -70,7 +70,10 @@ class Learner:
         return [replace(e, reference=tuple(s)) for e, s in zip(examples, scores, strict=True)]
 
     def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
-        """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics."""
+        """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics.
+
+        `skipped` is 1 where the gradient was not finite and no step was taken.
+        """
         model = self.policy.model
         device = next(model.parameters()).device
         rate = self.rate()
@@ -87,13 +90,20 @@ class Learner:
                 sums[name] = sums.get(name, 0.0) + value
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.clip)
         # a step along a gradient that is not finite would ruin the weights for good
-        if torch.isfinite(norm):
+        finite = bool(torch.isfinite(norm))
+        if finite:
             for optimizer, _ in self.optimizers.values():
                 optimizer.step()
         model.zero_grad(set_to_none=True)
         self.taken += 1
         self.policy.version += 1
-        return {**sums, "grad_norm": norm.item(), "lr": self.lr * rate, "sequences": len(examples)}
+        return {
+            **sums,
+            "grad_norm": norm.item() if finite else 0.0,
+            "skipped": float(not finite),
+            "lr": self.lr * rate,
+            "sequences": len(examples),
+        }
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs beside the weights: named tensors, and counts."""

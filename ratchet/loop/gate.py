@@ -1,9 +1,9 @@
 """The gate: champion against challenger on validation tasks that neither was trained on.
 
 Error: with `looks` planned looks each may falsely promote with probability `error / looks` at most (Bonferroni), so
-the chance that a run promotes anything without a real gain is at most `error`. Each look draws validation tasks of
-its own and samples both models anew, so a lucky champion is not protected by its luck. (Where a collection holds fewer
-validation tasks than a look wants, the looks share tasks; their samples are still new.)
+the chance that a run promotes anything without a real gain is at most `error`. Each look draws validation tasks anew
+and samples both models anew, so a lucky champion is not protected by its luck. (Looks may share some tasks, all of them
+where a collection has few; their samples are still new.)
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ratchet.core.errors import EngineError, RecipeError, StoreError, VerifierError
+from ratchet.core.errors import EngineError, RecipeError, StoreError, TaskError, VerifierError
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
@@ -45,6 +46,7 @@ from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
 from ratchet.search.strategy import strategies
 from ratchet.tasks.family import Source
 from ratchet.verify.pool import VerifierPool
+from ratchet.verify.verifier import verifiers
 
 CHECKPOINTS_KEPT = 2
 TRACES_KEPT = 64  # of a turn's last update
@@ -127,6 +129,7 @@ def checked_source(recipe: Recipe) -> Source:
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
     for split in splits:
         source.take(split, 1, "check")
+    check_golds(recipe, source)
     return source
 
 
@@ -151,8 +154,10 @@ class Run:
     def play(self) -> dict[str, Any]:
         finished = self.folder / "summary.json"
         if self.journal.of("done") and finished.exists():
-            self.tell({"event": "already done"})
-            return json.loads(finished.read_text())
+            with suppress(ValueError):  # a damaged summary is written anew
+                summary = json.loads(finished.read_text())
+                self.tell({"event": "already done"})
+                return summary
         begun = self.journal.of("start")
         if not begun:
             threads = torch.get_num_threads()
@@ -377,6 +382,22 @@ class Run:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         self.journal.append("done", seconds=summary["seconds"])
         return summary
+
+
+def check_golds(recipe: Recipe, source: Source) -> None:
+    """The gold answers of a collection's tasks pass their own verifier; TaskError names one that does not (200 are tried)."""
+    if source.tasks is None:
+        return
+    tasks = source.take("train", 200, "check golds")
+    known = [t for t in tasks if t.verifier in verifiers]  # a user's own verifier may want another form than ours
+    with VerifierPool(recipe.deadline) as verify:
+        verdicts = verify([(t, source.family.gold(t)) for t in known])
+    for task, verdict in zip(known, verdicts, strict=True):
+        if not verdict.passed:
+            raise TaskError(
+                f"{source.path}: the answer {task.answer!r} of {task.prompt[:60]!r} does not pass its own verifier "
+                f'"{task.verifier}": {verdict.evidence}; nothing could be learned from it (`ratchet tasks check` lists all such)'
+            )
 
 
 def check_prompts(policy: Policy, source: Source) -> None:

@@ -43,7 +43,11 @@ class Record:
         return mean([pass_at_k(r.n, r.passes, k) for r in rows], [r.cluster for r in rows], level)
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)) + "\n")
+        """Write the record. Raises StoreError where that cannot be done."""
+        try:
+            path.write_text(json.dumps(asdict(self)) + "\n")
+        except OSError as e:
+            raise StoreError(f"cannot write {path}: {e.strerror or e}") from e
 
 
 def record_of(traces: Sequence[Trace], model: str, tasks: str, **about: Any) -> Record:

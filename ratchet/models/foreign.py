@@ -47,7 +47,10 @@ class ForeignTokenizer:
     def encode_prompt(self, text: str) -> list[int]:
         if self.inner.chat_template:
             messages = [{"role": "user", "content": text}]
-            rendered = self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            try:
+                rendered = self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            except Exception as e:  # a template is a program of its own and raises what it likes
+                raise EngineError(f"{self.folder}: its chat template fails on a user's message: {str(e)[:200]}") from e
             return list(self.inner(rendered, add_special_tokens=False).input_ids)
         return list(self.inner(text).input_ids)
 
