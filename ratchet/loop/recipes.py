@@ -17,7 +17,7 @@ def countdown() -> Recipe:
             tasks=32,
             samples=12,
             credit="attempts",
-            optimizer=Optimizer(lr=3e-4, warmup=5, final=0.1, bf16=False),
+            optimizer=Optimizer(lr=4e-4, warmup=5, final=0.1, bf16=False),
         ),
         gate=GateSettings(tasks=1_200, samples=2),
         measure=Measuring(tasks=1_000, samples=2, curve_tasks=200, curve_samples=64),
