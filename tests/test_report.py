@@ -15,8 +15,7 @@ import pytest
 
 from ratchet.core.errors import StoreError
 from ratchet.core.journal import Journal
-from ratchet.loop.recipe import Imitation, Recipe, recipe_hash, to_json
-from ratchet.loop.recipes import countdown
+from ratchet.loop.recipe import Imitation, Recipe, recipe_hash, resolve, to_json
 from ratchet.report import sections, traces
 from ratchet.report.page import write_report
 from ratchet.report.sections import sharpening
@@ -26,6 +25,11 @@ HOSTILE = (
     "\x00\x1b[31m\u202e\u2028 \ud800"
 )
 VERSIONS = {"python": "3.11.2", "torch": "2.13.0"}
+
+
+def six_turns() -> Recipe:
+    """The main job with a number of turns that the recipe's own may not change under these tests."""
+    return resolve("countdown", ["reinforcement.turns=6"])
 
 
 def estimate(value: float, half: float = 0.02, n: int = 500, level: float = 0.95) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def make_run(folder: Path, *, finished: bool = True, promoted: bool = True, phas
              text: str = "", tasks: int = 60) -> Path:  # fmt: skip
     """A run's folder as `Run` leaves it."""
     folder.mkdir(parents=True)
-    recipe = replace(countdown(), reward=reward, imitation=Imitation(turns=2) if phases == 2 else None)
+    recipe = replace(six_turns(), reward=reward, imitation=Imitation(turns=2) if phases == 2 else None)
     (folder / "recipe.json").write_text(json.dumps(to_json(recipe)))
     journal = Journal(folder / "journal.jsonl")
     journal.append("start", threads=2, recipe_hash=recipe_hash(recipe), versions=VERSIONS)
@@ -202,7 +206,7 @@ def test_unfinished_run_shows_what_there_is(tmp_path: Path) -> None:
 
 
 def test_run_that_has_only_begun(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text(json.dumps(to_json(countdown())))
+    (tmp_path / "recipe.json").write_text(json.dumps(to_json(six_turns())))
     _, page = read(tmp_path)
     assert "0 of 6 turns are done" in page.text and "No gate has looked yet" in page.text
 
