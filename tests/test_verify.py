@@ -161,13 +161,13 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
 
 def test_late_dead_and_raising_verifiers_abstain_and_the_rest_goes_on(plugin: Task) -> None:
     texts = ["ok", "hang", "ok", "die", "ok", "raise", "print", "sleep", "ok"]
-    with VerifierPool(deadline=0.5) as pool:
+    with VerifierPool(deadline=2.0) as pool:
         start = time.monotonic()
         verdicts = pool([(plugin, t) for t in texts])
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 60
     outcomes = [str(v.outcome) for v in verdicts]
     assert outcomes == ["pass", "abstain", "pass", "abstain", "pass", "abstain", "pass", "abstain", "pass"]
-    assert "longer than 0.5 s" in verdicts[1].evidence
+    assert "longer than 2 s" in verdicts[1].evidence
     assert "died" in verdicts[3].evidence
     assert "a bug" in verdicts[5].evidence
 
@@ -180,11 +180,11 @@ def test_what_a_verifier_prints_reads_or_returns_cannot_break_the_protocol(plugi
 
 
 def test_the_deadline_is_the_deadline_even_for_a_fresh_worker_and_behind_a_long_text(plugin: Task) -> None:
-    with VerifierPool(deadline=0.5) as pool:
+    with VerifierPool(deadline=2.0) as pool:
         pool([(plugin, "ok")])
         start = time.monotonic()
         verdicts = pool([(plugin, "hang"), (plugin, "hang"), (plugin, "x" * 150_000)])
-        assert time.monotonic() - start < 15  # two deadlines and two starts of a worker
+        assert time.monotonic() - start < 40  # two deadlines and two starts of a worker
     assert [str(v.outcome) for v in verdicts] == ["abstain", "abstain", "pass"]
 
 
