@@ -172,6 +172,14 @@ def test_late_dead_and_raising_verifiers_abstain_and_the_rest_goes_on(plugin: Ta
     assert "a bug" in verdicts[5].evidence
 
 
+def test_answers_given_before_a_death_are_kept(plugin: Task) -> None:
+    texts = [*["ok"] * 20, "die", *["ok"] * 400]
+    with VerifierPool(deadline=5.0) as pool:
+        for _ in range(5):
+            outcomes = [str(v.outcome) for v in pool([(plugin, t) for t in texts])]
+            assert outcomes == [*["pass"] * 20, "abstain", *["pass"] * 400]
+
+
 def test_what_a_verifier_prints_reads_or_returns_cannot_break_the_protocol(plugin: Task) -> None:
     with VerifierPool(deadline=5.0) as pool:
         verdicts = pool([(plugin, t) for t in ("child", "print", "true", "ok")])

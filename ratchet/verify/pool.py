@@ -69,14 +69,17 @@ class VerifierPool:
                 while len(verdicts) < sent and ahead + len(line) > AHEAD:
                     ahead -= len(lines[len(verdicts)])
                     verdicts.append(self._verdict())
-                pipe.write(line.encode())
+                try:
+                    pipe.write(line.encode())
+                except BrokenPipeError:
+                    break  # what it answered before it died is still to be read
                 ahead += len(line)
             while len(verdicts) < len(lines):
                 verdicts.append(self._verdict())
         except TimeoutError:
             self.close()
             verdicts.append(abstained(f"the verifier took longer than {self.deadline:g} s"))
-        except (BrokenPipeError, EOFError, ValueError, KeyError):
+        except (EOFError, ValueError, KeyError):
             self.close()
             verdicts.append(abstained("the verifier's process died"))
         return verdicts
