@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratchet.core.types import Tokens
-from ratchet.models.llama import Llama
+from ratchet.models.llama import Llama, attend_causal
 
 MASK64 = (1 << 64) - 1
 
@@ -148,7 +148,7 @@ def prefill(model: Llama, prefixes: Sequence[Tokens]) -> tuple[Tensor, list[tupl
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         seen.append((k, v))
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+        return attend_causal(layer, q, k, v)
 
     h = model.hidden(ids, torch.arange(ids.shape[1], device=device)[None], attend)
     logits = F.linear(h[torch.arange(len(prefixes), device=device), lengths - 1], model.head_weight())
