@@ -51,9 +51,7 @@ def test_help_names_every_command(ratchet: Callable[..., Answer]) -> None:
 
 
 def test_help_is_light() -> None:
-    code = (
-        "import sys\nfrom ratchet.cli.main import cli\ncli.main(['--help'], standalone_mode=False)\nassert 'torch' not in sys.modules"
-    )
+    code = "import sys\nfrom ratchet.cli.main import cli\ncli.main(['--help'], standalone_mode=False)\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -138,7 +136,9 @@ def broken(folder: Path, **files: str | bytes) -> Path:
         {"tokenizer_config_json": "{"},
     ],
 )
-def test_a_broken_checkpoint_is_one_sentence(ratchet: Callable[..., Answer], tmp_path: Path, files: dict[str, str | bytes]) -> None:
+def test_a_broken_checkpoint_is_one_sentence(
+    ratchet: Callable[..., Answer], tmp_path: Path, files: dict[str, str | bytes]
+) -> None:
     code, _, err = ratchet("eval", broken(tmp_path / "model", **files), "--n", 2)
     assert code == 2 and str(tmp_path) in err and "Traceback" not in err
 
@@ -173,13 +173,21 @@ def test_methods_and_completion_and_doctor(ratchet: Callable[..., Answer]) -> No
 
 def test_completion_completes() -> None:
     env = {**os.environ, "_RATCHET_COMPLETE": "bash_complete", "COMP_WORDS": "ratchet ev", "COMP_CWORD": "1"}
-    script = [sys.executable, "-c", "import sys; sys.argv=['ratchet']\nfrom ratchet.cli.main import cli\ncli(prog_name='ratchet')"]
+    script = [
+        sys.executable,
+        "-c",
+        "import sys; sys.argv=['ratchet']\nfrom ratchet.cli.main import cli\ncli(prog_name='ratchet')",
+    ]
     done = subprocess.run(script, env=env, capture_output=True, text=True)
     assert "plain,eval" in done.stdout
 
 
 def test_eval_and_compare(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
-    for name, strategy in (("a", ["single"]), ("b", ["vote", "--knob", "n=3"]), ("c", ["best-of-n", "--knob", "n=2", "--knob", "scorer=oracle"])):
+    for name, strategy in (
+        ("a", ["single"]),
+        ("b", ["vote", "--knob", "n=3"]),
+        ("c", ["best-of-n", "--knob", "n=2", "--knob", "scorer=oracle"]),
+    ):
         code, out, _ = ratchet("eval", "builtin", "--n", 30, "--strategy", *strategy, "--out", tmp_path / f"{name}.json")
         assert code == 0 and "pass@1" in out and "tokens sampled" in out
     code, out, _ = ratchet("eval", "builtin", "--n", 10, "--json", "--budget", 8)

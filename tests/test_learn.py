@@ -226,7 +226,11 @@ def test_every_credit_keeps_its_laws(name: str, law: Callable[[Credit], bool]) -
 
 
 def raw(traces: Any, values: Any, advantage: Any, tokenizer: Any) -> list[Example]:
-    return [Example((1,), c.tokens, 0.0 if math.isnan(r) else r) for t, r in zip(traces, values[0], strict=True) for c in t.completions]
+    return [
+        Example((1,), c.tokens, 0.0 if math.isnan(r) else r)
+        for t, r in zip(traces, values[0], strict=True)
+        for c in t.completions
+    ]
 
 
 @pytest.mark.parametrize("law", CREDIT_LAWS)
@@ -324,7 +328,7 @@ def test_examples_without_advantage_are_counted_but_not_computed(tiny_engine: Lo
 
 def test_imitation_learns_a_text_by_heart(tiny_engine: LocalEngine) -> None:
     example = Example(tiny_engine.encode("start 7 then + 5 :"), (*tiny_engine.encode("answer 12"), 1))
-    learner = Learner(tiny_engine, lr=1e-2, warmup=1, bf16=False)
+    learner = Learner(tiny_engine, lr=1e-2, warmup=1)
     losses = [learner.update([example], ROWS["imitation"])["loss"] for _ in range(60)]
     assert losses[-1] < 0.05 < losses[0]
     from ratchet.core.types import Draw

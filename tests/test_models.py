@@ -284,7 +284,9 @@ def test_weights_that_are_not_finite_leave_nothing_behind(tiny_engine: LocalEngi
     assert tiny_engine.sample(draws(), seeds()) == before
 
 
-@pytest.mark.parametrize("settings", [{"n": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"top_p": 1.5}])
+@pytest.mark.parametrize(
+    "settings", [{"n": 0}, {"temperature": -1.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"top_p": 1.5}]
+)
 def test_a_draw_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     from ratchet.core.errors import RecipeError
 

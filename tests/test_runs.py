@@ -310,7 +310,7 @@ def test_overrides_are_typed() -> None:
         ("seed=one", "takes a whole number, got 'one'"),
         ("seed=1.5", "takes a whole number"),
         ("seed=true", "takes a whole number"),
-        ("reinforcement.optimizer.bf16=1", "takes true or false"),
+        ("precision=half", "takes one of auto, float32, bfloat16"),
         ("reinforcement.optimizer.lr=fast", "takes a number"),
         ("new.words=latin", "takes one of reasoning, corpus"),
         ("seed", "path=value"),

@@ -8,7 +8,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import click
 
@@ -66,12 +65,13 @@ def machine() -> Iterator[Line]:
         yield "off", "GPU", f"torch was built for CUDA {torch.version.cuda}, but no usable device or driver was found"
     features = torch.backends.cpu.get_cpu_capability()
     yield "ok", "vector instructions", features
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    fast = "avx512_bf16" in flags or "amx_bf16" in flags
+    from ratchet.models.machine import fast_bf16
+
+    fast = fast_bf16()
     yield (
         ("ok" if fast else "off"),
-        "bfloat16 on the processor",
-        "in hardware" if fast else "not in hardware; --set ...optimizer.bf16=false may be faster",
+        "bfloat16",
+        'in hardware; precision "auto" takes it' if fast else 'not in hardware; precision "auto" takes float32',
     )
 
 

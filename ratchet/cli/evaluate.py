@@ -57,6 +57,7 @@ def eval(
     from ratchet.loop.turn import scheduler_for
     from ratchet.measure.record import record_of
     from ratchet.models.load import load_policy
+    from ratchet.models.machine import prepare
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
     from ratchet.verify.pool import VerifierPool
@@ -67,6 +68,7 @@ def eval(
         raise RecipeError(f"--out {out}: the folder {out.parent} does not exist; make it first")
     chosen = pick_tasks(tasks, path, knobs_of(task_knobs), split, count, seed)
     play = strategies[strategy]
+    prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)

@@ -11,6 +11,7 @@ import torch
 
 from ratchet.learn.batch import Example, Objective, micro_batches
 from ratchet.models.engine import Policy, score, token_logprobs
+from ratchet.models.machine import products_in
 
 
 @dataclass
@@ -18,8 +19,7 @@ class Learner:
     """Updates a policy in place. Rates are reached after `warmup` steps and fall linearly to their share `final` at `steps`.
 
     `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
-    rate, and only embeddings, heads and norms by AdamW. `bf16` runs the model under autocast (the products in bfloat16,
-    weights and sums in float32). `micro_tokens` bounds the padded tokens of one forward pass. `slowed` is what
+    rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass. `slowed` is what
     roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor needs it.
     """
 
@@ -31,8 +31,7 @@ class Learner:
     final: float = 1.0
     clip: float = 1.0
     weight_decay: float = 0.0
-    bf16: bool = True
-    micro_tokens: int = 8_192
+    micro_tokens: int = 4_096
     reference: torch.nn.Module | None = None
     taken: int = 0
     warm_from: int = 0
@@ -65,8 +64,7 @@ class Learner:
         """The examples with the reference's log-probabilities, where there is a reference."""
         if self.reference is None:
             return list(examples)
-        with torch.no_grad():
-            scores = score(self.reference, [(e.prefix, e.tokens) for e in examples])
+        scores = score(self.reference, [(e.prefix, e.tokens) for e in examples], self.policy.bf16)
         return [replace(e, reference=tuple(s)) for e, s in zip(examples, scores, strict=True)]
 
     def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
@@ -82,7 +80,7 @@ class Learner:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
         for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            with products_in(self.policy.bf16, device):
                 logits = model(batch.ids)
             loss, metrics = objective(batch, token_logprobs(logits.float(), batch.ids))
             loss.backward()

@@ -47,8 +47,7 @@ class Optimizer:
     final: float = 1.0
     clip: float = 1.0
     weight_decay: float = 0.0
-    bf16: bool = True
-    micro_tokens: int = 8_192
+    micro_tokens: int = 4_096
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,11 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run. `model` is "builtin", "new" (made by `new`), a checkpoint's folder or a hub name."""
+    """A whole run. `model` is "builtin", "new" (made by `new`), a checkpoint's folder or a hub name.
+
+    `precision` is that of matrix products, in sampling and in learning; "auto" is bfloat16 where the hardware has it.
+    Weights, and what is summed, are always float32.
+    """
 
     name: str
     seed: int = 0
@@ -115,6 +118,7 @@ class Recipe:
     max_tokens: int = 96
     batch: int = 256
     threads: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deadline: float = 2.0
     reward: str = "verdict"
     imitation: Imitation | None = None

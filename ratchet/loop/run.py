@@ -39,7 +39,7 @@ from ratchet.loop.store import (
 from ratchet.loop.turn import Costs, Tell, Weights, Workshop, learner_for, method_of, restore, scheduler_for, snapshot
 from ratchet.measure.estimate import mean
 from ratchet.measure.record import record_of
-from ratchet.models import llama
+from ratchet.models import llama, machine
 from ratchet.models.engine import Policy
 from ratchet.models.load import load_policy, new_policy
 from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
@@ -144,9 +144,11 @@ class Run:
         self.journal = Journal(folder / "journal.jsonl")
         self.steps = plan(recipe)
         begun = self.journal.of("start")
-        # the number of threads decides the order of sums, so a resumed run takes the number it began with
-        torch.set_num_threads(begun[0]["threads"] if begun else recipe.threads or torch.get_num_threads())
-        self.policy = make_policy(recipe, source)
+        # threads decide the order of sums, precision their rounding: a resumed run takes those that it began with
+        machine.prepare(begun[0]["threads"] if begun else recipe.threads)
+        auto = "bfloat16" if machine.fast_bf16() else "float32"
+        self.precision: str = begun[0]["precision"] if begun else auto if recipe.precision == "auto" else recipe.precision
+        self.policy = make_policy(recipe, source, bf16=self.precision == "bfloat16")
         check_prompts(self.policy, source)
         self.champion: Weights = snapshot(self.policy)
         self.learner: Learner | None = None
@@ -160,8 +162,13 @@ class Run:
                 return summary
         begun = self.journal.of("start")
         if not begun:
-            threads = torch.get_num_threads()
-            self.journal.append("start", threads=threads, recipe_hash=recipe_hash(self.recipe), versions=versions())
+            self.journal.append(
+                "start",
+                threads=torch.get_num_threads(),
+                precision=self.precision,
+                recipe_hash=recipe_hash(self.recipe),
+                versions=versions(),
+            )
         elif begun[0]["recipe_hash"] != recipe_hash(self.recipe):
             raise StoreError(
                 f"{self.folder / 'recipe.json'} was changed after the run began with it; put it back, or start a new run "
@@ -378,6 +385,7 @@ class Run:
             "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - start,
             "versions": versions(),
             "threads": torch.get_num_threads(),
+            "precision": self.precision,
         }
         write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
         self.journal.append("done", seconds=summary["seconds"])
@@ -427,10 +435,10 @@ def gate_json(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_policy(recipe: Recipe, source: Source) -> Policy:
+def make_policy(recipe: Recipe, source: Source, bf16: bool = False) -> Policy:
     """The model that the run starts from."""
     if recipe.model != "new":
-        return load_policy(recipe.model, recipe.max_tokens, recipe.batch)
+        return load_policy(recipe.model, recipe.max_tokens, recipe.batch, bf16)
     n = recipe.new
     if n.width % n.heads or (n.width // n.heads) % 2:
         raise RecipeError(f"new.width / new.heads must be an even whole number, got {n.width} / {n.heads}")
@@ -439,7 +447,7 @@ def make_policy(recipe: Recipe, source: Source) -> Policy:
         vocab=len(tokenizer.words), width=n.width, layers=n.layers, heads=n.heads, kv_heads=n.heads,
         head_width=n.width // n.heads, hidden=n.hidden, max_tokens=n.context,
     )  # fmt: skip
-    return new_policy(shape, tokenizer, recipe.seed, recipe.max_tokens, recipe.batch)
+    return new_policy(shape, tokenizer, recipe.seed, recipe.max_tokens, recipe.batch, bf16)
 
 
 def corpus_tokenizer(source: Source) -> WordTokenizer:

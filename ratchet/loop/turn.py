@@ -69,7 +69,6 @@ def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
         final=settings.final,
         clip=settings.clip,
         weight_decay=settings.weight_decay,
-        bf16=settings.bf16,
         micro_tokens=settings.micro_tokens,
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models import llama
+from ratchet.models.machine import products_in
 from ratchet.models.sampling import Cache, Row, sample_rows
 from ratchet.models.tokens import Tokenizer
 
@@ -37,9 +38,13 @@ class Engine(Protocol):
 
 
 class Policy(Engine, Protocol):
-    """An engine that can be trained: `model(ids)` gives logits (B, T, V) for right-padded ids (B, T)."""
+    """An engine that can be trained: `model(ids)` gives logits (B, T, V) for right-padded ids (B, T).
+
+    With `bf16` it samples, scores and is trained with matrix products in bfloat16.
+    """
 
     model: torch.nn.Module
+    bf16: bool
 
     def save(self, folder: Path) -> None: ...
 
@@ -88,9 +93,11 @@ def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]
 class LocalEngine:
     """Our own model on this machine's processor or GPU."""
 
-    def __init__(self, model: llama.Llama, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 256) -> None:
+    def __init__(
+        self, model: llama.Llama, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 256, bf16: bool = False
+    ) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self.max_tokens, self.batch, self.version = max_tokens, batch, 0
+        self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
         self.cache = Cache(model)
 
     def encode(self, prefix: str | Tokens) -> Tokens:
@@ -104,23 +111,23 @@ class LocalEngine:
             chosen = [
                 r for d, group in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in group
             ]
-            sample_rows(
-                self.model,
-                self.cache,
-                chosen,
-                lambda row: ends(row, draw_of[id(row)], self.tokenizer),
-                temperature,
-                top_p,
-                self.batch,
-            )
+            with products_in(self.bf16, self.model.embed.weight.device):
+                sample_rows(
+                    self.model,
+                    self.cache,
+                    chosen,
+                    lambda row: ends(row, draw_of[id(row)], self.tokenizer),
+                    temperature,
+                    top_p,
+                    self.batch,
+                )
         return [
             [completion_of(row, draw, self.tokenizer, self.version) for row in group]
             for draw, group in zip(draws, rows, strict=True)
         ]
 
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
-        with torch.no_grad():
-            return score(self.model, pairs)
+        return score(self.model, pairs, self.bf16)
 
     def save(self, folder: Path) -> None:
         llama.save(self.model, folder)
@@ -141,7 +148,10 @@ def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
     return picked - logits[:, :-1].logsumexp(-1)
 
 
-def score(model: torch.nn.Module, pairs: Sequence[tuple[Tokens, Tokens]], batch_tokens: int = 16_384) -> list[list[float]]:
+@torch.no_grad()
+def score(
+    model: torch.nn.Module, pairs: Sequence[tuple[Tokens, Tokens]], bf16: bool = False, batch_tokens: int = 4_096
+) -> list[list[float]]:
     """Log-probabilities of continuations, in batches of about `batch_tokens` padded tokens."""
     device = next(model.parameters()).device
     scores: list[list[float]] = [[] for _ in pairs]
@@ -150,7 +160,9 @@ def score(model: torch.nn.Module, pairs: Sequence[tuple[Tokens, Tokens]], batch_
         longest = sum(map(len, pairs[order[-1]]))
         rows = [order.pop() for _ in range(min(len(order), max(1, batch_tokens // longest)))]
         ids = pad([pairs[i][0] + pairs[i][1] for i in rows], device)
-        logp = token_logprobs(model(ids).float(), ids)
+        with products_in(bf16, device):
+            logits = model(ids)
+        logp = token_logprobs(logits.float(), ids)
         for place, i in enumerate(rows):
             prefix, tokens = pairs[i]
             scores[i] = logp[place, len(prefix) - 1 : len(prefix) - 1 + len(tokens)].tolist()

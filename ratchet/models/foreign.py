@@ -12,6 +12,7 @@ import torch
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models.engine import completion_of, ends, pad, rows_of, score
+from ratchet.models.machine import device, products_in
 from ratchet.models.sampling import Row, pick, signed
 from ratchet.models.tokens import Tokenizer
 
@@ -82,15 +83,13 @@ class LogitsOnly(torch.nn.Module):
 class TransformersEngine:
     """Any causal language model of transformers. Slower than LocalEngine: no sharing of prefixes, no refilling."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 64) -> None:
+    def __init__(self, folder: Path, tokenizer: Tokenizer, max_tokens: int = 128, batch: int = 64, bf16: bool = False) -> None:
         try:
             inner = transformers().AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, use_safetensors=True)
         except (OSError, ValueError, KeyError) as e:
             raise EngineError(f"transformers cannot load {folder}: {str(e).splitlines()[0][:300]}") from None
-        from ratchet.models.load import device
-
         self.model = LogitsOnly(inner.eval().to(device()))
-        self.tokenizer, self.max_tokens, self.batch, self.version = tokenizer, max_tokens, batch, 0
+        self.tokenizer, self.max_tokens, self.batch, self.bf16, self.version = tokenizer, max_tokens, batch, bf16, 0
         limit = getattr(inner.config, "max_position_embeddings", None) or getattr(inner.config, "n_positions", None)
         self.context = int(limit or 2048)
 
@@ -117,7 +116,8 @@ class TransformersEngine:
         ids = pad([row.prefix for row, _ in group], place)
         past: Any = None
         while group:
-            out = self.model.inner(input_ids=ids, past_key_values=past, use_cache=True)
+            with products_in(self.bf16, place):
+                out = self.model.inner(input_ids=ids, past_key_values=past, use_cache=True)
             past = out.past_key_values
             seeds = torch.tensor([signed(row.seed) for row, _ in group], device=place)
             steps = torch.tensor([len(row.tokens) for row, _ in group], device=place)
@@ -139,8 +139,7 @@ class TransformersEngine:
                 past.batch_select_indices(at)
 
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
-        with torch.no_grad():
-            return score(self.model, pairs)
+        return score(self.model, pairs, self.bf16)
 
     def save(self, folder: Path) -> None:
         self.model.inner.save_pretrained(str(folder), safe_serialization=True)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from ratchet.core.errors import EngineError
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
+SHORT = 256  # tokens up to which attention is written out on a CPU
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query (B, H, T, E), key and value (B, K, T, E)) -> (B, H, T, E)"""
 
@@ -104,9 +105,11 @@ def rope_frequencies(shape: Shape) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of x (B, heads, T, E) by angles (B or 1, 1, T, E), the halves convention."""
-    a, b = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-b, a), dim=-1) * sin
+    """Rotary embedding of x (B, heads, T, E) by angles (B or 1, 1, T, E), the halves convention.
+
+    `sin` is negative in its first half, so that swapping the halves of x is all that is left to do.
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
 class Block(nn.Module):
@@ -155,7 +158,7 @@ class Llama(nn.Module):
     def hidden(self, ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Final hidden states (B, T, D) for ids (B, T) at positions (B or 1, T)."""
         angles = positions[:, None, :, None].float() * self.freq
-        cos, sin = torch.cat((angles.cos(),) * 2, dim=-1), torch.cat((angles.sin(),) * 2, dim=-1)
+        cos, sin = torch.cat((angles.cos(),) * 2, dim=-1), torch.cat((-angles.sin(), angles.sin()), dim=-1)
         x = self.embed(ids)
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
         for layer, block in enumerate(self.blocks):
@@ -165,12 +168,28 @@ class Llama(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Logits (B, T, V) for right-padded ids (B, T); padding is never seen from the left, so it needs no mask."""
         positions = torch.arange(ids.shape[1], device=ids.device)[None]
-        return F.linear(self.hidden(ids, positions, attend_causal), self.head_weight())
+        return self.logits(self.hidden(ids, positions, attend_causal))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V) of hidden states (..., D), in float32 always: their rounding would part sampler and learner."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            return F.linear(hidden.float(), self.head_weight())
 
 
 def attend_causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Each token sees itself and what is on its left."""
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    # On a CPU the fused kernel takes 3 to 5 times as long in bfloat16 as in float32, and for short sequences about twice
+    # as long, backward included, as the products written out (benchmarks/attention.py).
+    with torch.autocast("cpu", enabled=False):
+        q, k, v = q.float(), k.float(), v.float()
+        B, H, T, E = q.shape
+        if k.shape[1] != H or T > SHORT:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=k.shape[1] != H)
+        unseen = torch.full((T, T), -torch.inf).triu(1).expand(B * H, T, T)
+        q, k, v = (x.reshape(B * H, T, E) for x in (q, k, v))
+        return (torch.baddbmm(unseen, q, k.transpose(1, 2), alpha=E**-0.5).softmax(-1) @ v).view(B, H, T, E)
 
 
 def init_weights(model: Llama, seed: int) -> None:

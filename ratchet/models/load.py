@@ -6,19 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 
 from ratchet.core.errors import EngineError
 from ratchet.core.seeds import seed
 from ratchet.models import llama
 from ratchet.models.engine import LocalEngine, Policy
+from ratchet.models.machine import device
 from ratchet.models.tokens import Tokenizer, WordTokenizer
 
 BUILTIN = Path(__file__).parent / "builtin"
 
 
-def load_policy(name: str, max_tokens: int, batch: int = 256) -> Policy:
+def load_policy(name: str, max_tokens: int, batch: int = 256, bf16: bool = False) -> Policy:
     """A policy from "builtin", a checkpoint's folder, or a hub name.
 
     Llama, Qwen2 and Qwen3 checkpoints run in our own code; any other architecture through transformers. Raises
@@ -32,27 +32,29 @@ def load_policy(name: str, max_tokens: int, batch: int = 256) -> Policy:
     except (OSError, ValueError) as e:
         raise EngineError(f"{folder} holds no readable config.json ({type(e).__name__}); give a checkpoint's folder") from None
     try:
-        return policy_of(folder, config, max_tokens, batch)
+        return policy_of(folder, config, max_tokens, batch, bf16)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as e:
         raise EngineError(f"{folder} is not a whole checkpoint: {type(e).__name__}: {str(e)[:200]}") from e
 
 
-def policy_of(folder: Path, config: dict[str, Any], max_tokens: int, batch: int) -> Policy:
+def policy_of(folder: Path, config: dict[str, Any], max_tokens: int, batch: int, bf16: bool) -> Policy:
     tokenizer = load_tokenizer(folder)
     try:
         llama.shape_of(config)
     except EngineError:
         from ratchet.models.foreign import TransformersEngine
 
-        return TransformersEngine(folder, tokenizer, max_tokens, batch)
-    return LocalEngine(llama.load(folder).to(device()), tokenizer, max_tokens, batch)
+        return TransformersEngine(folder, tokenizer, max_tokens, batch, bf16)
+    return LocalEngine(llama.load(folder).to(device()), tokenizer, max_tokens, batch, bf16)
 
 
-def new_policy(shape: llama.Shape, tokenizer: Tokenizer, run_seed: int, max_tokens: int, batch: int = 256) -> Policy:
+def new_policy(
+    shape: llama.Shape, tokenizer: Tokenizer, run_seed: int, max_tokens: int, batch: int = 256, bf16: bool = False
+) -> Policy:
     """Our own model with random weights."""
     model = llama.Llama(shape)
     llama.init_weights(model, seed(run_seed, "weights"))
-    return LocalEngine(model.to(device()), tokenizer, max_tokens, batch)
+    return LocalEngine(model.to(device()), tokenizer, max_tokens, batch, bf16)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -62,10 +64,6 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     from ratchet.models.foreign import ForeignTokenizer
 
     return ForeignTokenizer(folder)
-
-
-def device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def download(name: str) -> Path:

@@ -49,7 +49,9 @@ class Source:
         if self.family.read is not None and not path:
             raise TaskError(f'task family "{name}" reads a file or folder; say which with --set tasks.path=PATH (or --path PATH)')
         if self.family.read is None and path:
-            raise TaskError(f'task family "{name}" draws its tasks and reads no file; for tasks of your own --set tasks.family=files')
+            raise TaskError(
+                f'task family "{name}" draws its tasks and reads no file; for tasks of your own --set tasks.family=files'
+            )
         self.knobs = check_knobs("task family", name, make, knobs or {})
         self.tasks = None if self.family.read is None else self.family.read(path, **self.knobs)
 
