@@ -11,6 +11,7 @@ def countdown() -> Recipe:
     return Recipe(
         name="countdown",
         tasks=Tasks("countdown"),
+        batch=384,
         reinforcement=Reinforcement(
             turns=3,
             updates=36,

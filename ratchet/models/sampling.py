@@ -184,8 +184,8 @@ def sample_rows(
         return new, going
 
     while queue or live:
-        # refill in blocks: a prefill for one free row would cost as much as a step of the whole batch
-        if queue and len(live) <= batch * 3 // 4:
+        # refill when few are left: every row pays attention over the longest, so rows of one age are cheapest together
+        if queue and len(live) <= batch // 8:
             group = [queue.popleft() for _ in range(min(batch - len(live), len(queue)))]
             prefixes = list(dict.fromkeys(r.prefix for r in group))
             logits, states = prefill(model, prefixes)
