@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/countdown
 
-.PHONY: run test lint venv clean
+.PHONY: run test lint venv clean bench bench-peers
 
 run: venv
 	$(BIN)/ratchet run countdown --out $(OUT)
@@ -12,7 +12,7 @@ test: venv lint
 	$(BIN)/python -m pytest
 
 lint: venv
-	$(BIN)/ruff check ratchet tests examples
+	$(BIN)/ruff check ratchet tests examples benchmarks
 	$(BIN)/pyright
 
 venv: .venv/ready
@@ -22,5 +22,22 @@ venv: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[hf,dev]'
 	touch $@
 
+# Ours against its peers, about an hour on two quiet cores; results go to benchmarks/results and docs/performance.md.
+bench: venv
+	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m benchmarks.sampling --precision bfloat16
+	$(BIN)/python -m benchmarks.grpo_step
+	$(BIN)/python -m benchmarks.imitation
+	$(BIN)/python -m benchmarks.attention
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.table
+
+# The peers need versions of their own (2.8 GB). As installed, vLLM's CPU build fails on the four that are taken out.
+bench-peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	.venv-peers/bin/python -m pip install --quiet --editable .
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .pytest_cache .ruff_cache

@@ -15,7 +15,7 @@ from ratchet.core.types import Draw
 from ratchet.models import llama
 from ratchet.models.engine import LocalEngine, score
 from ratchet.models.load import load_policy
-from ratchet.models.sampling import pick, uniforms
+from ratchet.models.sampling import Prefixes, pick, uniforms
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 PROMPTS = ["numbers 3 7 12 target 33 :", "numbers 1 2 3 4 target 10 :", "start 7 then + 5 :", "numbers 9 9 target 18 :"]
@@ -51,7 +51,46 @@ def test_a_sample_does_not_depend_on_its_batch(tiny_engine: LocalEngine) -> None
 def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
     first = tiny_engine.sample(draws(), seeds())
     tiny_engine.sample([Draw(" ".join(["1"] * 90), n=5)], [[1, 2, 3, 4, 5]])
+    tiny_engine.forget()
     assert tiny_engine.sample(draws(), seeds()) == first
+
+
+def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engine: LocalEngine) -> None:
+    """Steps of a search that end at a stop string go on from their kept state, and give the tokens of a fresh engine."""
+    prompt = "numbers 3 4 target 7 :"
+    words = [w for w in tiny_engine.tokenizer.words if w.isdigit()]  # type: ignore[attr-defined]
+    [steps] = tiny_engine.sample([Draw(prompt, n=12, stop=tuple(words[:60]))], [range(12)])
+    paused = [c for c in steps if c.stop == "stop" and len(c.tokens) > 1]
+    assert len(paused) >= 3
+    following = [Draw((*c.prefix, *c.tokens), n=3) for c in paused]
+    seeds = [[100 * i + j for j in range(3)] for i in range(len(paused))]
+    for draw in following:
+        state = tiny_engine.prefixes.longest(draw.prefix)  # type: ignore[arg-type]
+        assert state is not None and state[0].shape[2] == len(draw.prefix) - 1
+    warm = tiny_engine.sample(following, seeds)
+    tiny_engine.forget()
+    assert tiny_engine.prefixes.longest(following[0].prefix) is None  # type: ignore[arg-type]
+    cold = tiny_engine.sample(following, seeds)
+    for a, b in zip([c for row in warm for c in row], [c for row in cold for c in row], strict=True):
+        assert a.tokens == b.tokens
+        assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+
+
+def test_kept_prefixes_are_bounded_and_fall_with_the_weights(tiny_engine: LocalEngine) -> None:
+    prefixes = Prefixes(most=4 * 8 * 10)
+    k = torch.zeros(1, 1, 4, 1)
+    for i in range(20):
+        prefixes.put((i, 1, 2, 3), k, k)
+    assert prefixes.held <= prefixes.most and len(prefixes.states) == 10
+    assert prefixes.longest((0, 1, 2, 3, 4)) is None and prefixes.longest((19, 1, 2, 3, 4)) is not None
+    assert prefixes.longest((19, 1, 2, 3)) is None  # its last token would be left to nobody
+    tiny_engine.sample([Draw("numbers 3 4 target 7 :")], [[0]])
+    before = tiny_engine.prefixes.states
+    assert before
+    with torch.no_grad():
+        tiny_engine.model.embed.weight.mul_(1.5)
+    [[a]] = tiny_engine.sample([Draw("numbers 3 4 target 7 :")], [[0]])
+    assert a.logprobs == pytest.approx(tiny_engine.score([(a.prefix, a.tokens)])[0], abs=1e-4)
 
 
 def test_samples_follow_the_model_distribution(tiny_engine: LocalEngine) -> None:

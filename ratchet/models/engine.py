@@ -13,7 +13,7 @@ from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models import llama
 from ratchet.models.machine import products_in
-from ratchet.models.sampling import Cache, Row, sample_rows
+from ratchet.models.sampling import Cache, Prefixes, Row, sample_rows
 from ratchet.models.tokens import Tokenizer
 
 
@@ -34,6 +34,10 @@ class Engine(Protocol):
 
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
         """Log-probabilities of the tokens of each (prefix, continuation)."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what was kept to continue earlier draws, so that what follows does not depend on them by rounding."""
         ...
 
 
@@ -98,12 +102,16 @@ class LocalEngine:
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
-        self.cache = Cache(model)
+        self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), 0
 
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+        weights = sum(p._version for p in self.model.parameters())  # torch counts every change in place
+        if weights != self.weights:
+            self.forget()
+            self.weights = weights
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         draw_of = {id(row): draw for draw, group in zip(draws, rows, strict=True) for row in group}
         settings = sorted({(d.temperature, d.top_p) for d in draws})
@@ -115,6 +123,7 @@ class LocalEngine:
                 sample_rows(
                     self.model,
                     self.cache,
+                    self.prefixes,
                     chosen,
                     lambda row: ends(row, draw_of[id(row)], self.tokenizer),
                     temperature,
@@ -125,6 +134,9 @@ class LocalEngine:
             [completion_of(row, draw, self.tokenizer, self.version) for row in group]
             for draw, group in zip(draws, rows, strict=True)
         ]
+
+    def forget(self) -> None:
+        self.prefixes.clear()
 
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
         return score(self.model, pairs, self.bf16)

@@ -138,6 +138,9 @@ class TransformersEngine:
                 ids = ids[at]
                 past.batch_select_indices(at)
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
         return score(self.model, pairs, self.bf16)
 

@@ -7,7 +7,7 @@ seed and its place, so a sample does not depend on what else is in the batch bey
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -136,29 +136,95 @@ class Cache:
         return order
 
 
+State = tuple[Tensor, Tensor]
+"""Keys and values (layers, K, length, E) of a sequence of tokens."""
+
+
+class Prefixes:
+    """States of token sequences that may be continued: prompts, and what ended at a stop string as the steps of a search
+    do. Least recently used out first; `most` is in bytes."""
+
+    def __init__(self, most: int = 256 * 2**20) -> None:
+        self.most, self.held = most, 0
+        self.states: OrderedDict[Tokens, State] = OrderedDict()
+        self.lengths: Counter[int] = Counter()
+
+    def clear(self) -> None:
+        self.states.clear()
+        self.lengths.clear()
+        self.held = 0
+
+    def put(self, tokens: Tokens, k: Tensor, v: Tensor) -> None:
+        """Keep a copy of the state of `tokens`."""
+        if not tokens or tokens in self.states:
+            return
+        self.states[tokens] = k.clone(), v.clone()
+        self.lengths[len(tokens)] += 1
+        self.held += 2 * k.nbytes
+        while self.held > self.most:
+            gone, (k, _) = self.states.popitem(last=False)
+            self.lengths[len(gone)] -= 1
+            self.held -= 2 * k.nbytes
+
+    def longest(self, tokens: Tokens) -> State | None:
+        """The state of the longest known beginning of `tokens` that leaves at least its last token to compute."""
+        for length in sorted((n for n, count in self.lengths.items() if count and n < len(tokens)), reverse=True):
+            if tokens[:length] in self.states:
+                self.states.move_to_end(tokens[:length])
+                return self.states[tokens[:length]]
+        return None
+
+
 @torch.no_grad()
-def prefill(model: Llama, prefixes: Sequence[Tokens]) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Last-token logits (B, V) and keys and values (layers, K, length, E) of each prefix, in one padded pass."""
-    device = model.embed.weight.device
-    lengths = torch.tensor([len(p) for p in prefixes], device=device)
-    ids = torch.zeros(len(prefixes), int(lengths.max()), dtype=torch.long, device=device)
-    for row, prefix in enumerate(prefixes):
-        ids[row, : len(prefix)] = torch.tensor(prefix, device=device)
-    seen: list[tuple[Tensor, Tensor]] = []
+def prefill(model: Llama, prefixes: Sequence[Tokens], known: Sequence[State | None]) -> tuple[Tensor, list[State]]:
+    """Last-token logits (B, V) and the state of each prefix, in one padded pass over what is not yet `known` of it."""
+    device, dtype = model.embed.weight.device, model.embed.weight.dtype
+    past = [0 if state is None else state[0].shape[2] for state in known]
+    rest = [prefix[n:] for prefix, n in zip(prefixes, past, strict=True)]
+    ids = torch.zeros(len(rest), max(map(len, rest)), dtype=torch.long, device=device)
+    for row, tokens in enumerate(rest):
+        ids[row, : len(tokens)] = torch.tensor(tokens, device=device)
+    start = torch.tensor(past, device=device)
+    before = torch.zeros(
+        2, model.shape.layers, len(rest), model.shape.kv_heads, max(past), model.shape.head_width, dtype=dtype, device=device
+    )
+    for row, state in enumerate(known):
+        if state is not None:
+            before[0][:, row, :, : past[row]], before[1][:, row, :, : past[row]] = state
+    place = torch.arange(ids.shape[1], device=device)
+    # a token sees the known part of its own row, itself and what lies between
+    seen_before = (torch.arange(max(past), device=device) < start[:, None])[:, None].expand(-1, len(place), -1)
+    seen = torch.cat((seen_before, (place <= place[:, None]).expand(len(rest), -1, -1)), -1)[:, None]
+    new: list[State] = []
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        seen.append((k, v))
-        return attend_causal(layer, q, k, v)
+        new.append((k.to(dtype), v.to(dtype)))
+        if not any(past):
+            return attend_causal(layer, q, k, v)
+        keys, values = (torch.cat((old[layer], x), 2).to(q.dtype) for old, x in zip(before, new[-1], strict=True))
+        with torch.autocast(device.type, enabled=False):
+            return F.scaled_dot_product_attention(q, keys, values, attn_mask=seen, enable_gqa=q.shape[1] != k.shape[1])
 
-    h = model.hidden(ids, torch.arange(ids.shape[1], device=device)[None], attend)
-    logits = model.logits(h[torch.arange(len(prefixes), device=device), lengths - 1])
-    keys, values = torch.stack([k for k, _ in seen]), torch.stack([v for _, v in seen])
-    return logits, [(keys[:, i, :, : len(p)], values[:, i, :, : len(p)]) for i, p in enumerate(prefixes)]
+    h = model.hidden(ids, start[:, None] + place, attend)
+    last = torch.tensor([len(tokens) - 1 for tokens in rest], device=device)
+    logits = model.logits(h[torch.arange(len(rest), device=device), last])
+    states: list[State] = []
+    for row, (tokens, n) in enumerate(zip(rest, past, strict=True)):
+        k, v = (torch.stack([x[i][row, :, : len(tokens)] for x in new]) for i in (0, 1))
+        states.append((torch.cat((before[0][:, row, :, :n], k), 2), torch.cat((before[1][:, row, :, :n], v), 2)) if n else (k, v))
+    return logits, states
 
 
 @torch.no_grad()
 def sample_rows(
-    model: Llama, cache: Cache, rows: Sequence[Row], finish: Finish, temperature: float, top_p: float = 1.0, batch: int = 256
+    model: Llama,
+    cache: Cache,
+    prefixes: Prefixes,
+    rows: Sequence[Row],
+    finish: Finish,
+    temperature: float,
+    top_p: float = 1.0,
+    batch: int = 256,
 ) -> None:
     """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once."""
     device = model.embed.weight.device
@@ -187,9 +253,11 @@ def sample_rows(
         # refill when few are left: every row pays attention over the longest, so rows of one age are cheapest together
         if queue and len(live) <= batch // 8:
             group = [queue.popleft() for _ in range(min(batch - len(live), len(queue)))]
-            prefixes = list(dict.fromkeys(r.prefix for r in group))
-            logits, states = prefill(model, prefixes)
-            place = {p: i for i, p in enumerate(prefixes)}
+            asked = list(dict.fromkeys(r.prefix for r in group))
+            logits, states = prefill(model, asked, [prefixes.longest(p) for p in asked])
+            for prefix, (k, v) in zip(asked, states, strict=True):
+                prefixes.put(prefix[:-1], k[:, :, :-1], v[:, :, :-1])
+            place = {p: i for i, p in enumerate(asked)}
             source = torch.tensor([place[r.prefix] for r in group], device=device)
             new_seeds = torch.tensor([signed(r.seed) for r in group], device=device)
             new, going = advance(logits[source], group, new_seeds)
@@ -204,6 +272,10 @@ def sample_rows(
         lengths = lengths + 1
         ids, going = advance(logits, live, seeds)
         if len(going) < len(live):
+            for i, row in enumerate(live):
+                if row.stop == "stop":
+                    written = len(row.prefix) + len(row.tokens) - 1
+                    prefixes.put((*row.prefix, *row.tokens[:-1]), cache.k[:, i, :, :written], cache.v[:, i, :, :written])
             order = cache.keep(going)
             live = [live[i] for i in order]
             at = torch.tensor(order, dtype=torch.long, device=device)

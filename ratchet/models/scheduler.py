@@ -58,6 +58,7 @@ class Scheduler:
         name = strategy.__name__.replace("_", "-")
         checked = check_knobs("strategy", name, strategy, knobs or {})
         start = time.perf_counter()
+        self.engine.forget()
         running = [
             Running(strategy(task, **checked), Trace(task, name, i), (*path, task.key, i))
             for task in tasks
