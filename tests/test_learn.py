@@ -302,7 +302,7 @@ def test_no_remainder_is_dropped_and_cutting_changes_nothing(tiny_engine: LocalE
         for most in (40, 10_000):
             model = copy.deepcopy(tiny_engine.model)
             for b in micro_batches(examples, most, 10):
-                logp = token_logprobs(model(b.ids).float(), b.ids)
+                logp = token_logprobs(model, b.ids, b.mask.bool())
                 row(replace(b, old=logp.detach(), reference=logp.detach()), logp)[0].backward()
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
         assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name
@@ -318,7 +318,7 @@ def test_examples_without_advantage_are_counted_but_not_computed(tiny_engine: Lo
         for batches in (computed, [everything]):
             model = copy.deepcopy(tiny_engine.model)
             for b in batches:
-                logp = token_logprobs(model(b.ids).float(), b.ids)
+                logp = token_logprobs(model, b.ids, b.mask.bool())
                 row(replace(b, old=logp.detach()), logp)[0].backward()
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
         assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name

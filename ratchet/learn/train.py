@@ -11,7 +11,6 @@ import torch
 
 from ratchet.learn.batch import Example, Objective, micro_batches
 from ratchet.models.engine import Policy, score, token_logprobs
-from ratchet.models.machine import products_in
 
 
 @dataclass
@@ -80,9 +79,8 @@ class Learner:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
         for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
-            with products_in(self.policy.bf16, device):
-                logits = model(batch.ids)
-            loss, metrics = objective(batch, token_logprobs(logits.float(), batch.ids))
+            logp = token_logprobs(model, batch.ids, batch.mask.bool(), self.policy.bf16)
+            loss, metrics = objective(batch, logp)
             loss.backward()
             for name, value in {"loss": loss.item(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value

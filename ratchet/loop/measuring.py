@@ -20,19 +20,19 @@ from ratchet.tasks.family import Source
 
 def heldout_tasks(recipe: Recipe, source: Source) -> list[Task]:
     """The same tasks for every seed of a recipe, so that runs can be compared by pairs."""
-    return source.take("heldout", recipe.measure.tasks, "heldout tasks")
+    return source.take("heldout", recipe.measure.tasks, "heldout look")
 
 
 def sample_heldout(policy: Policy, verify: Verify, recipe: Recipe, tasks: Sequence[Task], costs: Costs) -> list[Trace]:
     """`samples` plain samples per task, `curve_samples` of the first `curve_tasks`; the same seeds for every model."""
     m = recipe.measure
     more = max(m.samples, m.curve_samples)
-    scheduler = scheduler_for(policy, verify)
+    scheduler = scheduler_for(policy, costs.judging(verify, "measuring"))
     path: tuple[Part, ...] = (recipe.seed, "heldout samples")
     single = strategies["single"]
     traces = scheduler.run(single, tasks[: m.curve_tasks], *path, samples=more)
     traces += scheduler.run(single, tasks[m.curve_tasks :], *path, samples=m.samples)
-    costs.add_scheduler(scheduler, "measuring", "measuring")
+    costs.add_scheduler(scheduler, "measuring")
     return traces
 
 

@@ -14,7 +14,7 @@ def countdown() -> Recipe:
         batch=384,
         reinforcement=Reinforcement(
             turns=3,
-            updates=36,
+            updates=72,
             tasks=32,
             samples=12,
             credit="attempts",

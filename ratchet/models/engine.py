@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
@@ -44,7 +45,8 @@ class Engine(Protocol):
 class Policy(Engine, Protocol):
     """An engine that can be trained: `model(ids)` gives logits (B, T, V) for right-padded ids (B, T).
 
-    With `bf16` it samples, scores and is trained with matrix products in bfloat16.
+    `model.at(ids, wanted)` gives those (N, V) at the places where `wanted` (B, T) is true. With `bf16` it samples, scores
+    and is trained with matrix products in bfloat16.
     """
 
     model: torch.nn.Module
@@ -154,10 +156,12 @@ def pad(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
     return ids.to(device)
 
 
-def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability (B, T - 1) of each next token of ids (B, T) under logits (B, T, V)."""
-    picked = logits[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
-    return picked - logits[:, :-1].logsumexp(-1)
+def token_logprobs(model: Any, ids: Tensor, mask: Tensor, bf16: bool = False) -> Tensor:
+    """Log-probability (B, T - 1) of each next token of ids (B, T) where `mask` (B, T - 1) is true, 0 elsewhere."""
+    with products_in(bf16, ids.device):
+        logits = model.at(ids, F.pad(mask, (0, 1))).float()
+    picked = logits.gather(-1, ids[:, 1:][mask][:, None])[:, 0] - logits.logsumexp(-1)
+    return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, picked)
 
 
 @torch.no_grad()
@@ -172,9 +176,11 @@ def score(
         longest = sum(map(len, pairs[order[-1]]))
         rows = [order.pop() for _ in range(min(len(order), max(1, batch_tokens // longest)))]
         ids = pad([pairs[i][0] + pairs[i][1] for i in rows], device)
-        with products_in(bf16, device):
-            logits = model(ids)
-        logp = token_logprobs(logits.float(), ids)
+        mask = torch.zeros(ids.shape[0], ids.shape[1] - 1, dtype=torch.bool)
+        for place, i in enumerate(rows):
+            start = len(pairs[i][0]) - 1
+            mask[place, start : start + len(pairs[i][1])] = True
+        logp = token_logprobs(model, ids, mask.to(device), bf16)
         for place, i in enumerate(rows):
             prefix, tokens = pairs[i]
             scores[i] = logp[place, len(prefix) - 1 : len(prefix) - 1 + len(tokens)].tolist()

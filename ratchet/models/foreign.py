@@ -69,7 +69,7 @@ class ForeignTokenizer:
 
 
 class LogitsOnly(torch.nn.Module):
-    """A transformers model as `model(ids) -> logits`, the shape that the learner and the scorer know."""
+    """A transformers model as `model(ids) -> logits` and `model.at(ids, wanted)`, which the learner and the scorer know."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -78,6 +78,9 @@ class LogitsOnly(torch.nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         # right-padded under a causal mask: what follows a token never reaches it
         return self.inner(input_ids=ids, use_cache=False).logits
+
+    def at(self, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return self(ids)[wanted]
 
 
 class TransformersEngine:

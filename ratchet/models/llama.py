@@ -170,6 +170,12 @@ class Llama(nn.Module):
         positions = torch.arange(ids.shape[1], device=ids.device)[None]
         return self.logits(self.hidden(ids, positions, attend_causal))
 
+    def at(self, ids: Tensor, wanted: Tensor) -> Tensor:
+        """Logits (N, V) at the N places where `wanted` (B, T) is true. The head is the largest product of a model with
+        many words; prompts and padding need none."""
+        positions = torch.arange(ids.shape[1], device=ids.device)[None]
+        return self.logits(self.hidden(ids, positions, attend_causal)[wanted])
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D), in float32 always: their rounding would part sampler and learner."""
         with torch.autocast(hidden.device.type, enabled=False):
