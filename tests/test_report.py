@@ -177,7 +177,7 @@ def test_finished_run(tmp_path: Path) -> None:
     assert "Sharpening: one sample is right more often" in page.text
     assert "Both coincide" in page.text
     assert "None: the splits share no task" in page.text
-    for title in ("Gate", "Learning", "pass@k", "Length and stop reasons", "Traces", "Cost", "Recipe", "Seeds and versions"):
+    for title in ("Gate", "Learning", "pass@k", "Length and stop reasons", "Traces", "Where the time went", "Recipe"):
         assert ("section", "id", sections.anchor(title)) in page.attributes
     for absent in ("Baselines", "Stages"):
         assert ("section", "id", sections.anchor(absent)) not in page.attributes

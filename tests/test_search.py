@@ -34,8 +34,14 @@ class Scripted:
     def encode(self, prefix: Any) -> tuple[int, ...]:
         return (1, 2, 3) if isinstance(prefix, str) else prefix
 
-    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
-        return [[self.one(d, s) for s in own] for d, own in zip(draws, seeds, strict=True)]
+    def forget(self) -> None:
+        pass
+
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Any = None) -> list[list[Completion]]:
+        drawn = [[self.one(d, s) for s in own] for d, own in zip(draws, seeds, strict=True)]
+        for d, completions in enumerate(drawn):
+            done(d, completions)
+        return drawn
 
     def one(self, draw: Draw, s: int) -> Completion:
         self.asked += 1

@@ -25,19 +25,37 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/."
 )
 @click.option("--dry", is_flag=True, help="Print the resolved recipe and its hash, and stop.")
-def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool) -> None:
+@click.option("--seeds", type=int, metavar="N", help="Run N seeds side by side, from the recipe's on, each with one thread.")
+@click.option("--jobs", type=int, metavar="J", help="With --seeds: at most J of them at once; by default one for each core.")
+def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool, seeds: int | None, jobs: int | None) -> None:
     """Run RECIPE: a name (countdown, countdown-prime, word-problems, rlvr) or the recipe.json of an earlier run."""
     from ratchet.loop.recipe import override, recipe_hash, recipes, to_json
 
     resolved = override(read(recipe), overrides)
+    if seeds is not None:
+        from ratchet.loop.seeds import seeds_of
+
+        each = seeds_of(resolved, seeds)
+        resolved = each[0]
+    elif jobs is not None:
+        raise RecipeError("--jobs says how many seeds run at once; it goes with --seeds N")
+    else:
+        each = []
     if dry:
         from ratchet.loop.run import check_names
 
         check_names(resolved)
         click.echo(json.dumps(to_json(resolved), indent=2))
-        click.echo(f"hash {recipe_hash(resolved)}")
+        for one in each or [resolved]:
+            click.echo(f"hash {recipe_hash(one)}" + (f" with seed {one.seed}" if each else ""))
         return
     recipes.discover()
+    if each:
+        from ratchet.cli.seeds import play as play_seeds
+
+        # no number is added to the folder's name: the same command finds what it began
+        play_seeds(each, out or Path("runs", f"{resolved.name}-seeds"), jobs)
+        return
     from ratchet.loop.run import begin
 
     folder = out or unused(Path("runs"), resolved.name)

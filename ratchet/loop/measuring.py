@@ -27,7 +27,7 @@ def sample_heldout(policy: Policy, verify: Verify, recipe: Recipe, tasks: Sequen
     """`samples` plain samples per task, `curve_samples` of the first `curve_tasks`; the same seeds for every model."""
     m = recipe.measure
     more = max(m.samples, m.curve_samples)
-    scheduler = scheduler_for(policy, costs.judging(verify, "measuring"))
+    scheduler = scheduler_for(policy, costs.judging(verify))
     path: tuple[Part, ...] = (recipe.seed, "heldout samples")
     single = strategies["single"]
     traces = scheduler.run(single, tasks[: m.curve_tasks], *path, samples=more)

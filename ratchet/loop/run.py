@@ -74,6 +74,7 @@ def plan(recipe: Recipe) -> list[Step]:
 
 def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
     """A new run in an empty or absent folder; the summary. StoreError where a run is there already."""
+    refuse_seeds(folder)
     with locked(folder):
         if any((folder / name).exists() for name in ("recipe.json", "journal.jsonl", "checkpoints")):
             done = (folder / "summary.json").exists()
@@ -86,12 +87,22 @@ def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
 
 def resume(folder: Path, tell: Tell) -> dict[str, Any]:
     """Go on with a run from its last checkpoint; the summary."""
+    refuse_seeds(folder)
     file = folder / "recipe.json"
     if not file.exists():
         raise StoreError(f"{folder} holds no run (no recipe.json in it); start one with `ratchet run RECIPE --out {folder}`")
     with locked(folder):
         recipe = read_recipe(file)
         return Run(recipe, folder, checked_source(recipe), tell).play()
+
+
+def refuse_seeds(folder: Path) -> None:
+    """StoreError where the folder holds the folders of several seeds (loop/seeds.py): it is not a run's own."""
+    if any(folder.glob("seed-*/recipe.json")):
+        raise StoreError(
+            f"{folder} holds a run of several seeds; the same `ratchet run RECIPE --seeds N` goes on with all of them, "
+            f"`ratchet resume {folder}/seed-S` with one; for a single run choose another folder with --out"
+        )
 
 
 def read_recipe(file: Path) -> Recipe:
@@ -140,6 +151,8 @@ class Run:
     """The state between turns: policy, learner, champion. Use `begin` and `resume`."""
 
     def __init__(self, recipe: Recipe, folder: Path, source: Source, tell: Tell) -> None:
+        # what is done between two entries of the journal, such as loading or writing a stage, counts for the later one
+        self.costs, self.since = Costs(), time.perf_counter()
         self.recipe, self.folder, self.source, self.tell = recipe, folder, source, tell
         self.journal = Journal(folder / "journal.jsonl")
         self.steps = plan(recipe)
@@ -187,22 +200,24 @@ class Run:
     # -- one turn --
 
     def _turn(self, step: Step, workshop: Workshop) -> None:
-        start = time.perf_counter()
-        costs = Costs()
+        costs = self.costs
         settings = getattr(self.recipe, step.phase)
         if step.first:
             self._begin_phase(step, settings)
         assert self.learner is not None
         work = workshop.imitate if step.phase == "imitation" else workshop.reinforce
         metrics, traces = work(self.learner, settings, step.turn, costs)
-        decision, pass_at_1 = self._gate(step, workshop, costs)
+        with costs.clock("gate"):
+            decision, pass_at_1 = self._gate(step, workshop, costs)
         if decision.decision is Decision.PROMOTE:
             self.champion = snapshot(self.policy)
         elif decision.decision is Decision.ROLL_BACK:
             self._roll_back(settings)
-        if traces:
-            write_traces(self.folder / "traces" / f"turn-{step.turn:04d}.jsonl.gz", traces[:TRACES_KEPT])
-        self._checkpoint(step)
+        with costs.clock("saving"):
+            if traces:
+                write_traces(self.folder / "traces" / f"turn-{step.turn:04d}.jsonl.gz", traces[:TRACES_KEPT])
+            self._checkpoint(step)
+        start, self.since = self.since, time.perf_counter()
         entry = {
             "turn": step.turn,
             "phase": step.phase,
@@ -212,9 +227,10 @@ class Run:
             "reason": decision.reason,
             "interval": asdict(decision.difference),
             "lr": self.learner.lr * self.learner.rate(),
-            "cost": costs.parts,
-            "seconds": time.perf_counter() - start,
+            "cost": costs.json(),
+            "seconds": self.since - start,
         }
+        self.costs = Costs()
         self.journal.append("turn", **entry)
         self._drop_old_checkpoints(step.turn)
         self.tell({"event": "turn", **entry})
@@ -234,26 +250,23 @@ class Run:
 
     def _gate(self, step: Step, workshop: Workshop, costs: Costs) -> tuple[Look, dict[str, Any]]:
         """Champion and challenger on fresh validation tasks, sampled with the same seeds."""
-        start = time.perf_counter()
         g = self.recipe.gate
         tasks = self.source.take("validation", g.tasks, self.recipe.seed, "gate", step.turn)
         challenger = snapshot(self.policy)
         values: list[list[float]] = []
-        sampled = 0
         for weights in (self.champion, challenger):
             restore(self.policy, weights)
-            scheduler = scheduler_for(self.policy, workshop.verify)
+            scheduler = scheduler_for(self.policy, costs.judging(workshop.verify))
             traces = scheduler.run(strategies["single"], tasks, self.recipe.seed, "gate", step.turn, samples=g.samples)
             rows = {r.key: r for r in record_of(traces, "", "").rows}
             # a task whose every sample the verifier could not judge says nothing for either side
             values.append([rows[t.key].passes / rows[t.key].n if rows[t.key].n else float("nan") for t in tasks])
-            sampled += scheduler.spent.sampled_tokens
+            costs.add_scheduler(scheduler, "gate")
         judged = [i for i in range(len(tasks)) if values[0][i] == values[0][i] and values[1][i] == values[1][i]]
         if not judged:
             raise VerifierError("the verifier abstained on every validation task; look at it with `ratchet tasks check`")
         first, second = ([v[i] for i in judged] for v in values)
         clusters = [tasks[i].cluster or tasks[i].key for i in judged]
-        costs.add("gate", seconds=time.perf_counter() - start, sampled_tokens=sampled)
         decision = look(first, second, clusters, error=g.error, looks=len(self.steps))
         return decision, {"champion": asdict(mean(first, clusters)), "challenger": asdict(mean(second, clusters))}
 
@@ -323,11 +336,12 @@ class Run:
 
     def _save_stage(self, name: str, wanted: bool) -> None:
         if wanted:
-            now = snapshot(self.policy)
-            restore(self.policy, self.champion)
-            write_folder(self._stage_folder(name), self.policy.save)
-            self.journal.append("stage", name=name, digest=digest_of_weights(self._stage_folder(name)))
-            restore(self.policy, now)
+            with self.costs.clock("saving"):
+                now = snapshot(self.policy)
+                restore(self.policy, self.champion)
+                write_folder(self._stage_folder(name), self.policy.save)
+                self.journal.append("stage", name=name, digest=digest_of_weights(self._stage_folder(name)))
+                restore(self.policy, now)
 
     def _stage_weights(self, name: str) -> Weights:
         """The weights of a stage. Raises StoreError where they are not those that were written."""
@@ -342,28 +356,42 @@ class Run:
     def _finish(self, verify: VerifierPool) -> dict[str, Any]:
         """The held-out look, the summary and the delivered model."""
         self.tell({"event": "measuring"})
-        start = time.perf_counter()
-        costs = Costs()
-        tasks = measuring.heldout_tasks(self.recipe, self.source)
+        costs = self.costs
+        with costs.clock("measuring"):
+            tasks = measuring.heldout_tasks(self.recipe, self.source)
         names = ["0-start", *(stage_name(s) for s in self.steps if s.last)]
         records, stages = [], []
         for name in names:
-            restore(self.policy, self._stage_weights(name))
-            traces = measuring.sample_heldout(self.policy, verify, self.recipe, tasks, costs)
-            record, numbers = measuring.stage_result(name, traces, self.recipe)
+            with costs.clock("measuring"):
+                restore(self.policy, self._stage_weights(name))
+                traces = measuring.sample_heldout(self.policy, verify, self.recipe, tasks, costs)
+                record, numbers = measuring.stage_result(name, traces, self.recipe)
             records.append(record)
             stages.append(numbers)
             kept = [t for t in traces if t.sample < self.recipe.measure.samples]
-            write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
+            with costs.clock("saving"):
+                write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
             self.tell({"event": "measured", **numbers})
         before, after = records[-2], records[-1]
-        for name, record in (("before", before), ("after", after)):
-            write_text(self.folder / "records" / f"{name}.json", json.dumps(asdict(record)) + "\n")
-        restore(self.policy, self.champion)
-        write_folder(self.folder / "model", self.policy.save)
+        with costs.clock("saving"):
+            for name, record in (("before", before), ("after", after)):
+                write_text(self.folder / "records" / f"{name}.json", json.dumps(asdict(record)) + "\n")
+            restore(self.policy, self.champion)
+            write_folder(self.folder / "model", self.policy.save)
+        with costs.clock("measuring"):
+            compared = {
+                "difference": measuring.estimate_json(measuring.compare(before, after)),
+                "pass_at_k": {
+                    "before": stages[-2]["pass_at_k"],
+                    "after": stages[-1]["pass_at_k"],
+                    "difference": measuring.coverage_change(before, after, self.recipe),
+                },
+                "baselines": measuring.baselines(self.source, tasks, costs.judging(verify), after),
+                "shared_keys": measuring.shared_keys(self.recipe, self.source, tasks, len(self.steps)),
+            }
         turns = list({e["turn"]: e for e in self.journal.of("turn")}.values())
         for entry in turns:
-            costs.add_all(entry["cost"])
+            costs.add_json(entry["cost"])
         summary = {
             "recipe": self.recipe.name,
             "recipe_hash": recipe_hash(self.recipe),
@@ -371,18 +399,11 @@ class Run:
             "stages": stages,
             "before": stages[-2]["pass_at_1"],
             "after": stages[-1]["pass_at_1"],
-            "difference": measuring.estimate_json(measuring.compare(before, after)),
-            "pass_at_k": {
-                "before": stages[-2]["pass_at_k"],
-                "after": stages[-1]["pass_at_k"],
-                "difference": measuring.coverage_change(before, after, self.recipe),
-            },
-            "baselines": measuring.baselines(self.source, tasks, verify, after),
+            **compared,
             "gates": [gate_json(e) for e in turns],
             "promoted": any(e["decision"] == Decision.PROMOTE for e in turns),
-            "shared_keys": measuring.shared_keys(self.recipe, self.source, tasks, len(self.steps)),
-            "cost": costs.parts,
-            "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - start,
+            "cost": costs.json(),
+            "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - self.since,
             "versions": versions(),
             "threads": torch.get_num_threads(),
             "precision": self.precision,

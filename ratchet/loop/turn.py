@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
 
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
-from ratchet.core.types import Task, Trace
+from ratchet.core.types import Task, Trace, Verdict
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import Reward, credits, rewards_of
 from ratchet.learn.policy import PolicyGradient, rows
@@ -23,35 +24,68 @@ from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Scheduler, Verify
 from ratchet.search.strategy import SCORERS, TOOLS, strategies
 from ratchet.tasks.family import Source
+from ratchet.verify.pool import Timing, timings
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass
 class Costs:
-    """Tokens and seconds by part of the run."""
+    """Tokens and seconds by part of the run. Parts do not overlap: their seconds add up to at most the wall time.
+
+    The gate and the measuring draw and judge too; how much of their seconds that took stands in them as
+    `engine_seconds` and `verifier_seconds`, as `learner_seconds` does in training.
+    """
 
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
+    verifiers: dict[str, Timing] = field(default_factory=dict)
 
     def add(self, part: str, **amounts: float) -> None:
         entry = self.parts.setdefault(part, {})
         for name, amount in amounts.items():
             entry[name] = entry.get(name, 0) + amount
 
-    def add_all(self, parts: Mapping[str, Mapping[str, float]]) -> None:
-        for part, amounts in parts.items():
-            self.add(part, **amounts)
+    @contextmanager
+    def clock(self, part: str, amount: str = "seconds") -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.add(part, **{amount: time.perf_counter() - start})
 
-    def add_scheduler(self, scheduler: Scheduler, sampling: str = "sampling", verification: str = "verification") -> None:
-        spent, seconds = scheduler.spent, scheduler.seconds
+    def add_scheduler(self, scheduler: Scheduler, part: str = "sampling") -> None:
+        """What was drawn, and what was waited for verdicts. A part that is more than that has a clock of its own."""
+        spent, own = scheduler.spent, part == "sampling"
         self.add(
-            sampling,
-            seconds=seconds["sampling"],
+            part,
+            **{"seconds" if own else "engine_seconds": scheduler.seconds["sampling"]},
             sampled_tokens=spent.sampled_tokens,
             prefix_tokens=spent.prefix_tokens,
             draws=spent.draws,
         )
-        self.add(verification, seconds=seconds["verification"])
+        waited = scheduler.seconds["verification"]
+        self.add("verification", seconds=waited) if own else self.add(part, verifier_seconds=waited)
+
+    def judging(self, verify: Verify) -> Verify:
+        """`verify` with the time of every verifier booked; most of it runs beside the sampling."""
+
+        def judge(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+            verdicts = verify(pairs)
+            for name, timing in timings(pairs, verdicts).items():
+                self.verifiers.setdefault(name, Timing()).add(timing)
+            return verdicts
+
+        return judge
+
+    def json(self) -> dict[str, dict[str, Any]]:
+        return {**self.parts, "verifiers": {name: asdict(timing) for name, timing in self.verifiers.items()}}
+
+    def add_json(self, cost: Mapping[str, Mapping[str, Any]]) -> None:
+        """What `json` gave for a turn; runs that began before verifiers were timed have no such entry."""
+        for part, amounts in cost.items():
+            if part == "verifiers":
+                for name, timing in amounts.items():
+                    self.verifiers.setdefault(name, Timing()).add(Timing(**timing))
+            else:
+                self.add(part, **amounts)
 
 
 def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
@@ -97,7 +131,8 @@ class Workshop:
             path = (self.recipe.seed, "turn", turn, "update", update)
             tasks = self.source.views(self.source.take("train", settings.examples, *path, "tasks"), *path)
             examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
-            metrics = learner.update(examples, objective)
+            with costs.clock("training", "learner_seconds"):
+                metrics = learner.update(examples, objective)
             seconds = time.perf_counter() - start
             costs.add("training", seconds=seconds, trained_tokens=sum(map(len, examples)))
             log.append(metrics)
@@ -117,13 +152,13 @@ class Workshop:
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
             tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
-            scheduler = scheduler_for(learner.policy, self.verify)
+            scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
             traces = scheduler.run(
                 strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
             )
             costs.add_scheduler(scheduler)
             middle = time.perf_counter()
-            log += learn_from(traces, learner, method, reward, settings, path)
+            log += learn_from(traces, learner, method, reward, settings, path, costs)
             drawn.append(describe(traces))
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
@@ -155,6 +190,7 @@ def learn_from(
     reward: Reward,
     settings: Reinforcement,
     path: tuple[Part, ...],
+    costs: Costs | None = None,
 ) -> list[dict[str, float]]:
     """`steps_per_draw` optimizer steps, each on an equal share of the tasks."""
     keys = list(dict.fromkeys(t.task.key for t in traces))
@@ -169,7 +205,8 @@ def learn_from(
         if method.skip_even_groups:
             learned = [row if uneven(row) else [math.nan] * len(row) for row in values]
         examples = credits[settings.credit](mine, learned, method.advantage, learner.policy.tokenizer, **settings.credit_knobs)
-        metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
+        with (costs or Costs()).clock("training", "learner_seconds"):
+            metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
         solved = [v.passed for t in mine for v in t.verdicts]
         judged = [v for row in values for v in row if not math.isnan(v)]
         metrics["reward"] = sum(judged) / len(judged) if judged else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from ratchet.models.machine import products_in
 from ratchet.models.sampling import Cache, Prefixes, Row, sample_rows
 from ratchet.models.tokens import Tokenizer
 
+Done = Callable[[int, list[Completion]], None]
+
 
 class Engine(Protocol):
     """Samples and scores in batches. `version` counts the updates of the weights."""
@@ -29,8 +31,11 @@ class Engine(Protocol):
         """The tokens of a prompt; tokens pass through."""
         ...
 
-    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
-        """`n` completions of each draw; sample i of draw d depends on `seeds[d][i]` and the weights alone."""
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
+        """`n` completions of each draw; sample i of draw d depends on `seeds[d][i]` and the weights alone.
+
+        `done(d, completions)` is called as soon as all samples of draw d are there.
+        """
         ...
 
     def score(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[list[float]]:
@@ -109,33 +114,29 @@ class LocalEngine:
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
-    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
         weights = sum(p._version for p in self.model.parameters())  # torch counts every change in place
         if weights != self.weights:
             self.forget()
             self.weights = weights
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
-        draw_of = {id(row): draw for draw, group in zip(draws, rows, strict=True) for row in group}
-        settings = sorted({(d.temperature, d.top_p) for d in draws})
-        for temperature, top_p in settings:
+        place = {id(row): d for d, own in enumerate(rows) for row in own}
+        left = [len(own) for own in rows]
+        drawn: list[list[Completion]] = [[] for _ in draws]
+        for temperature, top_p in sorted({(d.temperature, d.top_p) for d in draws}):
             chosen = [
-                r for d, group in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in group
+                r for d, own in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in own
             ]
+            finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer)
             with products_in(self.bf16, self.model.embed.weight.device):
-                sample_rows(
-                    self.model,
-                    self.cache,
-                    self.prefixes,
-                    chosen,
-                    lambda row: ends(row, draw_of[id(row)], self.tokenizer),
-                    temperature,
-                    top_p,
-                    self.batch,
-                )
-        return [
-            [completion_of(row, draw, self.tokenizer, self.version) for row in group]
-            for draw, group in zip(draws, rows, strict=True)
-        ]
+                sampling = sample_rows(self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch)
+                for d in (place[id(row)] for finished in sampling for row in finished):
+                    left[d] -= 1
+                    if not left[d]:
+                        drawn[d] = [completion_of(row, draws[d], self.tokenizer, self.version) for row in rows[d]]
+                        if done is not None:
+                            done(d, drawn[d])
+        return drawn
 
     def forget(self) -> None:
         self.prefixes.clear()

@@ -11,7 +11,7 @@ import torch
 
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
-from ratchet.models.engine import completion_of, ends, pad, rows_of, score
+from ratchet.models.engine import Done, completion_of, ends, pad, rows_of, score
 from ratchet.models.machine import device, products_in
 from ratchet.models.sampling import Row, pick, signed
 from ratchet.models.tokens import Tokenizer
@@ -99,7 +99,7 @@ class TransformersEngine:
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
-    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Completion]]:
+    def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
         rows = rows_of(self, draws, seeds, self.context)
         # rows of one prefix length run together, so that no row needs padding on its left
         groups: dict[tuple[int, float, float], list[tuple[Row, Draw]]] = {}
@@ -109,9 +109,13 @@ class TransformersEngine:
         for (_, temperature, top_p), group in groups.items():
             for start in range(0, len(group), self.batch):
                 self._fill(group[start : start + self.batch], temperature, top_p)
-        return [
+        drawn = [
             [completion_of(row, draw, self.tokenizer, self.version) for row in own] for draw, own in zip(draws, rows, strict=True)
         ]
+        for d, completions in enumerate(drawn):
+            if done is not None:
+                done(d, completions)
+        return drawn
 
     @torch.no_grad()
     def _fill(self, group: list[tuple[Row, Draw]], temperature: float, top_p: float) -> None:

@@ -8,7 +8,7 @@ seed and its place, so a sample does not depend on what else is in the batch bey
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -225,12 +225,13 @@ def sample_rows(
     temperature: float,
     top_p: float = 1.0,
     batch: int = 256,
-) -> None:
-    """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once."""
+) -> Iterator[list[Row]]:
+    """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once; rows as they are finished."""
     device = model.embed.weight.device
     queue = deque(r for r in rows if r.max_tokens > 0)
     live: list[Row] = []
     cache.clear()
+    yield [r for r in rows if r.max_tokens <= 0]
     ids = seeds = lengths = torch.zeros(0, dtype=torch.long, device=device)
 
     def advance(logits: Tensor, group: list[Row], seeds: Tensor) -> tuple[Tensor, list[int]]:
@@ -261,6 +262,7 @@ def sample_rows(
             source = torch.tensor([place[r.prefix] for r in group], device=device)
             new_seeds = torch.tensor([signed(r.seed) for r in group], device=device)
             new, going = advance(logits[source], group, new_seeds)
+            yield [group[i] for i in sorted(set(range(len(group))) - set(going))]
             if going:
                 entering, at = [group[i] for i in going], torch.tensor(going, device=device)
                 cache.add([states[place[r.prefix]] for r in entering])
@@ -272,10 +274,12 @@ def sample_rows(
         lengths = lengths + 1
         ids, going = advance(logits, live, seeds)
         if len(going) < len(live):
-            for i, row in enumerate(live):
-                if row.stop == "stop":
+            gone = sorted(set(range(len(live))) - set(going))
+            for i in gone:
+                if (row := live[i]).stop == "stop":
                     written = len(row.prefix) + len(row.tokens) - 1
                     prefixes.put((*row.prefix, *row.tokens[:-1]), cache.k[:, i, :, :written], cache.v[:, i, :, :written])
+            yield [live[i] for i in gone]
             order = cache.keep(going)
             live = [live[i] for i in order]
             at = torch.tensor(order, dtype=torch.long, device=device)

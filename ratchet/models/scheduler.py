@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,12 +29,14 @@ class Running:
     path: tuple[Part, ...]
     draws: int = 0
     waiting: Draw | None = None
+    judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
 @dataclass
 class Scheduler:
     """`run` plays a strategy on tasks and returns a judged trace for each task and sample.
 
+    Completions are judged in a thread beside the sampling, as they come; `verify` is only ever called from that thread.
     `scorers` and `tools` are what `Judge` and `Call` may name. `spent` sums what everything cost; `seconds` says
     where the time went.
     """
@@ -64,23 +67,33 @@ class Scheduler:
             for task in tasks
             for i in range(samples)
         ]
-        for r in running:
-            self._advance(r, None, budget or Budget())
-        while waiting := [r for r in running if r.waiting is not None]:
-            for r, completions in zip(waiting, self._sample(waiting), strict=True):
-                draw, r.waiting = r.waiting, None
-                assert draw is not None
-                r.trace.events.append(Event(draw, completions))
-                self._advance(r, completions, budget or Budget())
-        self._judge([r.trace for r in running])
+        with ThreadPoolExecutor(1, "verify") as beside:
+
+            def verify(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+                return self._wait(beside.submit(self.verify, pairs))
+
+            for r in running:
+                self._advance(r, None, budget or Budget(), verify)
+            while waiting := [r for r in running if r.waiting is not None]:
+                for r, completions in zip(waiting, self._sample(waiting, beside), strict=True):
+                    draw, r.waiting = r.waiting, None
+                    assert draw is not None
+                    r.trace.events.append(Event(draw, completions))
+                    self._advance(r, completions, budget or Budget(), verify)
+            self._judge(running, verify)
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
 
-    def _sample(self, waiting: Sequence[Running]) -> list[list[Completion]]:
+    def _sample(self, waiting: Sequence[Running], beside: ThreadPoolExecutor) -> list[list[Completion]]:
         start = time.perf_counter()
         draws = [r.waiting for r in waiting if r.waiting is not None]
         seeds = [[seed(*r.path, "draw", r.draws + i) for i in range(d.n)] for r, d in zip(waiting, draws, strict=True)]
-        drawn = self.engine.sample(draws, seeds)
+
+        def judge(d: int, completions: list[Completion]) -> None:
+            pairs = [(waiting[d].trace.task, c.text) for c in completions]
+            waiting[d].judged.append(beside.submit(self.verify, pairs))
+
+        drawn = self.engine.sample(draws, seeds, judge)
         for r, completions in zip(waiting, drawn, strict=True):
             r.draws += len(completions)
             cost = Cost(
@@ -91,7 +104,7 @@ class Scheduler:
         self.seconds["sampling"] += time.perf_counter() - start
         return drawn
 
-    def _advance(self, r: Running, answer: Any, budget: Budget) -> None:
+    def _advance(self, r: Running, answer: Any, budget: Budget, verify: Verify) -> None:
         """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
         send: Callable[[], Request] = lambda: r.play.send(answer)
         while True:
@@ -112,28 +125,33 @@ class Scheduler:
             except BudgetError as e:
                 send = lambda e=e: r.play.throw(e)
                 continue
-            reply = self._serve(r.trace, request)
+            reply = self._serve(r.trace, request, verify)
             r.trace.events.append(Event(request, reply))
             send = lambda reply=reply: r.play.send(reply)
 
-    def _serve(self, trace: Trace, request: Judge | Call) -> Any:
+    def _serve(self, trace: Trace, request: Judge | Call, verify: Verify) -> Any:
         table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)
         if name not in table:
             raise RecipeError(f'strategy "{trace.strategy}" asks for "{name}"; {nearest(name, table)}')
         trace.cost.calls += 1
         self.spent.calls += 1
         if isinstance(request, Judge):
-            return list(self.scorers[name](trace.task, request.completions, self.verify))
+            return list(self.scorers[name](trace.task, request.completions, verify))
         return self.tools[name](trace.task, request.argument)
 
-    def _judge(self, traces: Sequence[Trace]) -> None:
-        """Judge every completion once; a trace's verdict is that of the completion it answers with."""
-        start = time.perf_counter()
-        pairs = [(t.task, c.text) for t in traces for c in t.completions]
-        verdicts = iter(self.verify(pairs))
-        for t in traces:
-            t.verdicts = [next(verdicts) for _ in t.completions]
+    def _judge(self, running: Sequence[Running], verify: Verify) -> None:
+        """Every completion has been judged once; a trace's verdict is that of the completion it answers with."""
+        for r in running:
+            t = r.trace
+            t.verdicts = [verdict for future in r.judged for verdict in self._wait(future)]
             if t.answer is not None:
                 place = next((i for i, c in enumerate(t.completions) if c is t.answer), None)
-                t.verdict = t.verdicts[place] if place is not None else self.verify([(t.task, t.answer.text)])[0]
-        self.seconds["verification"] += time.perf_counter() - start
+                t.verdict = t.verdicts[place] if place is not None else verify([(t.task, t.answer.text)])[0]
+
+    def _wait(self, verdicts: Future[list[Verdict]]) -> list[Verdict]:
+        """Verdicts, and the time that was waited for them: what was judged beside the sampling costs none."""
+        start = time.perf_counter()
+        try:
+            return verdicts.result()
+        finally:
+            self.seconds["verification"] += time.perf_counter() - start

@@ -221,13 +221,18 @@ def table(series: Sequence[Series], x: Axis, y: Axis) -> str:
 
 
 def share_chart(title: str, bars: Mapping[str, Mapping[str, float]], parts: Sequence[str]) -> str:
-    """A figure: one horizontal bar per row, divided into `parts` whose shares add up to one; all rows have all parts."""
-    height = len(bars) * (BAR + 12) + 40
-    room = WIDTH - BAR_LEFT - RIGHT
+    """A figure: one horizontal bar per row, divided into `parts` whose shares add up to one; all rows have all parts.
+
+    A bar that stands alone has the whole width, and its name is only spoken.
+    """
+    height = len(bars) * (BAR + 12) + 28
+    left = BAR_LEFT if len(bars) > 1 else 2
+    room = WIDTH - left - RIGHT
     body: list[str] = []
     for row, (name, shares) in enumerate(bars.items()):
-        top, at = 8 + row * (BAR + 12), float(BAR_LEFT)
-        body.append(f'<text class="tick" x="{BAR_LEFT - 6}" y="{top + BAR / 2 + 4}" text-anchor="end">{escape(name)}</text>')
+        top, at = 8 + row * (BAR + 12), float(left)
+        if len(bars) > 1:
+            body.append(f'<text class="tick" x="{left - 6}" y="{top + BAR / 2 + 4}" text-anchor="end">{escape(name)}</text>')
         for i, part in enumerate(parts):
             wide = shares[part] * room
             said = f"{name}, {part}: {100 * shares[part]:.1f}%"
@@ -239,8 +244,8 @@ def share_chart(title: str, bars: Mapping[str, Mapping[str, float]], parts: Sequ
             at += wide
     floor = height - 28
     for tick in (0, 25, 50, 75, 100):
-        at = BAR_LEFT + room * tick / 100
-        anchor = "end" if tick == 100 else "middle"
+        at = left + room * tick / 100
+        anchor = "end" if tick == 100 else "start" if tick == 0 else "middle"
         body.append(f'<text class="tick" x="{at:.1f}" y="{floor + 12}" text-anchor="{anchor}">{tick}%</text>')
     said = "; ".join(f"{n}: " + ", ".join(f"{p} {100 * s[p]:.1f}%" for p in parts) for n, s in bars.items())
     return figure(title, svg(WIDTH, height, f"{title}. {said}", body), legend(parts, "share"), "")

@@ -84,6 +84,22 @@
     showMore();
   };
 
+  // A task named elsewhere in the page: found by its key, opened and brought into sight.
+  const goTo = (key) => {
+    document.querySelector("input[name=group][value=all]").checked = true;
+    search.value = key;
+    refresh();
+    const node = list.firstElementChild;
+    if (!node) return;
+    node.open = true;
+    node.scrollIntoView();
+    node.querySelector("summary").focus({ preventScroll: true });
+  };
+  document.querySelectorAll("a[data-task]").forEach((a) => a.addEventListener("click", (e) => {
+    e.preventDefault();
+    goTo(a.dataset.task);
+  }));
+
   let waiting;
   search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 150); });
   document.querySelectorAll("input[name=group]").forEach((i) => i.addEventListener("change", refresh));

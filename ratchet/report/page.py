@@ -15,6 +15,7 @@ from typing import Any
 from ratchet.core.errors import StoreError
 from ratchet.loop.store import read_traces, write_text
 from ratchet.report import sections, traces
+from ratchet.report.profile import profile
 from ratchet.report.records import Records, read_records
 
 
@@ -30,7 +31,12 @@ def page(records: Records) -> str:
     beside = files("ratchet.report")
     template, css, js = (beside.joinpath(f"page.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
     data, note = browsed(records)
-    built = {**sections.evidence(records), "Traces": sections.browser(data, note), **sections.particulars(records)}
+    built = {
+        **sections.evidence(records),
+        "Traces": sections.browser(data, note),
+        "Where the time went": profile(records, {t["key"] for t in data.get("tasks", ())}),
+        **sections.particulars(records),
+    }
     built = {title: body for title, body in built.items() if body}
     return Template(template).substitute(
         title=sections.safe(f"{records.recipe['name']}: report of a run"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,37 @@ class Records:
 
     @property
     def cost(self) -> dict[str, dict[str, float]]:
-        """Of the whole run, or of what is done so far."""
+        """The parts of the whole run, or of what is done so far."""
         if self.summary:
-            return self.summary["cost"]
+            return parts_of(self.summary["cost"])
         total: dict[str, dict[str, float]] = {}
-        for part, amounts in (item for t in self.turns for item in t["cost"].items()):
+        for part, amounts in (item for t in self.turns for item in parts_of(t["cost"]).items()):
             entry = total.setdefault(part, {})
             for name, amount in amounts.items():
                 entry[name] = entry.get(name, 0) + amount
         return total
 
     @property
+    def verifiers(self) -> dict[str, dict[str, Any]]:
+        """How long verdicts took, by verifier; empty where a run did not record it."""
+        costs = [self.summary["cost"]] if self.summary else [t["cost"] for t in self.turns]
+        total: dict[str, dict[str, Any]] = {}
+        for name, timing in (item for c in costs for item in c.get("verifiers", {}).items()):
+            entry = total.setdefault(name, {"count": 0, "seconds": 0.0, "slowest": 0.0, "task": ""})
+            entry["count"] += timing["count"]
+            entry["seconds"] += timing["seconds"]
+            if timing["slowest"] > entry["slowest"]:
+                entry["slowest"], entry["task"] = timing["slowest"], timing["task"]
+        return total
+
+    @property
     def seconds(self) -> float:
         return self.summary["seconds"] if self.summary else sum(t["seconds"] for t in self.turns)
+
+
+def parts_of(cost: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Tokens and seconds; the times of verifiers stand beside them and are no part of the run."""
+    return {name: amounts for name, amounts in cost.items() if name != "verifiers"}
 
 
 def read_records(folder: Path) -> Records:

@@ -350,7 +350,7 @@ def counted(shown: int, there: int) -> str:
 
 
 def particulars(r: Records) -> dict[str, str]:
-    return {"Shared keys": shared(r), "Cost": cost(r), "Recipe": recipe(r), "Seeds and versions": versions(r)}
+    return {"Shared keys": shared(r), "Recipe": recipe(r), "Seeds and versions": versions(r)}
 
 
 def shared(r: Records) -> str:
@@ -364,43 +364,6 @@ def shared(r: Records) -> str:
         f'<p><strong class="{"good" if clean else "bad"}">{word}</strong> Of {found["heldout"]:,} held-out tasks '
         f"{found['train']:,} were also drawn for training and {found['validation']:,} for a gate (by content key).</p>"
     )
-
-
-AMOUNTS = {"sampled_tokens": "sampled", "prefix_tokens": "read", "trained_tokens": "trained on"}
-
-
-def cost(r: Records) -> str:
-    """Seconds and tokens by part, with shares; what no part is booked for stands as a row of its own."""
-    parts = {name: dict(amounts) for name, amounts in r.cost.items()}
-    if not parts:
-        return ""
-    rest = r.seconds - sum(p.get("seconds", 0) for p in parts.values())
-    if rest > 0.005 * r.seconds:
-        parts["everything else"] = {"seconds": rest}
-    totals = {k: sum(p.get(k, 0) for p in parts.values()) for k in ("seconds", *AMOUNTS)}
-    rows = [[safe(n), f"{p.get('seconds', 0):,.1f}", part_of(p, totals, "seconds"), *tokens(p, totals)] for n, p in parts.items()]
-    total = [f"{totals['seconds']:,.1f}", "", *(x for k in AMOUNTS for x in (f"{totals[k]:,.0f}", ""))]
-    head = ["part", "#seconds", "#share", *(x for k in AMOUNTS.values() for x in (f"#tokens {k}", "#share"))]
-    state = "" if r.summary else " So far:"
-    words = (
-        f"<p>{clock(r.seconds)} of wall time on {r.start.get('threads', r.summary.get('threads', '?'))} threads, "
-        f"{totals['sampled_tokens']:,.0f} tokens sampled.{state}</p>"
-    )
-    return words + table(head, [*rows, ["total", *total]])
-
-
-def tokens(part: Json, totals: Json) -> list[str]:
-    """Two cells per kind of token: how many, and their share."""
-    return [x for k in AMOUNTS for x in ((f"{part[k]:,.0f}", part_of(part, totals, k)) if k in part else ("–", ""))]
-
-
-def part_of(part: Json, totals: Json, name: str) -> str:
-    return f"{part.get(name, 0) / totals[name]:.1%}" if totals[name] else ""
-
-
-def clock(seconds: float) -> str:
-    whole_, left = divmod(round(seconds), 60)
-    return f"{whole_ // 60} h {whole_ % 60} min" if whole_ >= 60 else f"{whole_} min {left} s" if whole_ else f"{seconds:.1f} s"
 
 
 def recipe(r: Records) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ratchet.core.errors import VerifierError
@@ -24,6 +24,34 @@ AHEAD = 32_000  # characters written before their answers are read: enough to ke
 STARTUP_SECONDS = 60.0
 
 
+@dataclass
+class Timing:
+    """What one verifier's verdicts took: how many, their seconds, and the slowest of them with its task's key."""
+
+    count: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    task: str = ""
+
+    def add(self, other: Timing) -> None:
+        self.count += other.count
+        self.seconds += other.seconds
+        if other.slowest > self.slowest:
+            self.slowest, self.task = other.slowest, other.task
+
+
+def timings(pairs: Sequence[tuple[Task, str]], verdicts: Sequence[Verdict]) -> dict[str, Timing]:
+    """One row per verifier, however many verdicts: the times are those that the worker took for each."""
+    found: dict[str, Timing] = {}
+    for (task, _), verdict in zip(pairs, verdicts, strict=True):
+        timing = found.setdefault(task.verifier, Timing())
+        timing.count += 1
+        timing.seconds += verdict.seconds
+        if verdict.seconds > timing.slowest:
+            timing.slowest, timing.task = verdict.seconds, task.key
+    return found
+
+
 class VerifierPool:
     """Judges (task, text) pairs within `deadline` seconds each. Close it, or use it in a `with`."""
 
@@ -31,6 +59,7 @@ class VerifierPool:
         self.deadline = deadline
         self.worker: subprocess.Popen[bytes] | None = None
         self.buffer = b""
+        self.asked = 0.0
 
     def __enter__(self) -> VerifierPool:
         return self
@@ -77,11 +106,11 @@ class VerifierPool:
             while len(verdicts) < len(lines):
                 verdicts.append(self._verdict())
         except TimeoutError:
+            verdicts.append(self._unanswered(f"the verifier took longer than {self.deadline:g} s"))
             self.close()
-            verdicts.append(abstained(f"the verifier took longer than {self.deadline:g} s"))
         except (EOFError, ValueError, KeyError):
+            verdicts.append(self._unanswered("the verifier's process died"))
             self.close()
-            verdicts.append(abstained("the verifier's process died"))
         return verdicts
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -102,7 +131,12 @@ class VerifierPool:
                 raise VerifierError("the verifier's worker process does not start; `ratchet doctor` says more") from e
         return self.worker
 
+    def _unanswered(self, reason: str) -> Verdict:
+        """The worker will not say how long this one took; the wait for it does."""
+        return replace(abstained(reason), seconds=time.monotonic() - self.asked)
+
     def _verdict(self) -> Verdict:
+        self.asked = time.monotonic()
         reply = json.loads(self._line(self.deadline))
         return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
 
