@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import RecipeError
+from ratchet.core.errors import RecipeError, VerifierError
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
@@ -219,3 +220,35 @@ def test_strategies_run_on_the_real_engine(tiny_engine: LocalEngine) -> None:
     for name, strategy in STRATEGIES.items():
         for t in scheduler.run(strategy, TASKS[:3], "real"):
             assert t.answer is not None and t.verdict is not None, name
+
+
+def test_verdicts_are_given_beside_the_sampling() -> None:
+    """The engine of this test goes on only when the first draw has been judged: a verdict at the end would be too late."""
+    judged = threading.Event()
+
+    class Waiting(Scripted):
+        def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Any = None) -> list[list[Completion]]:
+            first = [self.one(draws[0], s) for s in seeds[0]]
+            done(0, first)
+            assert judged.wait(10), "the first draw was not judged while the others were drawn"
+            rest = [[self.one(d, s) for s in own] for d, own in zip(draws[1:], seeds[1:], strict=True)]
+            for d, completions in enumerate(rest, start=1):
+                done(d, completions)
+            return [first, *rest]
+
+    def verify(pairs: Any) -> list[Verdict]:
+        judged.set()
+        return judge_here(pairs)
+
+    beside = Scheduler(Waiting(), verify, SCORERS, TOOLS).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
+    plain = Scheduler(Scripted(), judge_here, SCORERS, TOOLS).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
+    assert [t.verdicts for t in beside] == [t.verdicts for t in plain]
+    assert all(t.verdict == t.verdicts[0] for t in beside)
+
+
+def test_a_verifier_that_does_not_exist_stops_the_play() -> None:
+    def verify(pairs: Any) -> list[Verdict]:
+        raise VerifierError("no such verifier")
+
+    with pytest.raises(VerifierError, match="no such"):
+        Scheduler(Scripted(), verify, SCORERS, TOOLS).run(strategies["single"], TASKS, "x")  # type: ignore[arg-type]

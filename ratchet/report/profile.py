@@ -80,7 +80,7 @@ def about(r: Records, name: str, part: Amounts) -> str:
             pieces = f"{secs(r, part['learner_seconds'])} s in the updates" if "learner_seconds" in part else APART
             return f"credit and updates; {pieces}"
         case "verification":
-            return "judging what was drawn for training"
+            return "waiting for verdicts on what was drawn for training; most are given beside the sampling"
         case "gate":
             return f"on validation tasks: {drawn_and_judged(r, part)}"
         case "measuring":
@@ -99,7 +99,7 @@ def drawn_and_judged(r: Records, part: Amounts) -> str:
     if "engine_seconds" not in part:
         return f"drawing and judging, {APART}"
     judging = secs(r, part.get("verifier_seconds", 0.0))
-    return f"{secs(r, part['engine_seconds'])} s drawing, {judging} s judging, the rest comparing"
+    return f"{secs(r, part['engine_seconds'])} s drawing, {judging} s waiting for verdicts, the rest comparing"
 
 
 INSIDE = ("engine_seconds", "learner_seconds", "verifier_seconds")
@@ -189,9 +189,8 @@ def verdicts(r: Records, browsed: Collection[str]) -> str:
     judged = sum(t["seconds"] for t in found.values())
     waited = r.cost.get("verification", {}).get("seconds", 0.0) + sum(p.get("verifier_seconds", 0.0) for p in r.cost.values())
     words = (
-        f'<p class="quiet">Timed in the verifier\'s process, each verdict by itself: {duration(judged)} of the '
-        f"{duration(waited)} that the run waited for verdicts; the rest went into starting it and handing texts over. "
-        f"The deadline of one verdict is {r.recipe['deadline']:g} s.</p>"
+        f'<p class="quiet">Timed in the verifier\'s process, each verdict by itself: {duration(judged)} in all, '
+        f"most of it beside the sampling; the run waited {duration(waited)} for verdicts. The deadline of one verdict is {r.recipe['deadline']:g} s.</p>"
     )
     head = ["verifier", "#verdicts", "#in all", "#mean", "#slowest", "task of the slowest"]
     return title + words + table(head, rows)

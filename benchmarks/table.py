@@ -1,0 +1,131 @@
+"""docs/performance.md from benchmarks/results/*.json.
+
+python -m benchmarks.table
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.contest import RESULTS, ROOT
+
+Row = Mapping[str, Any]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:" for _ in head[1:]]], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def rate(r: Mapping[str, float]) -> str:
+    return f"{r['median']:,.0f}" if r["median"] >= 100 else f"{r['median']:.2f}"
+
+
+def times(r: Mapping[str, float] | None) -> str:
+    return f"**{r['median']:.2f}** [{r['min']:.2f}, {r['max']:.2f}]" if r else "not run"
+
+
+def read(name: str) -> Row | None:
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def where(found: Row) -> str:
+    m, v = found["machine"], {**found["versions"], **{k: x for k, x in found["peers"].items() if k not in found["versions"]}}
+    rounds = f"; {found['rounds']} rounds" if "rounds" in found else ""
+    return (
+        f"*{m['processor']}, {m['cores']} cores, Python {m['python']}; "
+        + ", ".join(f"{n} {x}" for n, x in v.items())
+        + f"{rounds}.*"
+    )
+
+
+def sampling(precision: str) -> str:
+    found = read(f"sampling-{precision}")
+    if found is None:
+        return ""
+    peers = ("transformers generate()", "vLLM on CPU")
+    rows = [
+        [f"{r['size']}, {r['sequences']} x {r['limit']}, {r['stops']}", rate(r["per_second"]["ratchet"]),
+         *(f"{rate(r['per_second'][p])} · {times(r['ratio'].get(p))}" if p in r["per_second"] else "not run" for p in peers)]
+        for r in found["rows"]
+    ]  # fmt: skip
+    head = ["model, sequences x new tokens, stops", "ratchet tokens/s", *(f"{p} tokens/s · ours over it" for p in peers)]
+    agreed = [r["logprob_difference"] for r in found["rows"] if "logprob_difference" in r]
+    check = (
+        f"\n\nLargest difference of a sampled token's log-probability from transformers': {max(agreed):.1e}." if agreed else ""
+    )
+    return f"## Sampling, {precision}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
+
+
+def steps() -> str:
+    found = read("grpo-step")
+    if found is None:
+        return ""
+    names = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
+    rows: list[list[str]] = []
+    for r in found["rows"]:
+        cells = [f"{1 / r['per_second'][n]['median']:.2f} s · {r['share_of_peak'][n]:.0%}" for n in names]
+        best = max(("TRL float32", "TRL bfloat16"), key=lambda n: r["per_second"][n]["median"])
+        rows.append([f"{r['size']}, {r['prompts']} x {r['group']} x {r['limit']}, {r['stops']}", *cells, times(r["ratio"][best])])
+    head = [
+        "model, prompts x samples x tokens, stops",
+        *(f"{n}: time · share of peak" for n in names),
+        "ours (bfloat16) over TRL's best",
+    ]
+    return f"## A whole GRPO step\n\n{where(found)}\n\n{table(head, rows)}\n"
+
+
+def imitation() -> str:
+    found = read("imitation")
+    if found is None:
+        return ""
+    names = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
+    rows: list[list[str]] = []
+    for r in found["rows"]:
+        best = max(("TRL float32", "TRL bfloat16"), key=lambda n: r["per_second"][n]["median"])
+        rows.append([r["size"], *(rate(r["per_second"][n]) for n in names), times(r["ratio"][best])])
+    head = ["model", *(f"{n} tokens/s" for n in names), "ours (bfloat16) over TRL's best"]
+    return f"## Imitation on ragged sequences\n\n{where(found)}\n\n{table(head, rows)}\n"
+
+
+def attention() -> str:
+    found = read("attention")
+    if found is None:
+        return ""
+    rows = [[str(r["tokens"]), *(f"{r[k] * 1e3:.1f}" for k in ("written", "fused", "fused_bf16"))] for r in found["rows"]]
+    head = ["tokens", "written out, float32, ms", "fused, float32, ms", "fused, bfloat16, ms"]
+    return f"## Attention, forward and backward, 4,096 tokens\n\n{where(found)}\n\n{table(head, rows)}\n"
+
+
+def scaling() -> str:
+    found = read("scaling")
+    if found is None:
+        return ""
+    rows = [
+        [f"{r['work']}, {r['size']}, {r['rows']} x {r['tokens']}", r["precision"], f"{r['tokens_per_second']:,.0f}",
+         f"{r['share_of_peak']:.0%}", f"{r['peak_megabytes']:,.0f}"]
+        for r in found["rows"]
+    ]  # fmt: skip
+    peaks = ", ".join(f"{n} {p / 1e9:.0f} GFLOP/s" for n, p in found["peak_flops"].items())
+    head = ["work, model, rows x tokens", "precision", "tokens/s", "share of peak", "peak memory, MB"]
+    return f"## Scaling\n\n{where(found)} Measured peak of a matrix product: {peaks}.\n\n{table(head, rows)}\n"
+
+
+def main() -> None:
+    words = (
+        "# Performance\n\n"
+        "Made by `python -m benchmarks.table` from `benchmarks/results/`; run again with `make bench-peers` and `make bench`.\n"
+        "Every contender works in a process of its own; they take turns in one run, the order rotates, and the ratio is taken\n"
+        "round by round: median [smallest, largest]. Shares of the peak count 2 operations for each parameter of a matrix\n"
+        "product and sampled token, 6 for a trained one, and leave attention out.\n"
+    )
+    parts = [words, sampling("float32"), sampling("bfloat16"), steps(), imitation(), attention(), scaling()]
+    (ROOT / "docs" / "performance.md").write_text("\n".join(p for p in parts if p))
+    print("written: docs/performance.md")
+
+
+if __name__ == "__main__":
+    main()
