@@ -55,6 +55,20 @@ def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
     assert tiny_engine.sample(draws(), seeds()) == first
 
 
+def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> None:
+    """Rounding alone must never reach PPO's clip of 0.2: a log-ratio of 0.18. The weights stay float32."""
+    tiny_engine.bf16 = True
+    flat = [c for group in tiny_engine.sample(draws(), seeds()) for c in group]
+    pairs = [(c.prefix, c.tokens) for c in flat]
+    rounded = tiny_engine.score(pairs)
+    tiny_engine.bf16 = False
+    exact = tiny_engine.score(pairs)
+    for scores in (rounded, exact):
+        apart = [abs(a - b) for c, s in zip(flat, scores, strict=True) for a, b in zip(c.logprobs, s, strict=True)]
+        assert 0 < max(apart) < 0.18
+    assert tiny_engine.model.embed.weight.dtype == torch.float32
+
+
 def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engine: LocalEngine) -> None:
     """Steps of a search that end at a stop string go on from their kept state, and give the tokens of a fresh engine."""
     prompt = "numbers 3 4 target 7 :"

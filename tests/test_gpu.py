@@ -1,0 +1,41 @@
+"""The same code on CUDA. Skipped without a GPU, with the reason; nothing else in the tests needs one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from ratchet.core.types import Draw
+from ratchet.learn.batch import Example
+from ratchet.learn.policy import imitation
+from ratchet.learn.train import Learner
+from ratchet.models.engine import LocalEngine, pad
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the GPU path is not tested")
+
+PROMPT = "numbers 3 4 target 7 :"
+
+
+@pytest.fixture
+def on_gpu(tiny_engine: LocalEngine) -> LocalEngine:
+    model = copy.deepcopy(tiny_engine.model).to("cuda")
+    return LocalEngine(model, tiny_engine.tokenizer, tiny_engine.max_tokens, tiny_engine.batch)
+
+
+def test_logits_on_the_gpu_are_those_of_the_processor(tiny_engine: LocalEngine, on_gpu: LocalEngine) -> None:
+    ids = pad([tiny_engine.encode(PROMPT), tiny_engine.encode("start 7 then + 5 :")])
+    theirs = on_gpu.model(ids.cuda()).cpu()
+    assert torch.allclose(tiny_engine.model(ids), theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_sampling_and_learning_on_the_gpu(on_gpu: LocalEngine, bf16: bool) -> None:
+    on_gpu.bf16 = bf16
+    [drawn] = on_gpu.sample([Draw(PROMPT, n=16)], [list(range(16))])
+    scored = on_gpu.score([(c.prefix, c.tokens) for c in drawn])
+    apart = [abs(a - b) for c, s in zip(drawn, scored, strict=True) for a, b in zip(c.logprobs, s, strict=True)]
+    assert max(apart) < (0.2 if bf16 else 1e-3)
+    metrics = Learner(on_gpu, lr=1e-3).update([Example(c.prefix, c.tokens) for c in drawn], imitation())  # type: ignore[arg-type]
+    assert metrics["skipped"] == 0 and metrics["grad_norm"] > 0
