@@ -13,14 +13,14 @@ def countdown() -> Recipe:
         tasks=Tasks("countdown"),
         batch=384,
         reinforcement=Reinforcement(
-            turns=3,
-            updates=72,
+            turns=2,
+            updates=108,
             tasks=32,
             samples=12,
             credit="attempts",
             optimizer=Optimizer(lr=4e-4, warmup=5, final=0.1),
         ),
-        gate=GateSettings(tasks=1_200, samples=2),
+        gate=GateSettings(tasks=1_800, samples=2),
         measure=Measuring(tasks=1_000, samples=2, curve_tasks=200, curve_samples=64),
     )
 
