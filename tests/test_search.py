@@ -41,7 +41,8 @@ class Scripted:
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Any = None) -> list[list[Completion]]:
         drawn = [[self.one(d, s) for s in own] for d, own in zip(draws, seeds, strict=True)]
         for d, completions in enumerate(drawn):
-            done(d, completions)
+            if done is not None:
+                done(d, completions)
         return drawn
 
     def one(self, draw: Draw, s: int) -> Completion:
@@ -240,8 +241,8 @@ def test_verdicts_are_given_beside_the_sampling() -> None:
         judged.set()
         return judge_here(pairs)
 
-    beside = Scheduler(Waiting(), verify, SCORERS, TOOLS).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
-    plain = Scheduler(Scripted(), judge_here, SCORERS, TOOLS).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
+    beside = Scheduler(Waiting(), verify, SCORERS, TOOLS, beside=True).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
+    plain = Scheduler(Scripted(), judge_here, SCORERS, TOOLS, beside=False).run(strategies["single"], TASKS, "beside", samples=2)  # type: ignore[arg-type]
     assert [t.verdicts for t in beside] == [t.verdicts for t in plain]
     assert all(t.verdict == t.verdicts[0] for t in beside)
 

@@ -11,16 +11,16 @@ def countdown() -> Recipe:
     return Recipe(
         name="countdown",
         tasks=Tasks("countdown"),
-        batch=384,
+        batch=512,
         reinforcement=Reinforcement(
             turns=2,
-            updates=108,
+            updates=75,
             tasks=32,
-            samples=12,
+            samples=16,
             credit="attempts",
-            optimizer=Optimizer(lr=4e-4, warmup=5, final=0.1),
+            optimizer=Optimizer(lr=5e-4, warmup=5, final=0.1),
         ),
-        gate=GateSettings(tasks=1_800, samples=2),
+        gate=GateSettings(tasks=1_500, samples=2),
         measure=Measuring(tasks=1_000, samples=2, curve_tasks=200, curve_samples=64),
     )
 

@@ -60,9 +60,9 @@ class Policy(Engine, Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-def ends(row: Row, draw: Draw, tokenizer: Tokenizer) -> str | None:
+def ends(row: Row, draw: Draw, tokenizer: Tokenizer, end: frozenset[int]) -> str | None:
     """Why the row is finished, or None. A stop string ends it with the token that completes the string."""
-    if row.tokens[-1] in tokenizer.end:
+    if row.tokens[-1] in end:
         return "end"
     if draw.stop:
         # the last tokens are enough to see a string that just became complete
@@ -121,13 +121,13 @@ class LocalEngine:
             self.weights = weights
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         place = {id(row): d for d, own in enumerate(rows) for row in own}
-        left = [len(own) for own in rows]
+        left, end = [len(own) for own in rows], self.tokenizer.end
         drawn: list[list[Completion]] = [[] for _ in draws]
         for temperature, top_p in sorted({(d.temperature, d.top_p) for d in draws}):
             chosen = [
                 r for d, own in zip(draws, rows, strict=True) if (d.temperature, d.top_p) == (temperature, top_p) for r in own
             ]
-            finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer)
+            finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer, end)
             with products_in(self.bf16, self.model.embed.weight.device):
                 sampling = sample_rows(self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch)
                 for d in (place[id(row)] for finished in sampling for row in finished):

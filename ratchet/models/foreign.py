@@ -133,7 +133,7 @@ class TransformersEngine:
             for i, ((row, draw), token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
                 row.tokens.append(token)
                 row.logprobs.append(lp)
-                reason = ends(row, draw, self.tokenizer)
+                reason = ends(row, draw, self.tokenizer, self.tokenizer.end)
                 if reason is not None:
                     row.stop = reason
                 elif len(row.tokens) < row.max_tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def fast_bf16() -> bool:
 def products_in(bf16: bool, on: torch.device) -> AbstractContextManager[object]:
     """Matrix products in bfloat16 or not. Weights, sums and, on a CPU, attention stay in float32."""
     return torch.autocast(on.type, torch.bfloat16, enabled=bf16)
+
+
+def spare_core() -> bool:
+    """Whether a core is left while the model computes. Where none is, a busy second process only holds up its threads."""
+    return torch.cuda.is_available() or torch.get_num_threads() < (os.cpu_count() or 1)
 
 
 def prepare(threads: int = 0) -> None:

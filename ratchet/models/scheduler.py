@@ -14,6 +14,7 @@ from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, seed
 from ratchet.core.types import Call, Completion, Cost, Draw, Event, Judge, Outcome, Play, Request, Strategy, Task, Trace, Verdict
 from ratchet.models.engine import Engine
+from ratchet.models.machine import spare_core
 
 Verify = Callable[[Sequence[tuple[Task, str]]], list[Verdict]]
 Scorer = Callable[[Task, Sequence[Completion], Verify], Sequence[float]]
@@ -36,7 +37,8 @@ class Running:
 class Scheduler:
     """`run` plays a strategy on tasks and returns a judged trace for each task and sample.
 
-    Completions are judged in a thread beside the sampling, as they come; `verify` is only ever called from that thread.
+    With `beside`, completions are judged in a thread beside the sampling, as they come (`verify` is then only called from
+    that thread); without, after it. Measured on two cores that were both sampling, beside took a tenth longer.
     `scorers` and `tools` are what `Judge` and `Call` may name. `spent` sums what everything cost; `seconds` says
     where the time went.
     """
@@ -47,6 +49,7 @@ class Scheduler:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     spent: Cost = field(default_factory=Cost)
     seconds: dict[str, float] = field(default_factory=lambda: {"sampling": 0.0, "verification": 0.0})
+    beside: bool = field(default_factory=spare_core)
 
     def run(
         self,
@@ -67,15 +70,15 @@ class Scheduler:
             for task in tasks
             for i in range(samples)
         ]
-        with ThreadPoolExecutor(1, "verify") as beside:
+        with ThreadPoolExecutor(1, "verify") as thread:
 
             def verify(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
-                return self._wait(beside.submit(self.verify, pairs))
+                return self._wait(thread.submit(self.verify, pairs))
 
             for r in running:
                 self._advance(r, None, budget or Budget(), verify)
             while waiting := [r for r in running if r.waiting is not None]:
-                for r, completions in zip(waiting, self._sample(waiting, beside), strict=True):
+                for r, completions in zip(waiting, self._sample(waiting, thread), strict=True):
                     draw, r.waiting = r.waiting, None
                     assert draw is not None
                     r.trace.events.append(Event(draw, completions))
@@ -84,16 +87,16 @@ class Scheduler:
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
 
-    def _sample(self, waiting: Sequence[Running], beside: ThreadPoolExecutor) -> list[list[Completion]]:
+    def _sample(self, waiting: Sequence[Running], thread: ThreadPoolExecutor) -> list[list[Completion]]:
         start = time.perf_counter()
         draws = [r.waiting for r in waiting if r.waiting is not None]
         seeds = [[seed(*r.path, "draw", r.draws + i) for i in range(d.n)] for r, d in zip(waiting, draws, strict=True)]
 
         def judge(d: int, completions: list[Completion]) -> None:
             pairs = [(waiting[d].trace.task, c.text) for c in completions]
-            waiting[d].judged.append(beside.submit(self.verify, pairs))
+            waiting[d].judged.append(thread.submit(self.verify, pairs))
 
-        drawn = self.engine.sample(draws, seeds, judge)
+        drawn = self.engine.sample(draws, seeds, judge if self.beside else None)
         for r, completions in zip(waiting, drawn, strict=True):
             r.draws += len(completions)
             cost = Cost(
@@ -141,9 +144,12 @@ class Scheduler:
 
     def _judge(self, running: Sequence[Running], verify: Verify) -> None:
         """Every completion has been judged once; a trace's verdict is that of the completion it answers with."""
-        for r in running:
-            t = r.trace
-            t.verdicts = [verdict for future in r.judged for verdict in self._wait(future)]
+        if self.beside:
+            verdicts = (verdict for r in running for future in r.judged for verdict in self._wait(future))
+        else:
+            verdicts = iter(verify([(r.trace.task, c.text) for r in running for c in r.trace.completions]))
+        for t in (r.trace for r in running):
+            t.verdicts = [next(verdicts) for _ in t.completions]
             if t.answer is not None:
                 place = next((i for i, c in enumerate(t.completions) if c is t.answer), None)
                 t.verdict = t.verdicts[place] if place is not None else verify([(t.task, t.answer.text)])[0]

@@ -80,7 +80,7 @@ def about(r: Records, name: str, part: Amounts) -> str:
             pieces = f"{secs(r, part['learner_seconds'])} s in the updates" if "learner_seconds" in part else APART
             return f"credit and updates; {pieces}"
         case "verification":
-            return "waiting for verdicts on what was drawn for training; most are given beside the sampling"
+            return "waiting for verdicts on what was drawn for training"
         case "gate":
             return f"on validation tasks: {drawn_and_judged(r, part)}"
         case "measuring":
@@ -189,8 +189,9 @@ def verdicts(r: Records, browsed: Collection[str]) -> str:
     judged = sum(t["seconds"] for t in found.values())
     waited = r.cost.get("verification", {}).get("seconds", 0.0) + sum(p.get("verifier_seconds", 0.0) for p in r.cost.values())
     words = (
-        f'<p class="quiet">Timed in the verifier\'s process, each verdict by itself: {duration(judged)} in all, '
-        f"most of it beside the sampling; the run waited {duration(waited)} for verdicts. The deadline of one verdict is {r.recipe['deadline']:g} s.</p>"
+        f'<p class="quiet">Timed in the verifier\'s process, each verdict by itself: {duration(judged)} in all; '
+        f"the run waited {duration(waited)} for verdicts (where a core is spare, most are given beside the sampling). "
+        f"The deadline of one verdict is {r.recipe['deadline']:g} s.</p>"
     )
     head = ["verifier", "#verdicts", "#in all", "#mean", "#slowest", "task of the slowest"]
     return title + words + table(head, rows)

@@ -80,7 +80,9 @@ class VerifierPool:
         """One verdict per pair, in order. Raises VerifierError for a verifier that does not exist."""
         for name in {task.verifier for task, _ in pairs}:
             find(name)
-        lines = [json.dumps({"task": plain(task), "text": text}, default=str) + "\n" for task, text in pairs]
+        # the samples of a task share its part of the line
+        tasks = {id(task): json.dumps(plain(task), default=str) for task in {id(t): t for t, _ in pairs}.values()}
+        lines = [f'{{"task": {tasks[id(task)]}, "text": {json.dumps(text)}}}\n' for task, text in pairs]
         verdicts: list[Verdict] = []
         while len(verdicts) < len(pairs):
             verdicts += self._batch(lines[len(verdicts) :])
