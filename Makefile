@@ -28,6 +28,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.sampling --precision bfloat16
 	$(BIN)/python -m benchmarks.grpo_step
 	$(BIN)/python -m benchmarks.imitation
+	$(BIN)/python -m benchmarks.steps
 	$(BIN)/python -m benchmarks.attention
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.table

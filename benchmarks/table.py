@@ -114,6 +114,38 @@ def scaling() -> str:
     return f"## Scaling\n\n{where(found)} Measured peak of a matrix product: {peaks}.\n\n{table(head, rows)}\n"
 
 
+def steps_of_a_search() -> str:
+    found = read("steps")
+    if found is None:
+        return ""
+    [r] = found["rows"]
+    return (
+        f"## Continuing a search from its steps\n\n{where(found)}\n\nWith the states of stopped sequences kept: "
+        f"{rate(r['kept'])} tokens/s; computed anew: {rate(r['anew'])}; ratio {times(r['ratio'])}.\n"
+    )
+
+
+def overhead() -> str:
+    """From the records of the main job: what passed outside engine, learner and verifier."""
+    rows: list[list[str]] = []
+    for file in sorted((ROOT / "records" / "countdown").glob("seed-*/summary.json")):
+        summary = json.loads(file.read_text())
+        cost, all_ = summary["cost"], summary["seconds"]
+        inside = {
+            "engine": cost["sampling"]["seconds"] + cost["gate"]["engine_seconds"] + cost["measuring"]["engine_seconds"],
+            "learner": cost["training"]["learner_seconds"],
+            "verifier": cost["verification"]["seconds"]
+            + cost["gate"]["verifier_seconds"]
+            + cost["measuring"]["verifier_seconds"],
+        }
+        shares = [f"{s / all_:.1%}" for s in inside.values()]
+        rows.append([file.parent.name, f"{all_:.0f}", *shares, f"**{1 - sum(inside.values()) / all_:.1%}**"])
+    if not rows:
+        return ""
+    head = ["record of the main job, one thread", "seconds", "engine", "learner", "verifier", "the loop's own"]
+    return f"## The loop's own overhead\n\n{table(head, rows)}\n"
+
+
 def main() -> None:
     words = (
         "# Performance\n\n"
@@ -122,7 +154,17 @@ def main() -> None:
         "round by round: median [smallest, largest]. Shares of the peak count 2 operations for each parameter of a matrix\n"
         "product and sampled token, 6 for a trained one, and leave attention out.\n"
     )
-    parts = [words, sampling("float32"), sampling("bfloat16"), steps(), imitation(), attention(), scaling()]
+    parts = [
+        words,
+        sampling("float32"),
+        sampling("bfloat16"),
+        steps(),
+        imitation(),
+        overhead(),
+        steps_of_a_search(),
+        attention(),
+        scaling(),
+    ]
     (ROOT / "docs" / "performance.md").write_text("\n".join(p for p in parts if p))
     print("written: docs/performance.md")
 
