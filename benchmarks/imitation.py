@@ -89,9 +89,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sizes", nargs="+", choices=("0.8M", "3M", "25M"), default=["0.8M", "3M", "25M"])
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for size in ("0.8M",) if asked.quick else ("0.8M", "3M", "25M"):
+    for size in ("0.8M",) if asked.quick else asked.sizes:
         folder = write(size, 100.0)
         contenders = [
             Contender(f"{name} {precision}", f"benchmarks.imitation:{function}", {"folder": folder, "precision": precision},
