@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -96,22 +97,27 @@ def contest(contenders: Sequence[Contender], rounds: int = 5, warm_up: int = 1) 
                     [str(PEERS) if contender.peer else sys.executable, "-m", "benchmarks.contest", str(folder / f"line-{place}"),
                      contender.function, json.dumps(dict(contender.settings))],
                     cwd=ROOT, stdout=log.open("wb"), stderr=subprocess.STDOUT,
-                    env={**os.environ, "OMP_NUM_THREADS": THREADS, "OMP_WAIT_POLICY": "passive"},
+                    env={**os.environ, "OMP_NUM_THREADS": THREADS},
                 )
             )  # fmt: skip
             stack.callback(process.kill)
             seat = Seat(contender, process, listener.accept(), log)
             seats.append(seat)
             seat.hear()  # "ready": one at a time, so that no preparation disturbs a round
+            process.send_signal(signal.SIGSTOP)
         for number in range(warm_up + rounds):
             shift = number % len(seats)
             for seat in seats[shift:] + seats[:shift]:
+                seat.process.send_signal(signal.SIGCONT)
                 seat.line.send("go")
                 facts = seat.hear()
                 if number >= warm_up:
                     heard[seat.contender.name].append(facts)
                 seat.hear()
+                # threads that wait for work by spinning, or clean up behind a step, would disturb the others
+                seat.process.send_signal(signal.SIGSTOP)
         for seat in seats:
+            seat.process.send_signal(signal.SIGCONT)
             seat.line.send("end")
     return heard
 
@@ -138,7 +144,7 @@ def show(title: str, result: Mapping[str, Any]) -> None:
     for name, r in result["per_second"].items():
         ratio = result["ratio"].get(name)
         said = f"   ours is {ratio['median']:.2f} times as fast [{ratio['min']:.2f}, {ratio['max']:.2f}]" if ratio else ""
-        print(f"  {name:28} {r['median']:10,.0f} /s  [{r['min']:,.0f}, {r['max']:,.0f}]{said}", flush=True)
+        print(f"  {name:28} {r['median']:10,.4g} /s  [{r['min']:,.4g}, {r['max']:,.4g}]{said}", flush=True)
 
 
 def machine() -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 Same weights, same prompts of 16 tokens, groups of 8 samples of one prompt, temperature 1. "forced": every sample has all
 its new tokens. "ragged": samples end by themselves, after a third of the limit on average; only tokens up to the end are
-counted. Before the rounds, log-probabilities of sampled tokens are recomputed by transformers and must agree.
+counted. After the rounds, log-probabilities of sampled tokens are recomputed by transformers and must agree.
 """
 
 from __future__ import annotations

@@ -1,0 +1,354 @@
+"""Reading samples from files: JSON Lines of anybody's, ratchet's traces and records; `eval_logs` reads the rest.
+
+A JSON Lines file holds one sample per line, or one problem per line with a list of samples (objects, or texts beside
+lists of the same length). Its fields are found by name, once, in its first line: for each role the first name of
+`FIELDS` that is there and has no other role yet, roles in the order of the table. Without a field for the problem, the
+question is the problem; without a question, one of `LAST_KEYS` is. `--field ROLE=NAME` overrules the table.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ratchet.core.errors import RecipeError, StoreError, nearest
+from ratchet.core.seeds import digest
+from ratchet.measure.record import load_record
+from ratchet.measure.samples import Gold, Problem, Sample, shown
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "problem": ("problem_id", "task_id", "question_id", "doc_id", "unique_id", "problem_key", "key"),
+    "question": ("question", "problem", "prompt", "input", "query", "instruction"),
+    "cluster": ("cluster",),
+    "gold": ("gold_answer", "ground_truth_answer", "reference_answer", "expected_answer", "correct_answer", "gold",
+             "ground_truth", "reference", "target", "expected", "source_gold", "answer"),
+    "samples": ("samples", "responses", "completions", "generations", "candidates", "outputs", "attempts"),
+    "text": ("response", "completion", "generation", "output", "model_output", "text", "solution"),
+    "answer": ("extracted_answer", "predicted_answer", "model_answer", "parsed_answer", "final_answer", "prediction",
+               "predicted", "pred", "extracted", "answer", "answers", "extracted_answers", "predictions", "preds"),
+    "correct": ("is_correct", "correct", "correctness", "source_is_correct", "passed", "is_passed", "success", "verdict",
+                "outcome", "reward", "score"),
+    "score": ("score", "scores", "reward", "reward_score", "rm_score"),
+    "tokens": ("num_tokens", "tokens", "n_tokens", "completion_tokens", "output_tokens", "token_count", "sampled_tokens"),
+}  # fmt: skip
+LAST_KEYS = ("id", "idx", "index", "uid")
+OF_A_SAMPLE = ("text", "answer", "correct", "score", "tokens")
+SEVERAL = ("system", "model", "model_name", "generator")  # what a file with samples of several models may call them
+RIGHT = frozenset({"true", "yes", "correct", "right", "pass", "passed", "c", "1"})
+WRONG = frozenset({"false", "no", "incorrect", "wrong", "fail", "failed", "i", "0"})
+UNKNOWN = frozenset({"", "none", "null", "unknown", "abstain", "n/a"})
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the user says about a file: names of fields by role, lm-eval's filter, the field to split by."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    filter: str = ""
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        for role in self.fields:
+            if role not in FIELDS:
+                raise RecipeError(f'--field: there is no role "{role}"; {nearest(role, FIELDS)}')
+
+
+@dataclass
+class Source:
+    """A file's samples, read as `parts` is walked. `notes` fills while it is; `ours`: the labels are ratchet's verdicts."""
+
+    name: str
+    kind: str
+    parts: Iterator[Problem]
+    notes: list[str] = field(default_factory=list)
+    ours: bool = False
+
+
+def sources(path: Path, naming: Naming) -> list[Source]:
+    """What there is to measure at `path`: one source for a file, one per record for a run's folder."""
+    if path.is_dir():
+        files = sorted((path / "records").glob("*.json")) or sorted((path / "traces").glob("*.jsonl.gz"))
+        if not files:
+            raise StoreError(
+                f"{path} is a folder without records/*.json and traces/*.jsonl.gz; give a run's folder, or the files themselves"
+            )
+        return [s for file in files for s in sources(file, naming)]
+    from ratchet.measure import eval_logs
+
+    source = Source(str(path), "", iter(()))
+    try:
+        with path.open("rb") as f:
+            start = f.read(4)
+    except OSError as e:
+        raise StoreError(f"cannot read {path}: {e.strerror or e}") from None
+    if start == b"PK\x03\x04" or path.suffix == ".eval":
+        source.kind, source.parts = "Inspect log", eval_logs.inspect_zip(path, naming, source.notes)
+    elif path.suffix == ".json":
+        if "rows" in (first := eval_logs.first_keys(path)):
+            source.kind, source.parts, source.ours = "ratchet record", of_record(path), True
+        elif {"eval", "samples"} & first:
+            source.kind, source.parts = "Inspect log", eval_logs.inspect_json(path, naming, source.notes)
+        else:
+            raise StoreError(
+                f"{path} is neither a record of `ratchet eval --out` nor an Inspect log (it has {', '.join(sorted(first)) or 'no keys'}); "
+                f"samples of another program must be JSON Lines, one object per line, in a file named .jsonl"
+            )
+    else:
+        rows = lines(path)
+        first_row = next(rows, None)
+        if first_row is None:
+            raise StoreError(f"{path} is empty; it should hold one JSON object per line")
+        row = first_row[1]
+        again = chain_first(first_row, rows)
+        if "doc_id" in row and {"resps", "filtered_resps"} & row.keys():
+            source.kind, source.parts = "lm-evaluation-harness", eval_logs.lm_eval(path, again, naming, source.notes)
+        elif {"key", "draws", "outcome", "chosen"} <= row.keys():
+            source.kind, source.parts, source.ours = "ratchet traces", of_traces(path, again), True
+        else:
+            chosen = choose(row, naming, f"{path}, line 1")
+            source.kind = "JSON Lines; " + ", ".join(f"{role}={name}" for role, name in chosen.items())
+            source.parts = of_lines(path, again, chosen, naming.by, source.notes)
+    return [source]
+
+
+Rows = Iterator[tuple[int, dict[str, Any]]]
+
+
+def chain_first(first: tuple[int, dict[str, Any]], rest: Rows) -> Rows:
+    yield first
+    yield from rest
+
+
+def lines(path: Path) -> Rows:
+    """The objects of a JSON Lines file, gzipped or not, with their line numbers; empty lines are passed over."""
+    number = 0
+    try:
+        with path.open("rb") as probe:
+            packed = probe.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as f:
+            for number, line in enumerate(f, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as e:
+                    raise StoreError(
+                        f"{path}, line {number}: this is not JSON ({e}); each line must be one JSON object"
+                    ) from None
+                if not isinstance(row, dict):
+                    raise StoreError(f"{path}, line {number}: each line must be a JSON object, got {type(row).__name__}")
+                yield number, row
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e:
+        raise StoreError(f"{path} cannot be read after line {number}: {e}; it must be UTF-8 text or gzip of it") from None
+
+
+# ---- anybody's JSON Lines ----------------------------------------------------------------------------------------
+
+
+def choose(row: Mapping[str, Any], naming: Naming, where: str) -> dict[str, str]:
+    """Which field of a first line plays which role. StoreError where a role that is needed has none."""
+    chosen: dict[str, str] = {}
+    taken: set[str] = set(naming.fields.values())
+
+    def take(role: str, among: Mapping[str, Any], names: Sequence[str], wants: type = object) -> None:
+        if role in naming.fields:
+            if naming.fields[role] not in among:
+                raise StoreError(
+                    f'{where}: --field {role}={naming.fields[role]}: there is no such field; {nearest(naming.fields[role], among)}'
+                )
+            chosen[role] = naming.fields[role]
+            return
+        name = next((n for n in names if n in among and n not in taken and isinstance(among[n], wants)), None)
+        if name is not None:
+            chosen[role] = name
+            taken.add(name)
+
+    for role in ("problem", "question", "cluster", "gold"):
+        take(role, row, FIELDS[role])
+    if "problem" not in chosen and "question" not in chosen:
+        take("problem", row, LAST_KEYS)
+    take("samples", row, (*FIELDS["samples"], *FIELDS["text"]), list)
+    among = row
+    if "samples" in chosen:
+        listed = row[chosen["samples"]]
+        if not isinstance(listed, list) or not listed:
+            raise StoreError(f'{where}: "{chosen["samples"]}" should be a list of samples, got {shown(listed)}')
+        if isinstance(listed[0], dict):
+            among, taken = listed[0], set(naming.fields.values())
+    for role in OF_A_SAMPLE:
+        if not (role == "text" and "samples" in chosen and among is row):
+            take(role, among, FIELDS[role])
+    if "problem" not in chosen and "question" not in chosen:
+        lacking(where, "problem", "which problem a sample belongs to", row, (*FIELDS["problem"], *FIELDS["question"], *LAST_KEYS))
+    if "correct" not in chosen:
+        lacking(where, "correct", "whether a sample is right", among, FIELDS["correct"])
+    return chosen
+
+
+def lacking(where: str, role: str, what: str, row: Mapping[str, Any], names: Sequence[str]) -> NoReturn:
+    raise StoreError(
+        f"{where}: no field says {what}; the fields are {', '.join(map(str, list(row)[:20]))}, and names that are known are "
+        f"{', '.join(names)}; say which it is with --field {role}=NAME"
+    )
+
+
+def of_lines(path: Path, rows: Rows, chosen: Mapping[str, str], by: str, notes: list[str]) -> Iterator[Problem]:
+    several: dict[str, set[str]] = {name: set() for name in SEVERAL}
+    for number, row in rows:
+        where = f"{path}, line {number}"
+        key, question = identity(row, chosen, where)
+        for name in several:
+            if isinstance(row.get(name), str):
+                several[name].add(row[name])
+        yield Problem(
+            key=key,
+            samples=list(samples_of(row, chosen, where)),
+            gold=gold_of(row.get(chosen.get("gold", "")), where, chosen.get("gold", "")),
+            question=question,
+            cluster=str(row.get(chosen.get("cluster", ""), "") or ""),
+            group=group_of(row, by, where),
+            where=where,
+        )
+    for name, values in several.items():
+        if len(values) > 1 and not by:
+            notes.append(f'samples of {len(values)} different "{name}" are taken together; --by {name} measures each')
+
+
+def identity(row: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> tuple[str, str]:
+    question = row.get(chosen.get("question", ""), "")
+    question = question if isinstance(question, str) else json.dumps(question, ensure_ascii=False)
+    if "problem" not in chosen:
+        key: Any = digest(question).hex()[:16] if question else None
+        name = chosen["question"]
+    else:
+        name = chosen["problem"]
+        key = row.get(name)
+    if not isinstance(key, (str, int)) or key == "":
+        raise StoreError(f'{where}: "{name}" names the problem and must be text or a whole number, got {shown(key)}')
+    return str(key), question
+
+
+def group_of(row: Mapping[str, Any], by: str, where: str) -> str:
+    if not by:
+        return ""
+    if by not in row:
+        raise StoreError(f"{where}: --by {by}: there is no such field; {nearest(by, row)}")
+    return str(row[by])
+
+
+def gold_of(value: Any, where: str, name: str) -> Gold | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, list) and all(isinstance(v, (str, int, float)) for v in value):
+        return tuple(str(v) for v in value) or None
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise StoreError(f'{where}: "{name}" is the gold answer and must be text, a number or a list of them, got {shown(value)}')
+
+
+def samples_of(row: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> Iterable[Sample]:
+    if "samples" not in chosen:
+        return [sample_of({role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where)]
+    listed = row.get(chosen["samples"])
+    if not isinstance(listed, list):
+        raise StoreError(f'{where}: "{chosen["samples"]}" must be a list of samples, got {shown(listed)}')
+    if all(isinstance(item, dict) for item in listed):
+        return [sample_of({role: item.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where) for item in listed]
+    beside = {role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}
+    for role, values in beside.items():
+        if not isinstance(values, list) or len(values) != len(listed):
+            got = f"{len(values)} values" if isinstance(values, list) else shown(values)
+            raise StoreError(
+                f'{where}: "{chosen[role]}" must be a list with one value for each of the {len(listed)} samples in '
+                f'"{chosen["samples"]}", got {got}'
+            )
+    texts = {"text": listed, **beside}
+    return [sample_of({role: values[i] for role, values in texts.items()}, {"text": chosen["samples"], **chosen}, where)
+            for i in range(len(listed))]  # fmt: skip
+
+
+def sample_of(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> Sample:
+    text, answer = values.get("text"), values.get("answer")
+    if text is not None and not isinstance(text, str):
+        raise StoreError(
+            f'{where}: "{names["text"]}" must be the text of a sample, got {type(text).__name__}; name it with --field text=NAME'
+        )
+    if answer is not None and not isinstance(answer, (str, int, float)):
+        raise StoreError(f'{where}: "{names["answer"]}" must be an answer as text or number, got {type(answer).__name__}; '
+                         f"name it with --field answer=NAME")  # fmt: skip
+    return Sample(
+        text=text,
+        answer=None if answer is None or str(answer).strip() == "" else str(answer),
+        correct=label(values.get("correct"), where, names.get("correct", "correct")),
+        score=amount(values.get("score"), where, names.get("score", "score"), -math.inf),
+        tokens=amount(len(t) if isinstance(t := values.get("tokens"), list) else t, where, names.get("tokens", "tokens"), 0.0),
+        characters=None if text is None else len(text),
+    )
+
+
+def label(value: Any, where: str, name: str) -> bool | None:
+    """True, False, or None for a label that is not known. StoreError for anything that is none of them."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    word = value.strip().casefold() if isinstance(value, str) else None
+    if word in UNKNOWN:
+        return None
+    if word in RIGHT or word in WRONG:
+        return word in RIGHT
+    raise StoreError(
+        f'{where}: "{name}" should say whether the sample is right (true or false, 1 or 0, correct or incorrect, pass or fail, '
+        f"or null where it is not known), got {shown(value)}; name the field that does with --field correct=NAME"
+    )
+
+
+def amount(value: Any, where: str, name: str, least: float) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and math.isfinite(value) and value >= least:
+        return float(value)
+    raise StoreError(f'{where}: "{name}" must be a number{" of at least 0" if least == 0 else ""}, got {shown(value)}')
+
+
+# ---- ratchet's own -----------------------------------------------------------------------------------------------
+
+
+def of_traces(path: Path, rows: Rows) -> Iterator[Problem]:
+    """Traces of a run: the sample is what the strategy chose, its tokens all that the strategy spent on it."""
+    for number, row in rows:
+        where = f"{path}, line {number}"
+        try:
+            text = None if row["chosen"] is None else str(row["draws"][row["chosen"]]["text"])
+            sample = Sample(
+                text=text,
+                answer=row["answer"],
+                correct=label(row["outcome"], where, "outcome"),
+                tokens=float(row["cost"]["sampled_tokens"]),
+                characters=None if text is None else len(text),
+            )
+            gold = row["gold"] if isinstance(row["gold"], str) else json.dumps(row["gold"])
+            yield Problem(str(row["key"]), [sample], gold, str(row["prompt"]), where=where)
+        except (KeyError, IndexError, TypeError, ValueError) as e:
+            raise StoreError(
+                f"{where}: this is not a trace that ratchet wrote ({type(e).__name__}: {e}); write the traces anew"
+            ) from None
+
+
+def of_record(path: Path) -> Iterator[Problem]:
+    """A record holds counts and no texts: as many right, wrong and unknown samples, each with the mean of the tokens."""
+    for row in load_record(path).rows:
+        total = row.n + row.abstained
+        labels = [True] * row.passes + [False] * (row.n - row.passes) + [None] * row.abstained
+        yield Problem(
+            row.key,
+            [Sample(correct=c, tokens=row.tokens / total) for c in labels],
+            cluster=row.cluster,
+            where=str(path),
+        )
