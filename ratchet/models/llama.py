@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from ratchet.core.errors import EngineError
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
-SHORT = 256  # tokens up to which attention is written out on a CPU
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query (B, H, T, E), key and value (B, K, T, E)) -> (B, H, T, E)"""
 
@@ -184,18 +183,10 @@ class Llama(nn.Module):
 
 def attend_causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Each token sees itself and what is on its left."""
-    if q.is_cuda:
+    with torch.autocast(q.device.type, enabled=q.is_cuda):
+        if not q.is_cuda:  # the CPU's kernel is slow in bfloat16 (benchmarks/attention.py)
+            q, k, v = q.float(), k.float(), v.float()
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-    # On a CPU the fused kernel takes 3 to 5 times as long in bfloat16 as in float32, and for short sequences about twice
-    # as long, backward included, as the products written out (benchmarks/attention.py).
-    with torch.autocast("cpu", enabled=False):
-        q, k, v = q.float(), k.float(), v.float()
-        B, H, T, E = q.shape
-        if k.shape[1] != H or T > SHORT:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=k.shape[1] != H)
-        unseen = torch.full((T, T), -torch.inf).triu(1).expand(B * H, T, T)
-        q, k, v = (x.reshape(B * H, T, E) for x in (q, k, v))
-        return (torch.baddbmm(unseen, q, k.transpose(1, 2), alpha=E**-0.5).softmax(-1) @ v).view(B, H, T, E)
 
 
 def init_weights(model: Llama, seed: int) -> None:
