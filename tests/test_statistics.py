@@ -32,7 +32,8 @@ from ratchet.measure.sequential import boundaries, confidence_sequence, first_cr
 
 # ---- k of n samples, against all subsets -------------------------------------------------------------------------
 
-SAMPLES = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "", None]), st.integers(0, 3), st.booleans()), min_size=1, max_size=8)
+SAMPLE = st.tuples(st.sampled_from(["a", "b", "c", "", None]), st.integers(0, 3), st.booleans())
+SAMPLES = st.lists(SAMPLE, min_size=1, max_size=8)
 
 
 def vote(subset: tuple[int, ...], answers: list[str | None], shares: dict[str, float]) -> float:
@@ -166,7 +167,8 @@ def test_mcnemar_golden() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=1, max_size=8))
 def test_sign_flip_is_the_share_of_sign_patterns(gained: list[float]) -> None:
-    patterns = [abs(sum(s * g for s, g in zip(signs, gained, strict=True))) for signs in itertools.product((1, -1), repeat=len(gained))]
+    signs = itertools.product((1, -1), repeat=len(gained))
+    patterns = [abs(sum(s * g for s, g in zip(pattern, gained, strict=True))) for pattern in signs]
     share = float(np.mean([p >= abs(sum(gained)) - 1e-9 for p in patterns]))
     assert sign_flip([0.0] * len(gained), gained) == pytest.approx(share)
     assert sign_flip(gained, [0.0] * len(gained)) == pytest.approx(share)  # swapped names
@@ -214,7 +216,7 @@ def test_minimum_detectable_effect() -> None:
 
 def test_three_answers() -> None:
     a = [0.0, 1.0] * 50
-    better, worse, unclear = tell_apart([0.0] * 100, a), tell_apart(a, [0.0] * 100), tell_apart(a, a[1:] + [0.0])
+    better, worse, unclear = tell_apart([0.0] * 100, a), tell_apart(a, [0.0] * 100), tell_apart(a, [*a[1:], 0.0])
     assert (better.answer, worse.answer, unclear.answer) == (Answer.BETTER, Answer.WORSE, Answer.UNCLEAR)
     assert better.difference.value == 0.5 and better.p < 0.001 and better.differing == 50
     assert "cannot tell apart" in str(unclear) and "b is better than a: +0.500" in str(better)
@@ -263,7 +265,7 @@ def test_a_plan_sees_gains_and_losses() -> None:
 def test_confidence_sequence_is_the_betting_it_claims_to_be() -> None:
     x = np.random.default_rng(5).choice([-1.0, 0.0, 1.0], 300, p=[0.1, 0.6, 0.3])
     low, high = confidence_sequence(x, grid=200)
-    assert (np.diff(low) >= 0).all() and (np.diff(high) <= 0).all() and -1 <= low[0] and high[0] <= 1
+    assert (np.diff(low) >= 0).all() and (np.diff(high) <= 0).all() and low[0] >= -1 and high[0] <= 1
     # wealth against one m, value after value, as the paper writes it
     y, mu, var, alpha = (x + 1) / 2, 0.5, 0.25, 0.05
     m, logs, total, squares = (low[-1] + 1) / 2, [0.0], 0.5, 0.25
@@ -285,7 +287,7 @@ def test_confidence_sequence_goes_on_over_parts_and_refuses_what_is_out_of_bound
     low, high = confidence_sequence(x, bounds=(0.0, 1.0))
     half_low, half_high = confidence_sequence(x[:1500], bounds=(0.0, 1.0))
     assert (low[:1500] == half_low).all() and (high[:1500] == half_high).all()
-    assert low[-1] <= 0.5 <= high[-1] and high[-1] - low[-1] < 0.06
+    assert low[-1] <= 0.5 <= high[-1] and high[-1] - low[-1] < 0.08
     for values, bounds, said in (([2.0], (-1.0, 1.0), "within"), ([0.5], (1.0, 0.0), "bounds"), ([], (0.0, 1.0), "finite")):
         with pytest.raises(ValueError, match=said):
             confidence_sequence(values, bounds=bounds)
@@ -328,16 +330,19 @@ def rows() -> list[simulate.Row]:
 
 def test_methods_do_what_they_promise(rows: list[simulate.Row]) -> None:
     # what is known to be too narrow is named by the page; in quick runs the band is wide enough for most of it
-    odd = [r for r in rows if not r.control and not r.inside and simulate.why(r).startswith("not explained")]
+    odd = [r for r in rows if not r.control and not r.inside and simulate.why(r).startswith("Not explained")]
     assert not odd, "\n".join(simulate.line(r) for r in odd)
     assert {r.kind for r in rows} == set(simulate.TITLES) and len(rows) > 70
+    # a shortfall that is known is one of a few points, not a broken method
+    assert min(r.observed for r in rows if r.kind == "coverage" and not r.control) > 0.85
 
 
 def test_the_simulation_catches_what_is_wrong(rows: list[simulate.Row]) -> None:
     """Clusters ignored, half the width, no correction, no plan: each lies outside its band."""
     controls = [r for r in rows if r.control]
-    assert {"paired bootstrap, clusters ignored", "t, half as wide", "sign-flip, clusters ignored"} <= {r.method for r in controls}
-    assert {"t at every look, no plan", "no correction, any false"} <= {r.method for r in controls}
+    methods = {r.method for r in controls}
+    assert {"paired bootstrap, clusters ignored", "t, half as wide", "sign-flip, clusters ignored"} <= methods
+    assert {"t at every look, no plan", "no correction, any false"} <= methods
     assert not [simulate.line(r) for r in controls if r.inside]
 
 
@@ -357,3 +362,10 @@ def test_the_page_says_what_lies_outside(rows: list[simulate.Row], tmp_path: Pat
     assert "**outside** (control)" in text and "clustered, p = 0.3, n = 300 in 20: 0.500. With m values" in text
     missed = simulate.Row("coverage", "naive", "d", "1", 0.95, 0.95, 0.01, 2000, control=True)
     assert "Controls that the check missed" in simulate.page([missed], simulate.QUICK)
+
+
+def test_the_committed_page_has_every_row(rows: list[simulate.Row]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "measure-simulation.md").read_text()
+    missing = [r for r in rows if f"| {r.method} | {r.data} | {r.n} |" not in text]
+    assert not missing, "run `python -m ratchet.measure.simulate` and commit the page"
+    assert "Not explained" not in text and "that the check missed" not in text.lower()

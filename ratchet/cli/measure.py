@@ -45,6 +45,7 @@ def measure(
     PATH is JSON Lines of samples with correctness (also gzipped), an lm-evaluation-harness sample log, an Inspect log
     (.eval, .json), or ratchet's own: a record, traces, a run's folder. Files that share problems are compared by pairs.
     """
+    from ratchet.cli.show import clean
     from ratchet.measure.sample_files import Naming, sources
     from ratchet.verify.pool import VerifierPool
 
@@ -64,10 +65,10 @@ def measure(
             for name, problems in grouped(source, again, verifier):
                 measured.append((name, problems))
                 results.append(measured_as(name, source, problems, numbers, level, again is not None))
-                click.echo("\n".join(table(results[-1], numbers, show_all)) + "\n")
+                click.echo(clean("\n".join(table(results[-1], numbers, show_all)) + "\n"))
     comparisons = compared(measured, level)
     for c in comparisons:
-        click.echo(described(c, level))
+        click.echo(clean(described(c, level)))
     if out is not None:
         from ratchet.measure.samples import Audit
 
@@ -113,13 +114,15 @@ def measured_as(
     name: str, source: Source, problems: list[Problem], ks: Sequence[int], level: float, again: bool
 ) -> dict[str, Any]:
     """Everything about one source, as it is printed and written."""
-    from ratchet.measure.samples import audit, deepest, majority_at, mean_length, pass_at
+    from ratchet.measure.samples import audit, by_verdict, deepest, majority_at, mean_length, pass_at
 
     samples = [s for p in problems for s in p.samples]
     labelled = [s for s in samples if s.correct is not None]
     most = deepest(problems)
     if not labelled:
         raise StoreError(f"{name}: no sample has a label (true or false); name the field that holds it with --field correct=NAME")
+    checked = audit(problems) if again else None
+    second = by_verdict(problems)
     votes = any(s.answer is not None for s in labelled)
     length = mean_length(problems, level)
     notes = list(source.notes)
@@ -137,7 +140,8 @@ def measured_as(
         "pass_at": {k: asdict(pass_at(problems, k, level)) for k in ks if k <= most},
         "majority_at": {k: asdict(majority_at(problems, k, level)) for k in ks if k > 1 and k <= most and votes},
         "length": None if length is None else asdict(length[0]) | {"of": length[1]},
-        "audit": audit(problems) if again else None,
+        "audit": checked,
+        "by_verdict": asdict(pass_at(second, 1, level)) if checked and checked.rows else None,
         "notes": notes,
     }
 
@@ -145,7 +149,9 @@ def measured_as(
 def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
     rows = [("problems", f"{r['problems']:,}")]
     per = f"{r['most']}" if r["fewest"] == r["most"] else f"{r['fewest']} to {r['most']}"
-    rows.append(("samples", f"{r['samples']:,}, {per} with a label per problem; {r['unlabelled']:,} abstained or without a label"))
+    rows.append(
+        ("samples", f"{r['samples']:,}, {per} with a label per problem; {r['unlabelled']:,} abstained or without a label")
+    )
     too_deep = f"not known: no problem has that many labelled samples (the most is {r['most']})"
     rows += [(f"pass@{k}", interval(r["pass_at"][k]) if k in r["pass_at"] else too_deep) for k in ks]
     silent = "not known: the samples' answers are not stored" if max(ks) > 1 and not r["majority_at"] else too_deep
@@ -155,11 +161,15 @@ def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
         rows.append(("mean length", f"{interval(r['length'], 1)} {r['length']['of']}"))
     rows += [("note", note) for note in r["notes"]]
     lines = [f"{r['name']} ({r['kind']})", *(f"  {name:<12} {value}" for name, value in rows)]
+    if r["by_verdict"] is not None:
+        lines.append(f"  {'by verdict':<12} pass@1 {interval(r['by_verdict'])}, with our verdicts for labels")
     return lines + (audited(r["audit"], show_all) if r["audit"] is not None else [])
 
 
 def interval(e: dict[str, Any], digits: int = 3) -> str:
-    return f"{e['value']:.{digits}f} [{e['low']:.{digits}f}, {e['high']:.{digits}f}] (n = {e['n']:,} {e['unit']}, {e['level']:.0%})"
+    return (
+        f"{e['value']:.{digits}f} [{e['low']:.{digits}f}, {e['high']:.{digits}f}] (n = {e['n']:,} {e['unit']}, {e['level']:.0%})"
+    )
 
 
 def audited(a: Audit, show_all: bool) -> list[str]:

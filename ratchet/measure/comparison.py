@@ -54,9 +54,7 @@ def mcnemar(a: Floats, b: Floats) -> float:
     return float(stats.binomtest(wins, differ).pvalue) if differ else 1.0
 
 
-def sign_flip(
-    a: Floats, b: Floats, clusters: Sequence[Hashable] | None = None, *, resamples: int = 9999, seed: int = 0
-) -> float:
+def sign_flip(a: Floats, b: Floats, clusters: Sequence[Hashable] | None = None, *, resamples: int = 9999, seed: int = 0) -> float:
     """Two-sided p of the sign-flip permutation test: had a and b swapped names, each difference had the other sign.
 
     With clusters the total of a cluster is flipped as one. All sign patterns are tried where there are at most
@@ -66,12 +64,12 @@ def sign_flip(
     """
     totals, _ = cluster_totals(differences(a, b), clusters)
     moving = totals[totals != 0]  # flipping a zero changes nothing
-    if not moving.size:
+    if moving.size < 2:  # both signs of one are as far from 0, which SciPy does not take
         return 1.0
     return float(
         stats.permutation_test(
             (moving,),
-            lambda x, axis: x.sum(axis=axis),
+            np.sum,
             permutation_type="samples",
             vectorized=True,
             n_resamples=resamples,
@@ -146,12 +144,13 @@ def _noncentrality(freedom: float, level: float, power: float) -> float:
     threshold = float(stats.t.ppf(0.5 + level / 2, freedom))
 
     def missing(shift: float) -> float:
-        return special.nctdtr(freedom, shift, threshold) - special.nctdtr(freedom, shift, -threshold) - (1 - power)
+        wrong_side = special.nctdtr(freedom, shift, -threshold)  # SciPy gives NaN where it is next to 0
+        return float(special.nctdtr(freedom, shift, threshold) - np.nan_to_num(wrong_side) - (1 - power))
 
     most = threshold + 1
     while missing(most) > 0:
         most *= 2
-    return float(optimize.brentq(missing, 0.0, most))
+    return float(np.asarray(optimize.brentq(missing, 0.0, most)))
 
 
 class Answer(StrEnum):
@@ -165,7 +164,7 @@ class Comparison:
     """An answer with what it rests on.
 
     `difference`: b - a with its t interval. `p`: of the sign-flip test. `differing`: tasks on which a and b differ.
-    `detectable`: the difference that this many tasks with this spread show with power 0.8.
+    `detectable`: the difference that this many tasks with this spread show with power 0.8; NaN where nothing differs.
     """
 
     answer: Answer
@@ -177,9 +176,10 @@ class Comparison:
     def __str__(self) -> str:
         d = self.difference
         said = {Answer.BETTER: "b is better than a", Answer.WORSE: "b is worse than a"}.get(self.answer, "cannot tell apart")
+        seen = "" if math.isnan(self.detectable) else f"; a difference of {self.detectable:.3f} would show with power 80 %"
         return (
             f"{said}: {d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}] at {d.level:.0%}, p = {self.p:.2g}, {d.n} {d.unit}, "
-            f"{self.differing} differ; a difference of {self.detectable:.3f} would show with power 80 %"
+            f"{self.differing} differ{seen}"
         )
 
 

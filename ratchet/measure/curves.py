@@ -20,7 +20,7 @@ def interquartile_mean(scores: np.ndarray) -> float:
     x = np.asarray(scores, dtype=float)
     if not x.size or not np.isfinite(x).all():
         raise ValueError("an interquartile mean needs finite scores, at least one")
-    return float(stats.trim_mean(x, 0.25, axis=None))
+    return float(stats.trim_mean(x.ravel(), 0.25))
 
 
 def interquartile_curve(

@@ -37,7 +37,7 @@ INVALID = "[invalid]"  # what lm-eval's regex filters write where nothing matche
 
 def lm_eval(path: Path, rows: Rows, naming: Naming, notes: list[str]) -> Iterator[Problem]:
     """One problem per document, told apart by its hash, so that doc_id 0 of two tasks is not one problem."""
-    from ratchet.measure.sample_files import group_of
+    from ratchet.measure.sample_files import gold_of, group_of
 
     metric = ""
     wanted = naming.filter or None
@@ -53,15 +53,16 @@ def lm_eval(path: Path, rows: Rows, naming: Naming, notes: list[str]) -> Iterato
                 continue
         seen = True
         metric = metric or metric_of(row, naming, where, notes)
-        doc = row.get("doc") if isinstance(row.get("doc"), dict) else {}
+        stored = row.get("doc")
+        doc: dict[str, Any] = stored if isinstance(stored, dict) else {}
         key = str(row.get("doc_hash") or digest(json.dumps([row.get("doc"), row.get("target")], sort_keys=True)).hex())[:16]
         question = next((doc[q] for q in QUESTIONS if isinstance(doc.get(q), str)), "")
         samples, texts = lm_eval_samples(row, metric, where, notes)
         target = row.get("target")
-        gold = (str(target) if not isinstance(target, list) else tuple(map(str, target))) if texts and target else None
+        gold = gold_of(target, where, "target") if texts else None  # the target of choices is a place in their list
         yield Problem(key, samples, gold, question, group=group_of(row, naming.by, where), where=where)
     if not seen:
-        raise StoreError(f'{path}: --filter {wanted}: no line has this filter; {nearest(str(wanted), others)}')
+        raise StoreError(f"{path}: --filter {wanted}: no line has this filter; {nearest(str(wanted), others)}")
     if others:
         notes.append(f'filter "{wanted}" is measured; --filter takes {", ".join(sorted(others))} too, --by filter each')
 
@@ -148,7 +149,9 @@ def inspect_zip(path: Path, naming: Naming, notes: list[str]) -> Iterator[Proble
         ) from None
     except (OSError, EOFError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as e:
         at = f", {name}" if name else ""
-        raise StoreError(f"{path}{at}: this is no Inspect log, or a damaged one ({e}); write it anew or give the .json log") from None
+        raise StoreError(
+            f"{path}{at}: this is no Inspect log, or a damaged one ({e}); write it anew or give the .json log"
+        ) from None
 
 
 def inspect_json(path: Path, naming: Naming, notes: list[str]) -> Iterator[Problem]:
@@ -185,15 +188,19 @@ def inspect_sample(sample: Any, scorer: str, naming: Naming, where: str) -> Prob
 
     if not isinstance(sample, dict) or not isinstance(sample.get("id"), (str, int)):
         raise StoreError(f"{where}: a sample of an Inspect log is an object with an id, got {shown(sample)}")
-    score = (sample.get("scores") or {}).get(scorer) or {}
-    correct, value = inspect_value(score.get("value"), where, scorer)
-    output = sample.get("output") or {}
-    text = resolved(content_of(output), sample)
-    answer = score.get("answer")
-    tokens = amount((output.get("usage") or {}).get("output_tokens"), where, "output_tokens", 0.0)
+    try:
+        score = (sample.get("scores") or {}).get(scorer) or {}
+        answer, value = score.get("answer"), score.get("value")
+        output = sample.get("output") or {}
+        text = resolved(content_of(output), sample)
+        spent = (output.get("usage") or {}).get("output_tokens")
+    except AttributeError as e:
+        raise StoreError(f"{where}: its scores or its output are not those of an Inspect log ({e}); write the log anew") from None
+    correct, points = inspect_value(value, where, scorer)
+    tokens = amount(spent, where, "output_tokens", 0.0)
     return Problem(
         key=str(sample["id"]),
-        samples=[Sample(text, text_answer(answer), correct, value, tokens, None if text is None else len(text))],
+        samples=[Sample(text, text_answer(answer), correct, points, tokens, None if text is None else len(text))],
         gold=gold_of(sample.get("target"), where, "target"),
         question=question_of(sample.get("input")),
         group=group_of(sample, naming.by, where),
@@ -286,7 +293,7 @@ def members(path: Path, streamed: str) -> Iterator[tuple[str, Any]]:
         while True:
             key = str(value())
             skip(":")
-            if key == streamed and (start := at) is not None and opens_list(text, at):
+            if key == streamed and opens_list(text, at):
                 skip("[")
                 more = not empty("]")
                 while more:

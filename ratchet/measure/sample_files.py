@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +72,8 @@ class Source:
 def sources(path: Path, naming: Naming) -> list[Source]:
     """What there is to measure at `path`: one source for a file, one per record for a run's folder."""
     if path.is_dir():
-        files = sorted((path / "records").glob("*.json")) or sorted((path / "traces").glob("*.jsonl.gz"))
+        records = (path / "records").glob("*.json")
+        files = sorted(records, key=lambda f: (f.stem != "before", f.stem)) or sorted((path / "traces").glob("*.jsonl.gz"))
         if not files:
             raise StoreError(
                 f"{path} is a folder without records/*.json and traces/*.jsonl.gz; give a run's folder, or the files themselves"
@@ -131,7 +131,7 @@ def lines(path: Path) -> Rows:
     try:
         with path.open("rb") as probe:
             packed = probe.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as f:
+        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8-sig") as f:
             for number, line in enumerate(f, start=1):
                 if not line.strip():
                     continue
@@ -160,7 +160,7 @@ def choose(row: Mapping[str, Any], naming: Naming, where: str) -> dict[str, str]
         if role in naming.fields:
             if naming.fields[role] not in among:
                 raise StoreError(
-                    f'{where}: --field {role}={naming.fields[role]}: there is no such field; {nearest(naming.fields[role], among)}'
+                    f"{where}: --field {role}={naming.fields[role]}: there is no such field; {nearest(naming.fields[role], among)}"
                 )
             chosen[role] = naming.fields[role]
             return
@@ -259,8 +259,10 @@ def samples_of(row: Mapping[str, Any], chosen: Mapping[str, str], where: str) ->
     if not isinstance(listed, list):
         raise StoreError(f'{where}: "{chosen["samples"]}" must be a list of samples, got {shown(listed)}')
     if all(isinstance(item, dict) for item in listed):
-        return [sample_of({role: item.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where) for item in listed]
-    beside = {role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}
+        return [
+            sample_of({role: item.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where) for item in listed
+        ]
+    beside: dict[str, Any] = {role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}
     for role, values in beside.items():
         if not isinstance(values, list) or len(values) != len(listed):
             got = f"{len(values)} values" if isinstance(values, list) else shown(values)
@@ -286,7 +288,7 @@ def sample_of(values: Mapping[str, Any], names: Mapping[str, str], where: str) -
         text=text,
         answer=None if answer is None or str(answer).strip() == "" else str(answer),
         correct=label(values.get("correct"), where, names.get("correct", "correct")),
-        score=amount(values.get("score"), where, names.get("score", "score"), -math.inf),
+        score=amount(values.get("score"), where, names.get("score", "score"), -1e300),
         tokens=amount(len(t) if isinstance(t := values.get("tokens"), list) else t, where, names.get("tokens", "tokens"), 0.0),
         characters=None if text is None else len(text),
     )
@@ -312,7 +314,7 @@ def label(value: Any, where: str, name: str) -> bool | None:
 def amount(value: Any, where: str, name: str, least: float) -> float | None:
     if value is None:
         return None
-    if isinstance(value, (int, float)) and math.isfinite(value) and value >= least:
+    if isinstance(value, (int, float)) and abs(value) < 1e300 and value >= least:
         return float(value)
     raise StoreError(f'{where}: "{name}" must be a number{" of at least 0" if least == 0 else ""}, got {shown(value)}')
 
@@ -327,7 +329,7 @@ def of_traces(path: Path, rows: Rows) -> Iterator[Problem]:
         try:
             text = None if row["chosen"] is None else str(row["draws"][row["chosen"]]["text"])
             sample = Sample(
-                text=text,
+                text=None if row["answer"] is None else text,  # where our own verifier found no answer there is none
                 answer=row["answer"],
                 correct=label(row["outcome"], where, "outcome"),
                 tokens=float(row["cost"]["sampled_tokens"]),
@@ -344,11 +346,9 @@ def of_traces(path: Path, rows: Rows) -> Iterator[Problem]:
 def of_record(path: Path) -> Iterator[Problem]:
     """A record holds counts and no texts: as many right, wrong and unknown samples, each with the mean of the tokens."""
     for row in load_record(path).rows:
-        total = row.n + row.abstained
-        labels = [True] * row.passes + [False] * (row.n - row.passes) + [None] * row.abstained
-        yield Problem(
-            row.key,
-            [Sample(correct=c, tokens=row.tokens / total) for c in labels],
-            cluster=row.cluster,
-            where=str(path),
-        )
+        try:
+            labels = [True] * row.passes + [False] * (row.n - row.passes) + [None] * row.abstained
+            samples = [Sample(correct=c, tokens=row.tokens / len(labels)) for c in labels]
+        except TypeError as e:
+            raise StoreError(f"{path}: this is not a record that ratchet wrote ({e}); write it anew with --out") from None
+        yield Problem(str(row.key), samples, cluster=str(row.cluster), where=str(path))

@@ -84,7 +84,8 @@ def gather(parts: Iterable[Problem]) -> list[Problem]:
 
 
 def shown(value: object) -> str:
-    return f'"{str(value)[:60]}"'
+    """A value of a file for a message: short, and without what could steer the terminal."""
+    return '"' + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)[:60]) + '"'
 
 
 # ---- estimates ---------------------------------------------------------------------------------------------------
@@ -114,11 +115,10 @@ def majority_at(problems: Sequence[Problem], k: int, level: float = 0.95) -> Est
 
 def mean_length(problems: Sequence[Problem], level: float = 0.95) -> tuple[Estimate, str] | None:
     """Mean length of a problem's samples and its unit: tokens where every sample has them, else characters; or None."""
+    problems = [p for p in problems if p.samples]
     samples = [s for p in problems for s in p.samples]
-    if not samples:
-        return None
     for name in ("tokens", "characters"):
-        if all(getattr(s, name) is not None for s in samples):
+        if samples and all(getattr(s, name) is not None for s in samples):
             lengths = [math.fsum(getattr(s, name) for s in p.samples) / len(p.samples) for p in problems]
             bounds = (min(lengths), max(lengths))
             return mean(lengths, [p.cluster or p.key for p in problems], level, UNIT, bounds), name
@@ -162,7 +162,8 @@ def over_problems(values: Sequence[float], problems: Sequence[Problem], level: f
 LAST_LINE = re.compile(r"^A: *(\S.*)$", re.MULTILINE)  # how the solutions of OpenAI's GSM8K models end
 SPACING = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;: ]|\\displaystyle|\\%|\^\\circ|\^\{\\circ\}")
 WORDS = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{([^{}]*)\}")
-FRACTION = re.compile(r"\\frac(?:\{(\d+)\}\{(\d+)\}|(\d)(\d))")
+OPERATOR = re.compile(r"\s*([-+*/=<>])\s*")
+FRACTION = re.compile(r"(\d)?\s*\\frac(?:\{(\d+)\}\{(\d+)\}|(\d)(\d))")
 
 
 def answer_in(text: str) -> str | None:
@@ -176,11 +177,14 @@ def answer_in(text: str) -> str | None:
 
 def plain(answer: str) -> str:
     r"""An answer without what only sets it in LaTeX, so that \left( 3, \dfrac{1}{2} \right) is (3,1/2). No algebra."""
-    text = answer.strip().strip("$").replace("{,}", ",").replace("\\$", "")
+    text = " ".join(answer.split()).strip("$")  # no long runs of blanks: the patterns below would be slow on them
+    text = text.replace("{,}", ",").replace("\\$", "")
     text = SPACING.sub("", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     text = WORDS.sub(r" \1", text)
-    text = FRACTION.sub(lambda m: f"{m[1] or m[3]}/{m[2] or m[4]}", text).strip()
-    return "".join(text.split()) if re.search(r"[\\(\[{^]", text) else text
+    text = FRACTION.sub(lambda m: f"{m[1] or ''}{' ' if m[1] else ''}{m[2] or m[4]}/{m[3] or m[5]}", text)
+    text = OPERATOR.sub(r"\1", text).strip()
+    # a blank between digits stays: 12\frac{3}{5} is 12 3/5 and not 123/5
+    return re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text) if re.search(r"[\\(\[{^]", text) else text
 
 
 def same(answer: str) -> Hashable:
@@ -294,6 +298,16 @@ class Audit:
     unjudged: int
     problems: int  # with at least one disagreement
     rows: list[Disagreement]
+
+
+def by_verdict(problems: Iterable[Problem]) -> list[Problem]:
+    """The same problems with our verdicts for labels; what was not judged, or abstained, has none."""
+
+    def relabelled(s: Sample) -> Sample:
+        unknown = s.verdict is None or s.verdict.outcome is Outcome.ABSTAIN
+        return replace(s, correct=None if unknown or s.verdict is None else s.verdict.passed)
+
+    return [replace(p, samples=[relabelled(s) for s in p.samples]) for p in problems]
 
 
 def audit(problems: Iterable[Problem]) -> Audit:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from ratchet.measure.intervals import Floats, check_level
 
@@ -61,23 +62,33 @@ def boundaries(fractions: Floats, error: float = 0.05, spending: str = "obrien-f
     places, mass = np.zeros(1), np.ones(1)  # where paths are that have not crossed, and how much of them
     for now, may in zip(t, spent, strict=True):
         step = math.sqrt(now - before)
-
-        def crossing(edge: float, places: np.ndarray = places, mass: np.ndarray = mass, step: float = step) -> float:
-            return float(mass @ (stats.norm.sf((edge - places) / step) + stats.norm.cdf((-edge - places) / step)))
-
         reach = REACH * math.sqrt(now)
         share = float(may - used)
-        if share < max(LEAST, crossing(reach)):
+        if share < max(LEAST, _crossing(reach, places, mass, step)):
             found.append(math.inf)
             edge = reach
         else:
-            edge = float(optimize.brentq(lambda e: crossing(e) - share, 0.0, reach, xtol=1e-10))
+            edge = float(np.asarray(optimize.brentq(_excess, 0.0, reach, (places, mass, step, share), xtol=1e-10)))
             found.append(edge / math.sqrt(now))
             used = float(may)
         nodes, weights = np.polynomial.legendre.leggauss(max(64, math.ceil(12 * edge / step)))
         arrived = stats.norm.pdf((edge * nodes[:, None] - places) / step) @ mass / step
         places, mass, before = edge * nodes, edge * weights * arrived, float(now)
     return np.array(found)
+
+
+def _crossing(edge: float, places: np.ndarray, mass: np.ndarray, step: float) -> float:
+    """The chance of paths at `places` to be outside -edge and edge after a step of that standard deviation."""
+    return float(mass @ (special.ndtr((places - edge) / step) + special.ndtr((-edge - places) / step)))
+
+
+def _excess(edge: float, places: np.ndarray, mass: np.ndarray, step: float, share: float) -> float:
+    return _crossing(edge, places, mass, step) - share
+
+
+@lru_cache(maxsize=64)
+def _thresholds(ends: tuple[int, ...], error: float, spending: str) -> tuple[float, ...]:
+    return tuple(boundaries(np.asarray(ends, float) / ends[-1], error, spending).tolist())
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,7 @@ class Crossing:
     direction: int
 
 
-def first_crossing(
-    values: Floats, ends: Sequence[int], error: float = 0.05, spending: str = "obrien-fleming"
-) -> Crossing:
+def first_crossing(values: Floats, ends: Sequence[int], error: float = 0.05, spending: str = "obrien-fleming") -> Crossing:
     """Test at each planned look whether the mean of the values so far is 0, with `error` over all looks together.
 
     `values` (n,): independent differences in the order in which they came. `ends` (looks,): how many are in at each
@@ -101,15 +110,14 @@ def first_crossing(
     x = _finite(values)
     if not ends or ends[0] < 2:
         raise ValueError("a plan of looks needs at least one look, the first at 2 values or more")
-    thresholds = boundaries(np.asarray(ends, float) / ends[-1], error, spending)
-    for look, (end, threshold) in enumerate(zip(ends, thresholds, strict=True), 1):
+    for look, (end, threshold) in enumerate(zip(ends, _thresholds(tuple(ends), error, spending), strict=True), 1):
         if end > len(x):
             break
         mean, sd = float(x[:end].mean()), float(x[:end].std(ddof=1))
         if not sd:  # as in `estimate.mean`, equal values say little of what others may be: wait for the next look
             continue
         t = mean / sd * math.sqrt(end)
-        if 2 * stats.t.sf(abs(t), end - 1) < 2 * stats.norm.sf(threshold):
+        if special.stdtr(end - 1, -abs(t)) < special.ndtr(-threshold):
             return Crossing(look, 1 if mean > 0 else -1)
     return Crossing(None, 0)
 

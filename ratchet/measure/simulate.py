@@ -102,8 +102,8 @@ class Size:
 
 
 QUICK = Size(runs=250, resamples=299)
-Interval = Callable[[np.ndarray, "list[int] | None", int], Estimate]
-Rejects = Callable[[np.ndarray, "list[int] | None", int], bool]
+Interval = Callable[[np.ndarray, list[int] | None, int], Estimate]
+Rejects = Callable[[np.ndarray, list[int] | None, int], bool]
 
 
 # ---- data --------------------------------------------------------------------------------------------------------
@@ -135,17 +135,13 @@ def gains(n: int, effect: float, runs: int, name: str = "paired") -> Data:
 def clustered_gains(clusters: int, size: int, effect: float, runs: int) -> Data:
     """Differences of paired tasks in clusters: a task copies its cluster's own draw with a chance that gives CORRELATION."""
     rng = generator("clustered gains", clusters, size, str(effect))
-    return _in_clusters(
-        "paired, clustered", rng, lambda shape: _steps(rng, shape, effect), clusters, size, effect, runs
-    )
+    return _in_clusters("paired, clustered", rng, lambda shape: _steps(rng, shape, effect), clusters, size, effect, runs)
 
 
 def clustered_outcomes(clusters: int, size: int, p: float, runs: int) -> Data:
     """Tasks in clusters, each right with chance p."""
     rng = generator("clustered outcomes", clusters, size, str(p))
-    return _in_clusters(
-        f"clustered, p = {p}", rng, lambda shape: 1.0 * (rng.random(shape) < p), clusters, size, p, runs
-    )
+    return _in_clusters(f"clustered, p = {p}", rng, lambda shape: 1.0 * (rng.random(shape) < p), clusters, size, p, runs)
 
 
 def _steps(rng: np.random.Generator, shape: tuple[int, ...], effect: float) -> np.ndarray:
@@ -198,9 +194,7 @@ def _row(kind: Kind, method: str, data: Data, nominal: float, trial: Rejects, co
     return _share(kind, method, data.name, data.n, nominal, hits, len(data.values), control)
 
 
-def _share(
-    kind: Kind, method: str, data: str, n: str, nominal: float, hits: int, runs: int, control: bool = False
-) -> Row:
+def _share(kind: Kind, method: str, data: str, n: str, nominal: float, hits: int, runs: int, control: bool = False) -> Row:
     share = hits / runs
     return Row(kind, method, data, n, nominal, share, math.sqrt(share * (1 - share) / runs), runs, control)
 
@@ -342,7 +336,7 @@ def sequential_rows(size: Size, looks: int = 20, each: int = 25) -> Iterator[Row
     for effect in (0.0, 0.1):
         hits = 0
         for x in gains(n, effect, size.runs).values:
-            low, high = confidence_sequence(x, LEVEL, grid=400)
+            low, high = confidence_sequence(x, LEVEL, grid=200)
             hits += bool((low <= effect).all() and (effect <= high).all())
         yield _share(
             "coverage at least", "confidence sequence", f"paired, effect {effect}, all times", str(n), LEVEL, hits, size.runs
@@ -377,20 +371,29 @@ def simulate(size: Size | None = None) -> Iterator[Row]:
 def why(row: Row) -> str:
     """Why a row that is no control lies outside, where that is known."""
     if "confidence sequence" in row.method or row.kind in ("false alarms", "power"):
-        return "not explained: look into it"
-    if row.data.startswith("right with p = 0.05") and row.n == "50":
+        return "Not explained: look into it"
+    if row.data.startswith("right with p"):
+        p, n = float(row.data.split()[-1]), int(row.n)
+        counts = np.arange(n + 1)
+        intervals: dict[str, Callable[[int], Estimate]] = {
+            "Wilson": lambda x: wilson(x, n),
+            "t": lambda x: mean([1.0] * x + [0.0] * (n - x)),
+        }
+        covered = {name: [e.low <= p <= e.high for e in map(f, counts.tolist())] for name, f in intervals.items()}
+        exact = {name: float(stats.binom.pmf(counts, n, p) @ np.array(c)) for name, c in covered.items()}
         return (
-            "2.5 successes are expected, so the interval takes a handful of values and one of them decides; an interval "
-            "around the estimate is too short where few successes came. Use Wilson for independent yes-or-no outcomes"
+            "A count takes few values near the truth, so the coverage of any such interval moves in steps with p and n (Brown, "
+            "Cai and DasGupta 2001); summed over all counts instead of drawn, Wilson covers "
+            f"{exact['Wilson']:.3f} here and t {exact['t']:.3f}"
         )
     if "percentile" in row.method or "BCa" in row.method:
         return (
-            "with m values, clusters or seeds resamples spread by (m - 1) / m of the true variance and their quantiles are "
+            "With m values, clusters or seeds resamples spread by (m - 1) / m of the true variance and their quantiles are "
             "normal where a t is due; the default, expanded, undoes both"
         )
     if row.data.startswith("pass@4"):
-        return "most of the values are 0 and few are large: where few large ones came, mean and spread are both too small"
-    return "not explained: look into it"
+        return "Most of the values are 0 and few are large: where few large ones came, mean and spread are both too small"
+    return "Not explained: look into it"
 
 
 def line(row: Row) -> str:
@@ -428,7 +431,7 @@ def page(rows: Sequence[Row], size: Size) -> str:
         if lines:
             parts.append(f"## {title}\n\n{HEAD}\n" + "\n".join(lines))
     outside = [r for r in rows if not r.control and not r.inside]
-    said = [f"- {r.method}, {r.data}, n = {r.n}: {r.observed:.3f}. {why(r).capitalize()}." for r in outside]
+    said = [f"- {r.method}, {r.data}, n = {r.n}: {r.observed:.3f}. {why(r)}." for r in outside]
     parts.append("## What lies outside, and why\n\n" + ("\n".join(said) or "Nothing but the controls."))
     failed = [f"- {r.method}, {r.data}, n = {r.n}" for r in rows if r.control and r.inside]
     if failed:
@@ -437,7 +440,7 @@ def page(rows: Sequence[Row], size: Size) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ratchet.measure.simulate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m ratchet.measure.simulate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK.runs} data sets per row; writes only with --out")
     parser.add_argument("--out", type=Path, help="where to write the page (default docs/measure-simulation.md, in full)")
     given = parser.parse_args()
