@@ -344,6 +344,8 @@ def test_wrong_names_are_refused_before_any_work(item: str, message: str, tmp_pa
     assert not (tmp_path / "run" / "recipe.json").exists()
 
 
-@pytest.mark.parametrize("file", sorted(Path(__file__).parent.parent.joinpath("records").glob("**/recipe.json")), ids=lambda f: f.parent.name)
+@pytest.mark.parametrize(
+    "file", sorted(Path(__file__).parent.parent.joinpath("records").glob("**/recipe.json")), ids=lambda f: f.parent.name
+)
 def test_the_recipe_of_every_record_can_be_run_again(file: Path) -> None:
     assert from_json(json.loads(file.read_text()), str(file)).name
