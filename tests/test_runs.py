@@ -248,7 +248,8 @@ def test_without_a_promotion_the_delivered_model_is_the_first_one(tiny_run: tupl
 
 def test_random_reward_promotes_nothing_and_delivers_the_primed_weights(tmp_path: Path) -> None:
     small = [
-        "threads=1", "reward=random", "reinforcement.turns=3", "reinforcement.updates=3", "reinforcement.tasks=8",
+        # with the gate's own 5 % this test would fail for every twentieth rounding of the arithmetic
+        "gate.error=0.0001", "threads=1", "reward=random", "reinforcement.turns=3", "reinforcement.updates=3", "reinforcement.tasks=8",
         "reinforcement.samples=8", "gate.tasks=100", "measure.tasks=60", "measure.curve_tasks=0",
     ]  # fmt: skip
     summary = begin(resolve("countdown", small), tmp_path / "control", quiet)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -245,3 +247,29 @@ def test_an_unknown_verifier_is_named(verify: VerifierPool) -> None:
         verify([(Task("files", "?", 1, "countdow"), "answer 1")])
     with pytest.raises(VerifierError, match="module:function"):
         verify([(Task("files", "?", 1, "no_such_module:check"), "answer 1")])
+
+
+def test_a_worker_that_ended_with_its_thread_costs_no_verdict() -> None:
+    """On Linux a worker dies with the thread that started it; the next batch, in another thread, gets a new one."""
+    task = Task("files", "1+1", 2, "numeric")
+    pool = VerifierPool()
+    try:
+        for _ in range(3):
+            with ThreadPoolExecutor(1) as thread:
+                assert [v.outcome for v in thread.submit(pool, [(task, "2"), (task, "3")]).result()] == ["pass", "fail"]
+            assert pool.worker is not None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pool.worker.wait(2)
+    finally:
+        pool.close()
+
+
+def test_a_pool_in_a_with_block_keeps_its_worker_over_threads() -> None:
+    task = Task("files", "1+1", 2, "numeric")
+    with VerifierPool() as pool:
+        first = pool.worker
+        for _ in range(3):
+            with ThreadPoolExecutor(1) as thread:
+                assert thread.submit(pool, [(task, "2")]).result()[0].passed
+            time.sleep(0.05)
+        assert pool.worker is first and first is not None and first.poll() is None

@@ -62,6 +62,8 @@ class VerifierPool:
         self.asked = 0.0
 
     def __enter__(self) -> VerifierPool:
+        # a worker ends with the thread that started it: this one outlives those that verify beside the sampling
+        self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,6 +119,8 @@ class VerifierPool:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """The worker, ready to judge. Raises VerifierError where it does not start."""
+        if self.worker is not None and self.worker.poll() is not None:
+            self.close()  # it ended between two batches, with the thread that had started it: no text is to blame
         if self.worker is None:
             self.worker = subprocess.Popen(
                 [sys.executable, "-m", "ratchet.verify.worker"],
