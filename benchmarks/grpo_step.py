@@ -10,13 +10,17 @@ bfloat16 loads its weights in float32 and lets autocast multiply, as ours does. 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
+import time
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.contest import Clock, Contender, compare, contest, keep, show
-from benchmarks.shapes import build, matrix_parameters, prompts, write
+from benchmarks.shapes import matrix_parameters, prompts, write
+from ratchet.models import llama
 
 GROUP = 8
 END = 1
@@ -35,11 +39,10 @@ def passes(text: str) -> bool:
 
 def ours(clock: Clock, folder: str, groups: int, limit: int, precision: str) -> None:
     from ratchet.core.types import Outcome, Task, Verdict
-    from ratchet.learn.policy import rows
     from ratchet.learn.rewards import rewards
     from ratchet.learn.train import Learner
     from ratchet.loop.recipe import Reinforcement
-    from ratchet.loop.turn import learn_from, method_of, scheduler_for
+    from ratchet.loop.turn import Costs, learn_from, method_of, scheduler_for
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
     from ratchet.search.strategy import strategies
@@ -48,7 +51,6 @@ def ours(clock: Clock, folder: str, groups: int, limit: int, precision: str) -> 
     policy = load_policy(folder, limit, 512, bf16=precision == "bfloat16")
     learner = Learner(policy, lr=1e-9)
     settings = Reinforcement(method="grpo", tasks=groups, samples=GROUP, credit="outcome")
-    assert settings.method in rows
     method = method_of(settings)
     tasks = [Task("files", text_of(p), 0, "exact") for p in prompts(policy.model.shape.vocab, groups)]  # type: ignore[union-attr]
     verify = lambda pairs: [Verdict(Outcome.PASS if passes(text) else Outcome.FAIL) for _, text in pairs]
@@ -57,7 +59,7 @@ def ours(clock: Clock, folder: str, groups: int, limit: int, precision: str) -> 
         clock.start()
         number += 1
         traces = scheduler_for(policy, verify).run(strategies["single"], tasks, "step", number, samples=GROUP)
-        learn_from(traces, learner, method, rewards["verdict"], settings, ("step", number))
+        learn_from(traces, learner, method, rewards["verdict"], settings, ("step", number), Costs())
         sampled = sum(len(c.tokens) for t in traces for c in t.completions)
         clock.stop(steps=1, sampled=sampled, trained=sampled + PROMPT * groups * GROUP)
 
@@ -99,10 +101,8 @@ def trl(clock: Clock, folder: str, groups: int, limit: int, precision: str) -> N
 
 def peak(precision: str) -> float:
     """Measured floating-point operations per second of a large matrix product."""
-    import time
-
     a = torch.randn(2048, 2048, dtype=getattr(torch, precision))
-    best = LIMITLESS
+    best = math.inf
     for _ in range(12):
         start = time.perf_counter()
         a @ a
@@ -125,7 +125,7 @@ def main() -> None:
             # an end token of probability 0 cannot be asked of a softmax: one in a billion never comes
             mean = limit / 3 if ragged else LIMITLESS
             folder = write(size, mean)
-            parameters = matrix_parameters(build(size, mean))
+            parameters = matrix_parameters(llama.load(Path(folder)))
             contenders = [
                 Contender(f"{name} {precision}", f"benchmarks.grpo_step:{function}",
                           {"folder": folder, "groups": groups, "limit": limit, "precision": precision}, peer=function == "trl")

@@ -19,7 +19,6 @@ SIZES = {
         vocab=2048, width=512, layers=8, heads=8, kv_heads=8, head_width=64, hidden=1376, max_tokens=1024, tied=False
     ),
 }
-FLOPS_PER_TOKEN = 2  # of a forward pass, for each parameter of a matrix product
 
 
 def tokenizer(vocab: int) -> WordTokenizer:

@@ -60,19 +60,25 @@ def sampling(precision: str) -> str:
     return f"## Sampling, {precision}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
 
 
+BESIDE_TRL = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
+
+
+def over_trl(r: Row) -> str:
+    """Ours over TRL in the precision in which TRL is faster."""
+    return times(r["ratio"][max(("TRL float32", "TRL bfloat16"), key=lambda n: r["per_second"][n]["median"])])
+
+
 def steps() -> str:
     found = read("grpo-step")
     if found is None:
         return ""
-    names = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
     rows: list[list[str]] = []
     for r in found["rows"]:
-        cells = [f"{1 / r['per_second'][n]['median']:.2f} s · {r['share_of_peak'][n]:.0%}" for n in names]
-        best = max(("TRL float32", "TRL bfloat16"), key=lambda n: r["per_second"][n]["median"])
-        rows.append([f"{r['size']}, {r['prompts']} x {r['group']} x {r['limit']}, {r['stops']}", *cells, times(r["ratio"][best])])
+        cells = [f"{1 / r['per_second'][n]['median']:.2f} s · {r['share_of_peak'][n]:.0%}" for n in BESIDE_TRL]
+        rows.append([f"{r['size']}, {r['prompts']} x {r['group']} x {r['limit']}, {r['stops']}", *cells, over_trl(r)])
     head = [
         "model, prompts x samples x tokens, stops",
-        *(f"{n}: time · share of peak" for n in names),
+        *(f"{n}: time · share of peak" for n in BESIDE_TRL),
         "ours (bfloat16) over TRL's best",
     ]
     return f"## A whole GRPO step\n\n{where(found)}\n\n{table(head, rows)}\n"
@@ -82,12 +88,10 @@ def imitation() -> str:
     found = read("imitation")
     if found is None:
         return ""
-    names = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
     rows: list[list[str]] = []
     for r in found["rows"]:
-        best = max(("TRL float32", "TRL bfloat16"), key=lambda n: r["per_second"][n]["median"])
-        rows.append([r["size"], *(rate(r["per_second"][n]) for n in names), times(r["ratio"][best])])
-    head = ["model", *(f"{n} tokens/s" for n in names), "ours (bfloat16) over TRL's best"]
+        rows.append([r["size"], *(rate(r["per_second"][n]) for n in BESIDE_TRL), over_trl(r)])
+    head = ["model", *(f"{n} tokens/s" for n in BESIDE_TRL), "ours (bfloat16) over TRL's best"]
     return f"## Imitation on ragged sequences\n\n{where(found)}\n\n{table(head, rows)}\n"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ratchet.cli.main import main
 from ratchet.models import llama
 from ratchet.models.engine import LocalEngine
 from ratchet.models.tokens import WordTokenizer, reasoning_words
@@ -22,6 +25,25 @@ TINY = (
 )  # fmt: skip
 IMITATION = ("imitation.turns=2", "imitation.updates=4", "imitation.examples=16")
 REINFORCEMENT = ("reinforcement.turns=2", "reinforcement.updates=2", "reinforcement.tasks=4", "reinforcement.samples=4")
+
+
+Answer = tuple[int, str, str]
+
+
+@pytest.fixture
+def ratchet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Call the command line in this process, where torch is loaded already: exit code, output, errors."""
+
+    def call(*args: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["ratchet", *map(str, args)])
+        handler = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as end:
+            main()
+        signal.signal(signal.SIGTERM, handler)
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return call
 
 
 @pytest.fixture

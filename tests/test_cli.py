@@ -14,28 +14,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import IMITATION, REINFORCEMENT, TINY
+from conftest import IMITATION, REINFORCEMENT, TINY, Answer
 
-from ratchet.cli.main import COMMANDS, main
+from ratchet.cli.main import COMMANDS
 from ratchet.models.tokens import WordTokenizer, reasoning_words
-
-Answer = tuple[int, str, str]
-
-
-@pytest.fixture
-def ratchet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """Call the command line in this process: exit code, output, errors."""
-
-    def call(*args: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["ratchet", *map(str, args)])
-        handler = signal.getsignal(signal.SIGTERM)
-        with pytest.raises(SystemExit) as end:
-            main()
-        signal.signal(signal.SIGTERM, handler)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
 
 
 def settings(*items: str) -> list[str]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import signal
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Answer
 
-from ratchet.cli.main import main
 from ratchet.core.errors import RecipeError, StoreError
 from ratchet.measure.eval_logs import members
 from ratchet.measure.sample_files import Naming, Source, sources
@@ -37,23 +35,11 @@ from ratchet.measure.samples import (
 from ratchet.verify.pool import VerifierPool
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-Answer = tuple[int, str, str]
 
 
 @pytest.fixture
-def measure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """`ratchet measure` in this process: exit code, output, errors."""
-
-    def call(*args: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["ratchet", "measure", *map(str, args)])
-        handler = signal.getsignal(signal.SIGTERM)
-        with pytest.raises(SystemExit) as end:
-            main()
-        signal.signal(signal.SIGTERM, handler)
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
+def measure(ratchet: Callable[..., Answer]) -> Callable[..., Answer]:
+    return lambda *args: ratchet("measure", *args)
 
 
 def write(file: Path, rows: list[Any]) -> Path:

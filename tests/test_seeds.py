@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
+from conftest import TINY, Answer
 from scipy.stats import t
 from test_runs import in_a_child, quiet
 
-from ratchet.cli.main import main
 from ratchet.core.journal import Journal
 from ratchet.loop.recipe import Recipe, override, resolve, to_json
 from ratchet.loop.run import begin
 from ratchet.loop.seeds import ending, run_seeds, seeds_of, summarize
 from ratchet.loop.store import locked
 
-Call = Callable[..., tuple[int, str, str]]
+Call = Callable[..., Answer]
 SETTINGS = (
     *TINY, "threads=0", "max_tokens=16", "gate.tasks=10", "measure.tasks=10", "measure.curve_tasks=0", "imitation.turns=2",
     "imitation.updates=2", "imitation.examples=8", "reinforcement=none",
@@ -37,18 +36,8 @@ def command(out: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """The command in this process, where torch is loaded already: exit code, output, errors."""
-
-    def call(out: Path, *more: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ratchet", *command(out, *more)])
-        handler = signal.getsignal(signal.SIGTERM)
-        with pytest.raises(SystemExit) as end:
-            main()
-        signal.signal(signal.SIGTERM, handler)
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return call
+def call(ratchet: Callable[..., Answer]) -> Call:
+    return lambda out, *more: ratchet(*command(out, *more))
 
 
 def tiny(seed: int) -> Recipe:

@@ -76,8 +76,10 @@ def read(recipe: str) -> Any:
 
 def unused(parent: Path, name: str) -> Path:
     """runs/countdown, else runs/countdown-2, -3, ...; a folder that never came to hold a run is taken again."""
+    from ratchet.loop.store import holds_run
+
     folder, number = parent / name, 1
-    while (folder / "recipe.json").exists() or (folder / "journal.jsonl").exists():
+    while holds_run(folder):
         number += 1
         folder = parent / f"{name}-{number}"
     return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from ratchet.core.errors import RatchetError
 def play(recipes: list[Any], out: Path, jobs: int | None) -> None:
     """Run all seeds with a line per turn, then print their table. Exit code 1 where a seed failed, 130 when stopped."""
     from ratchet.loop.seeds import run_seeds
+    from ratchet.models.machine import cores
     from ratchet.report.page import write_report
 
     def tell(event: dict[str, Any]) -> None:
@@ -41,10 +41,6 @@ def play(recipes: list[Any], out: Path, jobs: int | None) -> None:
         click.echo(f"ratchet: seed {f['seed']} failed: {f['why']}", err=True)
     if summary["failed"]:
         raise SystemExit(1)
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def line_of(e: dict[str, Any]) -> str:

@@ -18,8 +18,9 @@ class Learner:
     """Updates a policy in place. Rates are reached after `warmup` steps and fall linearly to their share `final` at `steps`.
 
     `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
-    rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass. `slowed` is what
-    roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor needs it.
+    rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass.
+    `slowed` is what roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor
+    needs it.
     """
 
     policy: Policy

@@ -29,6 +29,7 @@ from ratchet.loop.gate import Decision, Look, look
 from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
 from ratchet.loop.store import (
     digest_of_weights,
+    holds_run,
     load_checkpoint,
     locked,
     save_checkpoint,
@@ -76,7 +77,7 @@ def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
     """A new run in an empty or absent folder; the summary. StoreError where a run is there already."""
     refuse_seeds(folder)
     with locked(folder):
-        if any((folder / name).exists() for name in ("recipe.json", "journal.jsonl", "checkpoints")):
+        if holds_run(folder):
             done = (folder / "summary.json").exists()
             what = "holds a finished run" if done else f"holds an unfinished run; `ratchet resume {folder}` goes on with it"
             raise StoreError(f"{folder} {what}; for a new run choose another folder with --out")

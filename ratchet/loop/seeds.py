@@ -68,8 +68,9 @@ def folder_of(out: Path, recipe: Recipe) -> Path:
 def check_folders(recipes: Sequence[Recipe], out: Path) -> None:
     """StoreError where `out` is a single run's folder, or a seed's folder holds a run of another recipe."""
     from ratchet.loop.run import read_recipe
+    from ratchet.loop.store import holds_run
 
-    if any((out / name).exists() for name in ("recipe.json", "journal.jsonl", "checkpoints")):
+    if holds_run(out):
         raise StoreError(f"{out} holds a single run; for several seeds choose another folder with --out")
     for recipe in recipes:
         file = folder_of(out, recipe) / "recipe.json"

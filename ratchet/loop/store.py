@@ -41,6 +41,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def holds_run(folder: Path) -> bool:
+    """Whether a run began in the folder, however far it came."""
+    return any((folder / name).exists() for name in ("recipe.json", "journal.jsonl", "checkpoints"))
+
+
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder beside its place, flush it, and rename it there: it is either whole or absent."""
     beside = target.with_name(f".{target.name}.writing")

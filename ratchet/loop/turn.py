@@ -190,7 +190,7 @@ def learn_from(
     reward: Reward,
     settings: Reinforcement,
     path: tuple[Part, ...],
-    costs: Costs | None = None,
+    costs: Costs,
 ) -> list[dict[str, float]]:
     """`steps_per_draw` optimizer steps, each on an equal share of the tasks."""
     keys = list(dict.fromkeys(t.task.key for t in traces))
@@ -205,7 +205,7 @@ def learn_from(
         if method.skip_even_groups:
             learned = [row if uneven(row) else [math.nan] * len(row) for row in values]
         examples = credits[settings.credit](mine, learned, method.advantage, learner.policy.tokenizer, **settings.credit_knobs)
-        with (costs or Costs()).clock("training", "learner_seconds"):
+        with costs.clock("training", "learner_seconds"):
             metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
         solved = [v.passed for t in mine for v in t.verdicts]
         judged = [v for row in values for v in row if not math.isnan(v)]

@@ -13,6 +13,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -105,7 +106,7 @@ def sources(path: Path, naming: Naming) -> list[Source]:
         if first_row is None:
             raise StoreError(f"{path} is empty; it should hold one JSON object per line")
         row = first_row[1]
-        again = chain_first(first_row, rows)
+        again = chain([first_row], rows)
         if "doc_id" in row and {"resps", "filtered_resps"} & row.keys():
             source.kind, source.parts = "lm-evaluation-harness", eval_logs.lm_eval(path, again, naming, source.notes)
         elif {"key", "draws", "outcome", "chosen"} <= row.keys():
@@ -118,11 +119,6 @@ def sources(path: Path, naming: Naming) -> list[Source]:
 
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
-
-
-def chain_first(first: tuple[int, dict[str, Any]], rest: Rows) -> Rows:
-    yield first
-    yield from rest
 
 
 def lines(path: Path) -> Rows:

@@ -31,9 +31,14 @@ def products_in(bf16: bool, on: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(on.type, torch.bfloat16, enabled=bf16)
 
 
+def cores() -> int:
+    """How many cores this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def spare_core() -> bool:
     """Whether a core is left while the model computes. Where none is, a busy second process only holds up its threads."""
-    return torch.cuda.is_available() or torch.get_num_threads() < (os.cpu_count() or 1)
+    return torch.cuda.is_available() or torch.get_num_threads() < cores()
 
 
 def prepare(threads: int = 0) -> None:

@@ -234,21 +234,20 @@ def sample_rows(
     yield [r for r in rows if r.max_tokens <= 0]
     ids = seeds = lengths = torch.zeros(0, dtype=torch.long, device=device)
 
-    def advance(logits: Tensor, group: list[Row], seeds: Tensor) -> tuple[Tensor, list[int]]:
-        """Append one token to each row of the group; the tokens and the places of the rows that go on."""
+    def advance(logits: Tensor, group: list[Row], seeds: Tensor) -> tuple[Tensor, list[int], list[int]]:
+        """Append one token to each row of the group; the tokens, and the places of the rows that go on and of those that end."""
         steps = torch.tensor([len(r.tokens) for r in group], device=device)
         new, logp = pick(logits, seeds, steps, temperature, top_p)
         cache.tainted = cache.tainted or bool(logp.isnan().any())
-        going: list[int] = []
+        going, gone = list[int](), list[int]()
         for i, (row, token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
             row.tokens.append(token)
             row.logprobs.append(lp)
             reason = finish(row)
             if reason is not None:
                 row.stop = reason
-            elif len(row.tokens) < row.max_tokens:
-                going.append(i)
-        return new, going
+            (going if reason is None and len(row.tokens) < row.max_tokens else gone).append(i)
+        return new, going, gone
 
     while queue or live:
         # refill when few are left: every row pays attention over the longest, so rows of one age are cheapest together
@@ -261,8 +260,8 @@ def sample_rows(
             place = {p: i for i, p in enumerate(asked)}
             source = torch.tensor([place[r.prefix] for r in group], device=device)
             new_seeds = torch.tensor([signed(r.seed) for r in group], device=device)
-            new, going = advance(logits[source], group, new_seeds)
-            yield [group[i] for i in sorted(set(range(len(group))) - set(going))]
+            new, going, gone = advance(logits[source], group, new_seeds)
+            yield [group[i] for i in gone]
             if going:
                 entering, at = [group[i] for i in going], torch.tensor(going, device=device)
                 cache.add([states[place[r.prefix]] for r in entering])
@@ -272,9 +271,8 @@ def sample_rows(
             continue
         logits = decode(model, cache, ids, lengths)
         lengths = lengths + 1
-        ids, going = advance(logits, live, seeds)
-        if len(going) < len(live):
-            gone = sorted(set(range(len(live))) - set(going))
+        ids, going, gone = advance(logits, live, seeds)
+        if gone:
             for i in gone:
                 if (row := live[i]).stop == "stop":
                     written = len(row.prefix) + len(row.tokens) - 1

@@ -44,11 +44,7 @@ def timings(pairs: Sequence[tuple[Task, str]], verdicts: Sequence[Verdict]) -> d
     """One row per verifier, however many verdicts: the times are those that the worker took for each."""
     found: dict[str, Timing] = {}
     for (task, _), verdict in zip(pairs, verdicts, strict=True):
-        timing = found.setdefault(task.verifier, Timing())
-        timing.count += 1
-        timing.seconds += verdict.seconds
-        if verdict.seconds > timing.slowest:
-            timing.slowest, timing.task = verdict.seconds, task.key
+        found.setdefault(task.verifier, Timing()).add(Timing(1, verdict.seconds, verdict.seconds, task.key))
     return found
 
 
