@@ -92,9 +92,9 @@ def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engin
 
 def test_kept_prefixes_are_bounded_and_fall_with_the_weights(tiny_engine: LocalEngine) -> None:
     prefixes = Prefixes(most=4 * 8 * 10)
-    k = torch.zeros(1, 1, 4, 1)
+    state = torch.zeros(1, 2, 1, 4, 1)
     for i in range(20):
-        prefixes.put((i, 1, 2, 3), k, k)
+        prefixes.put((i, 1, 2, 3), state)
     assert prefixes.held <= prefixes.most and len(prefixes.states) == 10
     assert prefixes.longest((0, 1, 2, 3, 4)) is None and prefixes.longest((19, 1, 2, 3, 4)) is not None
     assert prefixes.longest((19, 1, 2, 3)) is None  # its last token would be left to nobody

@@ -129,10 +129,11 @@ class Block(nn.Module):
         s = self.s
         B, T, _ = x.shape
         heads = self.qkv(self.norm_in(x)).view(B, T, s.heads + 2 * s.kv_heads, s.head_width).transpose(1, 2)
-        q, k, v = heads.split((s.heads, s.kv_heads, s.kv_heads), dim=1)
+        qk, v = heads.split((s.heads + s.kv_heads, s.kv_heads), dim=1)
         if s.qk_norm:
-            q, k = self.norm_q(q), self.norm_k(k)
-        y = attend(layer, rotate(q, cos, sin), rotate(k, cos, sin), v)
+            qk = torch.cat((self.norm_q(qk[:, : s.heads]), self.norm_k(qk[:, s.heads :])), 1)
+        q, k = rotate(qk, cos, sin).split((s.heads, s.kv_heads), dim=1)
+        y = attend(layer, q, k, v)
         x = x + self.out(y.transpose(1, 2).reshape(B, T, s.heads * s.head_width))
         gate, up = self.gate_up(self.norm_mid(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
@@ -149,7 +150,9 @@ class Llama(nn.Module):
         self.norm = nn.RMSNorm(shape.width, eps=shape.norm_eps)
         if not shape.tied:
             self.head = nn.Linear(shape.width, shape.vocab, bias=False)
-        self.register_buffer("freq", rope_frequencies(shape), persistent=False)
+        freq = rope_frequencies(shape)
+        self.register_buffer("freq", torch.cat((freq, freq)), persistent=False)
+        self.register_buffer("sign", torch.cat((-torch.ones_like(freq), torch.ones_like(freq))), persistent=False)
 
     def head_weight(self) -> Tensor:
         return self.embed.weight if self.shape.tied else self.head.weight
@@ -157,9 +160,8 @@ class Llama(nn.Module):
     def hidden(self, ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """Final hidden states (B, T, D) for ids (B, T) at positions (B or 1, T)."""
         angles = positions[:, None, :, None].float() * self.freq
-        cos, sin = torch.cat((angles.cos(),) * 2, dim=-1), torch.cat((-angles.sin(), angles.sin()), dim=-1)
         x = self.embed(ids)
-        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        cos, sin = angles.cos().to(x.dtype), angles.sin().mul_(self.sign).to(x.dtype)
         for layer, block in enumerate(self.blocks):
             x = block(x, cos, sin, layer, attend)
         return self.norm(x)

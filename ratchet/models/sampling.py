@@ -82,43 +82,82 @@ class Row:
 Finish = Callable[[Row], str | None]
 
 
-class Cache:
-    """Keys and values (layers, rows, K, length, E). The first `used` rows are live.
+State = Tensor
+"""Keys and values (layers, 2, K, length, E) of a sequence of tokens."""
 
-    It is kept between calls and only ever grows: fresh memory costs more here than the arithmetic on it. Stale finite
-    values are harmless, since what a row has not written is masked; after weights that are not finite it is cleared.
+
+class Cache:
+    """Keys and values of the live rows, the first `used`, in parts along the length: (layers, 2, rows, K, span, E) each.
+
+    Where they are more than the processor's own memory holds, they are read whole, not to the last token: gaps between
+    the rows made reading three times as long. Parts are kept between calls, for fresh memory costs more here than the
+    arithmetic on it. Stale finite values are harmless, since what a row has not written is masked; after weights that
+    are not finite the parts are cleared.
     """
+
+    SPAN = 64
+    NEAR = 2**25  # bytes that the processor's own memory is taken to hold
+    BYTES = 2**22  # of one layer's keys in a part: less is cheaper in fewer parts, of up to 16 spans
 
     def __init__(self, model: Llama) -> None:
         s, p = model.shape, model.embed.weight
-        self.k = self.v = torch.zeros((s.layers, 0, s.kv_heads, 64, s.head_width), dtype=p.dtype, device=p.device)
-        self.used = 0
+        self.layers, self.heads, self.width = s.layers, s.kv_heads, s.head_width
+        self.dtype, self.device = p.dtype, p.device
+        self.parts: list[Tensor] = []
+        self.rows = self.span = self.used = self.length = 0
+        self.lines = torch.zeros(0, dtype=torch.long)  # (rows, 2, K): where a row's keys and values begin, in lines of E numbers
         self.tainted = False
 
     def clear(self) -> None:
-        self.used = 0
+        self.used = self.length = 0
         if self.tainted:
-            self.k.zero_()
-            self.v.zero_()
+            for part in self.parts:
+                part.zero_()
             self.tainted = False
 
     def reserve(self, rows: int, length: int) -> None:
-        layers, have_rows, heads, have_length, width = self.k.shape
-        if rows <= have_rows and length <= have_length:
-            return
-        new_length = have_length if length <= have_length else max(length, 2 * have_length)
-        size = (layers, max(rows, have_rows), heads, new_length, width)
-        for name in ("k", "v"):
-            old, new = getattr(self, name), self.k.new_zeros(size)
-            new[:, : self.used, :, :have_length] = old[:, : self.used]
-            setattr(self, name, new)
+        """Room for so many rows of so many tokens."""
+        self.length = max(self.length, length)
+        if rows > self.rows:
+            self.lay_out(rows)
+        while len(self.parts) * self.span < length:
+            size = (self.layers, 2, self.rows, self.heads, self.span, self.width)
+            self.parts.append(torch.zeros(size, dtype=self.dtype, device=self.device))
 
-    def add(self, states: list[tuple[Tensor, Tensor]]) -> None:
+    def gaps_cost(self, rows: int, length: int) -> bool:
+        """Whether so much comes from main memory, which is slow to read with gaps."""
+        return 2 * self.layers * rows * self.heads * length * self.width * self.dtype.itemsize > self.NEAR
+
+    def lay_out(self, rows: int) -> None:
+        """New parts for so many rows, and what is used in them."""
+        old = [(i * self.span, part[:, :, : self.used]) for i, part in enumerate(self.parts)] if self.used else []
+        token = rows * self.heads * self.width * self.dtype.itemsize
+        self.rows, self.span, self.parts = rows, min(max(1, self.BYTES // token // self.SPAN), 16) * self.SPAN, []
+        heads = torch.arange(2 * rows * self.heads, device=self.device).view(2, rows, self.heads).transpose(0, 1)
+        self.lines = heads * self.span
+        for start, states in old:
+            self.reserve(rows, start + states.shape[4])
+            self.write(0, start, states)
+
+    def write(self, row: int, start: int, states: Tensor) -> None:
+        """Put states (layers, 2, rows, K, length, E) in their place from `row` and token `start` on."""
+        length = states.shape[4]
+        for i, part in enumerate(self.parts):
+            first, end = max(start, i * self.span), min(start + length, (i + 1) * self.span)
+            if first < end:
+                part[:, :, row : row + states.shape[2], :, first - i * self.span : end - i * self.span] = states[
+                    ..., first - start : end - start, :
+                ]
+
+    def state(self, row: int, length: int) -> State:
+        """The first tokens of a row."""
+        return torch.cat([part[:, :, row] for part in self.parts], 3)[:, :, :, :length]
+
+    def add(self, states: list[State]) -> None:
         """Append rows with prefilled keys and values."""
-        self.reserve(self.used + len(states), max(k.shape[2] for k, _ in states) + 1)
-        for row, (k, v) in enumerate(states, start=self.used):
-            self.k[:, row, :, : k.shape[2]] = k
-            self.v[:, row, :, : v.shape[2]] = v
+        self.reserve(self.used + len(states), max(state.shape[3] for state in states) + 1)
+        for row, state in enumerate(states, start=self.used):
+            self.write(row, 0, state[:, :, None])
         self.used += len(states)
 
     def keep(self, going: list[int]) -> list[int]:
@@ -126,18 +165,16 @@ class Cache:
         staying = set(going)
         holes = [i for i in range(len(going)) if i not in staying]
         movers = [i for i in going if i >= len(going)]
-        if holes:
-            self.k[:, holes] = self.k[:, movers]
-            self.v[:, holes] = self.v[:, movers]
+        for i, part in enumerate(self.parts if holes else ()):
+            if (written := self.length - i * self.span) > 0:
+                part[:, :, holes, :, :written] = part[:, :, movers, :, :written]
         self.used = len(going)
+        if 0 < self.used * 8 < self.rows and self.length > self.span:  # few rows are cheaper in longer parts
+            self.lay_out(self.used)
         order = list(range(len(going)))
         for hole, mover in zip(holes, movers, strict=True):
             order[hole] = mover
         return order
-
-
-State = tuple[Tensor, Tensor]
-"""Keys and values (layers, K, length, E) of a sequence of tokens."""
 
 
 class Prefixes:
@@ -154,17 +191,17 @@ class Prefixes:
         self.lengths.clear()
         self.held = 0
 
-    def put(self, tokens: Tokens, k: Tensor, v: Tensor) -> None:
+    def put(self, tokens: Tokens, state: State) -> None:
         """Keep a copy of the state of `tokens`."""
         if not tokens or tokens in self.states:
             return
-        self.states[tokens] = k.clone(), v.clone()
+        self.states[tokens] = state.clone()
         self.lengths[len(tokens)] += 1
-        self.held += 2 * k.nbytes
+        self.held += state.nbytes
         while self.held > self.most:
-            gone, (k, _) = self.states.popitem(last=False)
+            gone, state = self.states.popitem(last=False)
             self.lengths[len(gone)] -= 1
-            self.held -= 2 * k.nbytes
+            self.held -= state.nbytes
 
     def longest(self, tokens: Tokens) -> State | None:
         """The state of the longest known beginning of `tokens` that leaves at least its last token to compute."""
@@ -178,30 +215,28 @@ class Prefixes:
 @torch.no_grad()
 def prefill(model: Llama, prefixes: Sequence[Tokens], known: Sequence[State | None]) -> tuple[Tensor, list[State]]:
     """Last-token logits (B, V) and the state of each prefix, in one padded pass over what is not yet `known` of it."""
-    device, dtype = model.embed.weight.device, model.embed.weight.dtype
-    past = [0 if state is None else state[0].shape[2] for state in known]
+    shape, device, dtype = model.shape, model.embed.weight.device, model.embed.weight.dtype
+    past = [0 if state is None else state.shape[3] for state in known]
     rest = [prefix[n:] for prefix, n in zip(prefixes, past, strict=True)]
     ids = torch.zeros(len(rest), max(map(len, rest)), dtype=torch.long, device=device)
     for row, tokens in enumerate(rest):
         ids[row, : len(tokens)] = torch.tensor(tokens, device=device)
     start = torch.tensor(past, device=device)
-    before = torch.zeros(
-        2, model.shape.layers, len(rest), model.shape.kv_heads, max(past), model.shape.head_width, dtype=dtype, device=device
-    )
+    before = torch.zeros(shape.layers, 2, len(rest), shape.kv_heads, max(past), shape.head_width, dtype=dtype, device=device)
     for row, state in enumerate(known):
         if state is not None:
-            before[0][:, row, :, : past[row]], before[1][:, row, :, : past[row]] = state
+            before[:, :, row, :, : past[row]] = state
     place = torch.arange(ids.shape[1], device=device)
     # a token sees the known part of its own row, itself and what lies between
     seen_before = (torch.arange(max(past), device=device) < start[:, None])[:, None].expand(-1, len(place), -1)
     seen = torch.cat((seen_before, (place <= place[:, None]).expand(len(rest), -1, -1)), -1)[:, None]
-    new: list[State] = []
+    new: list[Tensor] = []
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        new.append((k.to(dtype), v.to(dtype)))
+        new.append(torch.stack((k.to(dtype), v.to(dtype))))
         if not any(past):
             return attend_causal(layer, q, k, v)
-        keys, values = (torch.cat((old[layer], x), 2).to(q.dtype) for old, x in zip(before, new[-1], strict=True))
+        keys, values = torch.cat((before[layer], new[-1]), 3).to(q.dtype)
         with torch.autocast(device.type, enabled=False):
             return F.scaled_dot_product_attention(q, keys, values, attn_mask=seen, enable_gqa=q.shape[1] != k.shape[1])
 
@@ -210,8 +245,8 @@ def prefill(model: Llama, prefixes: Sequence[Tokens], known: Sequence[State | No
     logits = model.logits(h[torch.arange(len(rest), device=device), last])
     states: list[State] = []
     for row, (tokens, n) in enumerate(zip(rest, past, strict=True)):
-        k, v = (torch.stack([x[i][row, :, : len(tokens)] for x in new]) for i in (0, 1))
-        states.append((torch.cat((before[0][:, row, :, :n], k), 2), torch.cat((before[1][:, row, :, :n], v), 2)) if n else (k, v))
+        own = torch.stack([x[:, row, :, : len(tokens)] for x in new])
+        states.append(torch.cat((before[:, :, row, :, :n], own), 3) if n else own)
     return logits, states
 
 
@@ -255,8 +290,8 @@ def sample_rows(
             group = [queue.popleft() for _ in range(min(batch - len(live), len(queue)))]
             asked = list(dict.fromkeys(r.prefix for r in group))
             logits, states = prefill(model, asked, [prefixes.longest(p) for p in asked])
-            for prefix, (k, v) in zip(asked, states, strict=True):
-                prefixes.put(prefix[:-1], k[:, :, :-1], v[:, :, :-1])
+            for prefix, state in zip(asked, states, strict=True):
+                prefixes.put(prefix[:-1], state[:, :, :, :-1])
             place = {p: i for i, p in enumerate(asked)}
             source = torch.tensor([place[r.prefix] for r in group], device=device)
             new_seeds = torch.tensor([signed(r.seed) for r in group], device=device)
@@ -276,7 +311,7 @@ def sample_rows(
             for i in gone:
                 if (row := live[i]).stop == "stop":
                     written = len(row.prefix) + len(row.tokens) - 1
-                    prefixes.put((*row.prefix, *row.tokens[:-1]), cache.k[:, i, :, :written], cache.v[:, i, :, :written])
+                    prefixes.put((*row.prefix, *row.tokens[:-1]), cache.state(i, written))
             yield [live[i] for i in gone]
             order = cache.keep(going)
             live = [live[i] for i in order]
@@ -286,23 +321,40 @@ def sample_rows(
 
 def decode(model: Llama, cache: Cache, ids: Tensor, lengths: Tensor) -> Tensor:
     """Logits (B, V) after one more token per row; its key and value are written at place `lengths` of the row."""
-    longest = int(lengths.max()) + 1
-    rows = len(ids)
+    rows, device = len(ids), ids.device
+    shortest, longest = int(lengths.min()), int(lengths.max()) + 1
     cache.reserve(rows, longest)
-    row = torch.arange(rows, device=ids.device)
-    unseen = torch.arange(longest, device=ids.device)[None] > lengths[:, None]
-    hidden = torch.zeros(unseen.shape, dtype=cache.k.dtype, device=ids.device).masked_fill_(unseen, -torch.inf)[:, None, None]
+    heads, span, width = cache.heads, cache.span, cache.width
+    first, last = shortest // span, (longest - 1) // span
+    # where new keys and values belong; most often all in the last part
+    lines = cache.lines[:rows] + (lengths % span)[:, None, None]
+    targets: list[tuple[int, slice | Tensor, Tensor]] = [(last, slice(None), lines.flatten())]
+    if first < last:
+        chosen = [(i, (lengths // span == i).nonzero()[:, 0]) for i in range(first, last + 1)]
+        targets = [(i, some, lines[some].flatten()) for i, some in chosen]
+    rest = longest - last * span
+    if cache.gaps_cost(rows, longest) and rest > Cache.SPAN // 3:
+        rest = -(-rest // Cache.SPAN) * Cache.SPAN
+    read = [span] * last + [rest]
+    unseen = torch.arange(sum(read), device=device) > lengths[:, None]
+    hidden = torch.zeros(unseen.shape, dtype=cache.dtype, device=device).masked_fill_(unseen, -torch.inf)[:, None, None]
+    group = model.shape.heads // heads
+    masks = hidden.expand(rows, heads, group, -1).flatten(0, 1).split(read, -1)
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        cache.k[layer][row, :, lengths] = k[:, :, 0].to(cache.k.dtype)
-        cache.v[layer][row, :, lengths] = v[:, :, 0].to(cache.v.dtype)
-        keys, values = cache.k[layer][:rows, :, :longest], cache.v[layer][:rows, :, :longest]
+        new = torch.cat((k, v), 1).to(cache.dtype)
+        for i, some, at in targets:
+            cache.parts[i][layer].view(-1, width).index_copy_(0, at, new[some].view(-1, width))
+        states = [part[layer, :, :rows].flatten(1, 2)[:, :, :n].unbind() for part, n in zip(cache.parts, read, strict=False)]
         # written out: on a CPU two batched products took 0.7 times the fused kernel's time for single queries
-        B, H, _, E = q.shape
-        grouped = q.view(B, keys.shape[1], -1, E)
-        with torch.autocast(q.device.type, enabled=False):
-            scores = (grouped @ keys.transpose(-1, -2)).mul_(E**-0.5).add_(hidden)
-            return (scores.softmax(-1) @ values).view(B, H, 1, E)
+        q = q.reshape(rows * heads, group, width)
+        with torch.autocast(device.type, enabled=False):
+            scores = [mask.baddbmm(q, k.mT, alpha=width**-0.5) for mask, (k, _) in zip(masks, states, strict=True)]
+            weights = torch.cat(scores, -1).softmax(-1).split(read, -1)
+            mixed = weights[0] @ states[0][1]
+            for w, (_, v) in zip(weights[1:], states[1:], strict=True):
+                mixed.baddbmm_(w, v)
+        return mixed.view(rows, -1, 1, width)
 
     h = model.hidden(ids[:, None], lengths[:, None], attend)
     return model.logits(h[:, 0])
