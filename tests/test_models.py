@@ -15,7 +15,7 @@ from ratchet.core.types import Draw
 from ratchet.models import llama
 from ratchet.models.engine import LocalEngine, score
 from ratchet.models.load import load_policy
-from ratchet.models.sampling import Prefixes, pick, uniforms
+from ratchet.models.sampling import Cache, Prefixes, pick, uniforms
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 PROMPTS = ["numbers 3 7 12 target 33 :", "numbers 1 2 3 4 target 10 :", "start 7 then + 5 :", "numbers 9 9 target 18 :"]
@@ -55,6 +55,27 @@ def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
     assert tiny_engine.sample(draws(), seeds()) == first
 
 
+@pytest.mark.parametrize("near", [0, 2**40])
+def test_a_cache_in_many_parts_gives_the_same_samples(
+    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    """Parts of a few tokens, laid out anew as rows come and go, read with and without the gaps between rows."""
+    asked = [Draw(" ".join(["3"] * length), n=4) for length in (1, 2, 9, 30, 31)]
+    own = [[10 * i + j for j in range(4)] for i in range(len(asked))]
+    whole = [c for group in tiny_engine.sample(asked, own) for c in group]
+    assert max(len(c.tokens) for c in whole) > 20 > min(len(c.tokens) for c in whole)
+    monkeypatch.setattr(Cache, "SPAN", 4)
+    monkeypatch.setattr(Cache, "BYTES", 0)
+    monkeypatch.setattr(Cache, "NEAR", near)
+    tiny_engine.cache = Cache(tiny_engine.model)
+    tiny_engine.batch = 9
+    tiny_engine.forget()
+    for a, b in zip(whole, [c for group in tiny_engine.sample(asked, own) for c in group], strict=True):
+        assert a.tokens == b.tokens
+        assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+    assert len(tiny_engine.cache.parts) > 5 and tiny_engine.cache.span == 4
+
+
 def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> None:
     """Rounding alone must never reach PPO's clip of 0.2: a log-ratio of 0.18. The weights stay float32."""
     tiny_engine.bf16 = True
@@ -80,7 +101,7 @@ def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engin
     seeds = [[100 * i + j for j in range(3)] for i in range(len(paused))]
     for draw in following:
         state = tiny_engine.prefixes.longest(draw.prefix)  # type: ignore[arg-type]
-        assert state is not None and state[0].shape[2] == len(draw.prefix) - 1
+        assert state is not None and state.shape[3] == len(draw.prefix) - 1
     warm = tiny_engine.sample(following, seeds)
     tiny_engine.forget()
     assert tiny_engine.prefixes.longest(following[0].prefix) is None  # type: ignore[arg-type]
