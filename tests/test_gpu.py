@@ -39,3 +39,18 @@ def test_sampling_and_learning_on_the_gpu(on_gpu: LocalEngine, bf16: bool) -> No
     assert max(apart) < (0.2 if bf16 else 1e-3)
     metrics = Learner(on_gpu, lr=1e-3).update([Example(c.prefix, c.tokens) for c in drawn], imitation())  # type: ignore[arg-type]
     assert metrics["skipped"] == 0 and metrics["grad_norm"] > 0
+
+
+def test_recorded_steps_follow_the_weights(on_gpu: LocalEngine) -> None:
+    """A CUDA graph replays addresses: after an update it must sample from the new weights, as a plain engine does."""
+    plain = LocalEngine(on_gpu.model, on_gpu.tokenizer, on_gpu.max_tokens, on_gpu.batch)
+    plain.graphs = None
+    draws, seeds = [Draw(PROMPT, n=9)], [list(range(9))]
+    for _ in range(3):
+        [recorded], [written_out] = on_gpu.sample(draws, seeds), plain.sample(draws, seeds)
+        for a, b in zip(recorded, written_out, strict=True):
+            assert a.logprobs[0] == pytest.approx(b.logprobs[0], abs=1e-3)
+        assert sum(a.tokens == b.tokens for a, b in zip(recorded, written_out, strict=True)) >= 7  # rounding may part a few
+        with torch.no_grad():
+            on_gpu.model.embed.weight.mul_(1.2)
+    assert on_gpu.graphs is not None and on_gpu.graphs.recorded

@@ -13,9 +13,11 @@ import torch
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Draw
 from ratchet.models import llama
+from ratchet.models.cache import Cache, Prefixes
 from ratchet.models.engine import LocalEngine, score
+from ratchet.models.graphs import Graphs
 from ratchet.models.load import load_policy
-from ratchet.models.sampling import Cache, Prefixes, pick, uniforms
+from ratchet.models.sampling import next_tokens, pick, uniforms
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 PROMPTS = ["numbers 3 7 12 target 33 :", "numbers 1 2 3 4 target 10 :", "start 7 then + 5 :", "numbers 9 9 target 18 :"]
@@ -74,6 +76,36 @@ def test_a_cache_in_many_parts_gives_the_same_samples(
         assert a.tokens == b.tokens
         assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
     assert len(tiny_engine.cache.parts) > 5 and tiny_engine.cache.span == 4
+
+
+def test_recorded_steps_give_the_same_samples(tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a recorded step but the recording, which needs a GPU: filled-up rows, held memory, a cache that moves."""
+    asked = [Draw(" ".join(["3"] * length), n=5) for length in (1, 2, 9, 30, 31)]
+    own = [[10 * i + j for j in range(5)] for i in range(len(asked))]
+    whole = [c for group in tiny_engine.sample(asked, own) for c in group]
+    monkeypatch.setattr(Graphs, "READ", 4)
+    tiny_engine.cache = Cache(tiny_engine.model)
+    tiny_engine.cache.single = True
+    recordings = []
+
+    def record(step: Any) -> Any:
+        recordings.append(step)
+        layout = tiny_engine.cache.layouts
+
+        def replay() -> Any:
+            assert tiny_engine.cache.layouts == layout  # a graph would write to where the cache was
+            return step()
+
+        return replay
+
+    tiny_engine.graphs = Graphs(next_tokens, record)
+    tiny_engine.batch = 11
+    for _ in range(2):
+        tiny_engine.forget()
+        for a, b in zip(whole, [c for group in tiny_engine.sample(asked, own) for c in group], strict=True):
+            assert a.tokens == b.tokens
+            assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+    assert len(tiny_engine.cache.parts) == 1 and 8 < len(recordings) < sum(len(c.tokens) for c in whole) / 5
 
 
 def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> None:

@@ -13,8 +13,10 @@ from torch.nn import functional as F
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models import llama
+from ratchet.models.cache import Cache, Prefixes
+from ratchet.models.graphs import Graphs
 from ratchet.models.machine import products_in
-from ratchet.models.sampling import Cache, Prefixes, Row, sample_rows
+from ratchet.models.sampling import Row, next_tokens, sample_rows
 from ratchet.models.tokens import Tokenizer
 
 Done = Callable[[int, list[Completion]], None]
@@ -110,6 +112,7 @@ class LocalEngine:
         self.model, self.tokenizer = model, tokenizer
         self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
         self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), 0
+        self.graphs = Graphs(next_tokens) if model.embed.weight.is_cuda else None
 
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
@@ -129,7 +132,9 @@ class LocalEngine:
             ]
             finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer, end)
             with products_in(self.bf16, self.model.embed.weight.device):
-                sampling = sample_rows(self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch)
+                sampling = sample_rows(
+                    self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch, self.graphs
+                )
                 for d in (place[id(row)] for finished in sampling for row in finished):
                     left[d] -= 1
                     if not left[d]:

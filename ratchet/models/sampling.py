@@ -7,7 +7,7 @@ seed and its place, so a sample does not depend on what else is in the batch bey
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratchet.core.types import Tokens
+from ratchet.models.cache import Cache, Prefixes, State
+from ratchet.models.graphs import Graphs
 from ratchet.models.llama import Llama, attend_causal
 
 MASK64 = (1 << 64) - 1
@@ -82,136 +84,6 @@ class Row:
 Finish = Callable[[Row], str | None]
 
 
-State = Tensor
-"""Keys and values (layers, 2, K, length, E) of a sequence of tokens."""
-
-
-class Cache:
-    """Keys and values of the live rows, the first `used`, in parts along the length: (layers, 2, rows, K, span, E) each.
-
-    Where they are more than the processor's own memory holds, they are read whole, not to the last token: gaps between
-    the rows made reading three times as long. Parts are kept between calls, for fresh memory costs more here than the
-    arithmetic on it. Stale finite values are harmless, since what a row has not written is masked; after weights that
-    are not finite the parts are cleared.
-    """
-
-    SPAN = 64
-    NEAR = 2**25  # bytes that the processor's own memory is taken to hold
-    BYTES = 2**22  # of one layer's keys in a part: less is cheaper in fewer parts, of up to 16 spans
-
-    def __init__(self, model: Llama) -> None:
-        s, p = model.shape, model.embed.weight
-        self.layers, self.heads, self.width = s.layers, s.kv_heads, s.head_width
-        self.dtype, self.device = p.dtype, p.device
-        self.parts: list[Tensor] = []
-        self.rows = self.span = self.used = self.length = 0
-        self.lines = torch.zeros(0, dtype=torch.long)  # (rows, 2, K): where a row's keys and values begin, in lines of E numbers
-        self.tainted = False
-
-    def clear(self) -> None:
-        self.used = self.length = 0
-        if self.tainted:
-            for part in self.parts:
-                part.zero_()
-            self.tainted = False
-
-    def reserve(self, rows: int, length: int) -> None:
-        """Room for so many rows of so many tokens."""
-        self.length = max(self.length, length)
-        if rows > self.rows:
-            self.lay_out(rows)
-        while len(self.parts) * self.span < length:
-            size = (self.layers, 2, self.rows, self.heads, self.span, self.width)
-            self.parts.append(torch.zeros(size, dtype=self.dtype, device=self.device))
-
-    def gaps_cost(self, rows: int, length: int) -> bool:
-        """Whether so much comes from main memory, which is slow to read with gaps."""
-        return 2 * self.layers * rows * self.heads * length * self.width * self.dtype.itemsize > self.NEAR
-
-    def lay_out(self, rows: int) -> None:
-        """New parts for so many rows, and what is used in them."""
-        old = [(i * self.span, part[:, :, : self.used]) for i, part in enumerate(self.parts)] if self.used else []
-        token = rows * self.heads * self.width * self.dtype.itemsize
-        self.rows, self.span, self.parts = rows, min(max(1, self.BYTES // token // self.SPAN), 16) * self.SPAN, []
-        heads = torch.arange(2 * rows * self.heads, device=self.device).view(2, rows, self.heads).transpose(0, 1)
-        self.lines = heads * self.span
-        for start, states in old:
-            self.reserve(rows, start + states.shape[4])
-            self.write(0, start, states)
-
-    def write(self, row: int, start: int, states: Tensor) -> None:
-        """Put states (layers, 2, rows, K, length, E) in their place from `row` and token `start` on."""
-        length = states.shape[4]
-        for i, part in enumerate(self.parts):
-            first, end = max(start, i * self.span), min(start + length, (i + 1) * self.span)
-            if first < end:
-                part[:, :, row : row + states.shape[2], :, first - i * self.span : end - i * self.span] = states[
-                    ..., first - start : end - start, :
-                ]
-
-    def state(self, row: int, length: int) -> State:
-        """The first tokens of a row."""
-        return torch.cat([part[:, :, row] for part in self.parts], 3)[:, :, :, :length]
-
-    def add(self, states: list[State]) -> None:
-        """Append rows with prefilled keys and values."""
-        self.reserve(self.used + len(states), max(state.shape[3] for state in states) + 1)
-        for row, state in enumerate(states, start=self.used):
-            self.write(row, 0, state[:, :, None])
-        self.used += len(states)
-
-    def keep(self, going: list[int]) -> list[int]:
-        """Drop all rows but `going`: the last rows move into the holes. The new order, as old row numbers."""
-        staying = set(going)
-        holes = [i for i in range(len(going)) if i not in staying]
-        movers = [i for i in going if i >= len(going)]
-        for i, part in enumerate(self.parts if holes else ()):
-            if (written := self.length - i * self.span) > 0:
-                part[:, :, holes, :, :written] = part[:, :, movers, :, :written]
-        self.used = len(going)
-        if 0 < self.used * 8 < self.rows and self.length > self.span:  # few rows are cheaper in longer parts
-            self.lay_out(self.used)
-        order = list(range(len(going)))
-        for hole, mover in zip(holes, movers, strict=True):
-            order[hole] = mover
-        return order
-
-
-class Prefixes:
-    """States of token sequences that may be continued: prompts, and what ended at a stop string as the steps of a search
-    do. Least recently used out first; `most` is in bytes."""
-
-    def __init__(self, most: int = 256 * 2**20) -> None:
-        self.most, self.held = most, 0
-        self.states: OrderedDict[Tokens, State] = OrderedDict()
-        self.lengths: Counter[int] = Counter()
-
-    def clear(self) -> None:
-        self.states.clear()
-        self.lengths.clear()
-        self.held = 0
-
-    def put(self, tokens: Tokens, state: State) -> None:
-        """Keep a copy of the state of `tokens`."""
-        if not tokens or tokens in self.states:
-            return
-        self.states[tokens] = state.clone()
-        self.lengths[len(tokens)] += 1
-        self.held += state.nbytes
-        while self.held > self.most:
-            gone, state = self.states.popitem(last=False)
-            self.lengths[len(gone)] -= 1
-            self.held -= state.nbytes
-
-    def longest(self, tokens: Tokens) -> State | None:
-        """The state of the longest known beginning of `tokens` that leaves at least its last token to compute."""
-        for length in sorted((n for n, count in self.lengths.items() if count and n < len(tokens)), reverse=True):
-            if tokens[:length] in self.states:
-                self.states.move_to_end(tokens[:length])
-                return self.states[tokens[:length]]
-        return None
-
-
 @torch.no_grad()
 def prefill(model: Llama, prefixes: Sequence[Tokens], known: Sequence[State | None]) -> tuple[Tensor, list[State]]:
     """Last-token logits (B, V) and the state of each prefix, in one padded pass over what is not yet `known` of it."""
@@ -260,6 +132,7 @@ def sample_rows(
     temperature: float,
     top_p: float = 1.0,
     batch: int = 256,
+    graphs: Graphs | None = None,
 ) -> Iterator[list[Row]]:
     """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once; rows as they are finished."""
     device = model.embed.weight.device
@@ -267,12 +140,11 @@ def sample_rows(
     live: list[Row] = []
     cache.clear()
     yield [r for r in rows if r.max_tokens <= 0]
-    ids = seeds = lengths = torch.zeros(0, dtype=torch.long, device=device)
+    # (4, B) of the live rows: last token, tokens written to the cache, tokens of the prompt, seed
+    at = torch.zeros(4, 0, dtype=torch.long, device=device)
 
-    def advance(logits: Tensor, group: list[Row], seeds: Tensor) -> tuple[Tensor, list[int], list[int]]:
-        """Append one token to each row of the group; the tokens, and the places of the rows that go on and of those that end."""
-        steps = torch.tensor([len(r.tokens) for r in group], device=device)
-        new, logp = pick(logits, seeds, steps, temperature, top_p)
+    def advance(new: Tensor, logp: Tensor, group: list[Row]) -> tuple[list[int], list[int]]:
+        """Append one token to each row of the group; the places of the rows that go on, and of those that end."""
         cache.tainted = cache.tainted or bool(logp.isnan().any())
         going, gone = list[int](), list[int]()
         for i, (row, token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
@@ -282,7 +154,7 @@ def sample_rows(
             if reason is not None:
                 row.stop = reason
             (going if reason is None and len(row.tokens) < row.max_tokens else gone).append(i)
-        return new, going, gone
+        return going, gone
 
     while queue or live:
         # refill when few are left: every row pays attention over the longest, so rows of one age are cheapest together
@@ -294,19 +166,20 @@ def sample_rows(
                 prefixes.put(prefix[:-1], state[:, :, :, :-1])
             place = {p: i for i, p in enumerate(asked)}
             source = torch.tensor([place[r.prefix] for r in group], device=device)
-            new_seeds = torch.tensor([signed(r.seed) for r in group], device=device)
-            new, going, gone = advance(logits[source], group, new_seeds)
+            begun = torch.tensor([len(r.prefix) for r in group], device=device)
+            seeds = torch.tensor([signed(r.seed) for r in group], device=device)
+            new, logp = pick(logits[source], seeds, torch.zeros_like(seeds), temperature, top_p)
+            going, gone = advance(new, logp, group)
             yield [group[i] for i in gone]
             if going:
-                entering, at = [group[i] for i in going], torch.tensor(going, device=device)
-                cache.add([states[place[r.prefix]] for r in entering])
-                live += entering
-                ids, seeds = torch.cat((ids, new[at])), torch.cat((seeds, new_seeds[at]))
-                lengths = torch.cat((lengths, torch.tensor([len(r.prefix) for r in entering], device=device)))
+                cache.add([states[place[group[i].prefix]] for i in going])
+                live += [group[i] for i in going]
+                at = torch.cat((at, torch.stack((new, begun, begun, seeds))[:, going]), 1)
             continue
-        logits = decode(model, cache, ids, lengths)
-        lengths = lengths + 1
-        ids, going, gone = advance(logits, live, seeds)
+        longest = max(len(row.prefix) + len(row.tokens) for row in live)
+        new, logp = (graphs.step if graphs else next_tokens)(model, cache, at, longest, temperature, top_p)
+        at[0], at[1] = new, at[1] + 1
+        going, gone = advance(new, logp, live)
         if gone:
             for i in gone:
                 if (row := live[i]).stop == "stop":
@@ -315,21 +188,24 @@ def sample_rows(
             yield [live[i] for i in gone]
             order = cache.keep(going)
             live = [live[i] for i in order]
-            at = torch.tensor(order, dtype=torch.long, device=device)
-            ids, seeds, lengths = ids[at], seeds[at], lengths[at]
+            at = at[:, order]
 
 
-def decode(model: Llama, cache: Cache, ids: Tensor, lengths: Tensor) -> Tensor:
-    """Logits (B, V) after one more token per row; its key and value are written at place `lengths` of the row."""
+def next_tokens(model: Llama, cache: Cache, at: Tensor, longest: int, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
+    """Tokens (B,) that follow the rows' last ones, and their log-probabilities (B,).
+
+    `at` (4, B) is as in `sample_rows`; the keys and values of the last tokens are written to the cache. `longest` bounds
+    the tokens of a row. Where the cache has a single part, nothing here waits for the device, so that it can be recorded.
+    """
+    ids, lengths, begun, seeds = at
     rows, device = len(ids), ids.device
-    shortest, longest = int(lengths.min()), int(lengths.max()) + 1
     cache.reserve(rows, longest)
     heads, span, width = cache.heads, cache.span, cache.width
-    first, last = shortest // span, (longest - 1) // span
+    last = (longest - 1) // span
     # where new keys and values belong; most often all in the last part
     lines = cache.lines[:rows] + (lengths % span)[:, None, None]
     targets: list[tuple[int, slice | Tensor, Tensor]] = [(last, slice(None), lines.flatten())]
-    if first < last:
+    if last and (first := int(lengths.min()) // span) < last:
         chosen = [(i, (lengths // span == i).nonzero()[:, 0]) for i in range(first, last + 1)]
         targets = [(i, some, lines[some].flatten()) for i, some in chosen]
     rest = longest - last * span
@@ -343,8 +219,8 @@ def decode(model: Llama, cache: Cache, ids: Tensor, lengths: Tensor) -> Tensor:
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         new = torch.cat((k, v), 1).to(cache.dtype)
-        for i, some, at in targets:
-            cache.parts[i][layer].view(-1, width).index_copy_(0, at, new[some].view(-1, width))
+        for i, some, place in targets:
+            cache.parts[i][layer].view(-1, width).index_copy_(0, place, new[some].view(-1, width))
         states = [part[layer, :, :rows].flatten(1, 2)[:, :, :n].unbind() for part, n in zip(cache.parts, read, strict=False)]
         # written out: on a CPU two batched products took 0.7 times the fused kernel's time for single queries
         q = q.reshape(rows * heads, group, width)
@@ -357,4 +233,4 @@ def decode(model: Llama, cache: Cache, ids: Tensor, lengths: Tensor) -> Tensor:
         return mixed.view(rows, -1, 1, width)
 
     h = model.hidden(ids[:, None], lengths[:, None], attend)
-    return model.logits(h[:, 0])
+    return pick(model.logits(h[:, 0]), seeds, lengths - begun + 1, temperature, top_p)
