@@ -99,8 +99,7 @@ def test_recorded_steps_give_the_same_samples(tiny_engine: LocalEngine, monkeypa
         return replay
 
     tiny_engine.graphs = Graphs(next_tokens, record)
-    tiny_engine.batch = 11
-    for _ in range(2):
+    for tiny_engine.batch in (3, 11, 11):
         tiny_engine.forget()
         for a, b in zip(whole, [c for group in tiny_engine.sample(asked, own) for c in group], strict=True):
             assert a.tokens == b.tokens
