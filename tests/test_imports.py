@@ -20,6 +20,7 @@ MAY_USE = {
     "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "loop"},
     "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "loop", "report"},
 }
+MAY_USE["studies"] = set(MAY_USE)
 WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "report"}
 
 

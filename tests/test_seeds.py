@@ -18,11 +18,12 @@ from conftest import TINY, Answer
 from scipy.stats import t
 from test_runs import in_a_child, quiet
 
+from ratchet.core.files import locked
 from ratchet.core.journal import Journal
+from ratchet.core.processes import ending
 from ratchet.loop.recipe import Recipe, override, resolve, to_json
 from ratchet.loop.run import begin
-from ratchet.loop.seeds import ending, run_seeds, seeds_of, summarize
-from ratchet.loop.store import locked
+from ratchet.loop.seeds import run_seeds, seeds_of, summarize
 
 Call = Callable[..., Answer]
 SETTINGS = (
@@ -185,6 +186,6 @@ def test_the_interval_is_over_seeds(tmp_path: Path) -> None:
 
 
 def test_how_a_process_ended_is_said() -> None:
-    assert ending(1) == "ended with exit code 1 before the run was done"
+    assert ending(1) == "ended with exit code 1 before it was done"
     assert ending(-signal.SIGKILL) == "was killed by SIGKILL, perhaps for want of memory"
     assert ending(-signal.SIGSEGV) == "was killed by SIGSEGV"

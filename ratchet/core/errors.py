@@ -34,6 +34,10 @@ class BudgetError(RatchetError):
     """A strategy asked for more than its budget holds."""
 
 
+class StudyError(RatchetError):
+    """A study is unknown, or one of its seeds gave no result."""
+
+
 def nearest(wrong: str, allowed: Iterable[str], most: int = 12) -> str:
     """The end of a sentence about a wrong name: what is near it, or what there is.
 

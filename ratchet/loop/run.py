@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ratchet.core.errors import EngineError, RecipeError, StoreError, TaskError, VerifierError
+from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split
@@ -31,10 +32,8 @@ from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
     load_checkpoint,
-    locked,
     save_checkpoint,
     write_folder,
-    write_text,
     write_traces,
 )
 from ratchet.loop.turn import Costs, Tell, Weights, Workshop, learner_for, method_of, restore, scheduler_for, snapshot

@@ -7,23 +7,18 @@ any run may, so stopping all of them is killing them; calling again goes on from
 from __future__ import annotations
 
 import json
-import os
-import select
-import signal
-import subprocess
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from ratchet.core.errors import RatchetError, RecipeError, StoreError
+from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.files import locked, write_text
 from ratchet.core.journal import read
+from ratchet.core.processes import serve, side_by_side
 from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
 from ratchet.measure.estimate import mean
-from ratchet.verify.worker import end_with_parent, own_channel
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -43,7 +38,6 @@ def run_seeds(recipes: Sequence[Recipe], out: Path, jobs: int, tell: Tell) -> di
     `tell` gets the events of all runs, each with its seed. A seed that fails stands in the summary with the reason.
     """
     from ratchet.loop.run import checked_source
-    from ratchet.loop.store import locked, write_text
 
     if jobs < 1:
         raise RecipeError(f"--jobs takes 1 or more, got {jobs}; it is how many seeds run at once")
@@ -91,89 +85,35 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 
 def work(waiting: Sequence[Recipe], out: Path, jobs: int, tell: Tell) -> dict[int, str]:
-    """Keep `jobs` processes busy until every seed has ended; the reasons of those that failed. No process outlives the call.
-
-    Call it from the main thread: Linux ends a seed's process with the thread that started it.
-    """
-    left = list(waiting)
-    working: dict[IO[bytes], tuple[Recipe, subprocess.Popen[bytes]]] = {}
+    """Run every seed in a process of its own; the reasons of those that failed."""
     failed: dict[int, str] = {}
-    try:
-        while left or working:
-            while left and len(working) < jobs:
-                recipe = left.pop(0)
-                process = start(recipe, folder_of(out, recipe))
-                assert process.stdout is not None
-                working[process.stdout] = recipe, process
-            for pipe in select.select(list(working), [], [])[0]:
-                recipe, process = working[pipe]
-                line = pipe.readline()
-                if line.endswith(b"\n"):
-                    event = json.loads(line)
-                    if event["event"] == "failed":
-                        failed[recipe.seed] = event["why"]
-                    else:
-                        tell({**event, "seed": recipe.seed})
-                    continue
-                code = process.wait()  # the pipe ends with its process
-                pipe.close()
-                del working[pipe]
-                if (summary := finished(folder_of(out, recipe))) is not None:
-                    tell({"event": "finished", "seed": recipe.seed, "summary": summary})
-                else:
-                    failed.setdefault(recipe.seed, f"its process {ending(code)}")
-                    tell({"event": "failed", "seed": recipe.seed})
-    finally:
-        for _, process in working.values():
-            process.kill()
-        for pipe, (_, process) in working.items():
-            process.wait()
-            pipe.close()
+
+    def end(seed: int, why: str) -> None:
+        if (summary := finished(out / f"seed-{seed}")) is not None:
+            tell({"event": "finished", "seed": seed, "summary": summary})
+        else:
+            failed[seed] = why or "its process ended before the run was done"
+            tell({"event": "failed", "seed": seed})
+
+    commands = {r.seed: (__name__, json.dumps(to_json(r)), str(folder_of(out, r))) for r in waiting}
+    side_by_side(commands, jobs, lambda seed, event: tell({**event, "seed": seed}), end)
     return failed
 
 
-def start(recipe: Recipe, folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        # -P and PYTHONPATH: modules are found where this process finds them
-        [sys.executable, "-P", "-m", "ratchet.loop.seeds", str(os.getpid()), json.dumps(to_json(recipe)), str(folder)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        bufsize=0,  # nothing is held back from `select`
-        start_new_session=True,  # Ctrl-C is for us
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-
-
-def ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code} before the run was done"
-    return f"was killed by {signal.Signals(-code).name}" + (", perhaps for want of memory" if code == -signal.SIGKILL else "")
-
-
-def main() -> None:
-    """A seed's process: begin or resume the run, with its events as lines of JSON on the standard output."""
-    parent, recipe, folder = int(sys.argv[1]), from_json(json.loads(sys.argv[2]), "recipe"), Path(sys.argv[3])
-    end_with_parent()
-    if os.getppid() != parent:  # it ended before we were tied to it
-        return
-    _, replies = own_channel()
-
-    def tell(event: dict[str, Any]) -> None:
-        if event["event"] != "update":
-            print(json.dumps(event), file=replies, flush=True)
+def begin_or_resume(tell: Tell, arguments: list[str]) -> None:
+    """What a seed's process does; updates are too many to tell."""
+    recipe, folder = from_json(json.loads(arguments[0]), "recipe"), Path(arguments[1])
 
     from ratchet.loop.run import begin, resume
 
-    try:
-        if (folder / "recipe.json").exists():
-            resume(folder, tell)
-        else:
-            begin(recipe, folder, tell)
-    except Exception as e:
-        if not isinstance(e, RatchetError):  # a mistake of ours: the place of it is wanted too
-            traceback.print_exc()
-        tell({"event": "failed", "why": str(e) if isinstance(e, RatchetError) else f"{type(e).__name__}: {e}"})
-        sys.exit(1)
+    def tell_less(event: dict[str, Any]) -> None:
+        if event["event"] != "update":
+            tell(event)
+
+    if (folder / "recipe.json").exists():
+        resume(folder, tell_less)
+    else:
+        begin(recipe, folder, tell_less)
 
 
 # ---- over seeds --------------------------------------------------------------------------------------------------
@@ -201,4 +141,4 @@ def summarize(recipes: Sequence[Recipe], out: Path, failed: dict[int, str]) -> d
 
 
 if __name__ == "__main__":
-    main()
+    serve(begin_or_resume)

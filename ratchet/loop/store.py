@@ -1,8 +1,7 @@
-"""A run's folder: its lock, checkpoints, records and traces. Whatever has a name in it is whole."""
+"""A run's folder: its checkpoints, records and traces. Whatever has a name in it is whole."""
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
@@ -10,7 +9,6 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,22 +21,6 @@ from ratchet.core.errors import StoreError
 from ratchet.core.types import Judge, Trace, Verdict
 
 Tensors = dict[str, torch.Tensor]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock goes with the process, however it ends. StoreError when it is held."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
-    except OSError as e:
-        raise StoreError(f"cannot write to {folder}: {e.strerror or e}; choose another folder with --out") from e
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"another run is at work in {folder}; wait for it, or choose another folder with --out") from None
-        yield
 
 
 def holds_run(folder: Path) -> bool:
@@ -62,21 +44,6 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     except Exception as e:  # the writers of weights and tokenizers raise types of their own on a full disk
         shutil.rmtree(beside, ignore_errors=True)
         raise StoreError(f"cannot write {target}: {getattr(e, 'strerror', None) or e}; free space, then `ratchet resume`") from e
-
-
-def write_text(target: Path, text: str) -> None:
-    """Write a file beside its place and rename it there."""
-    beside = target.with_name(f".{target.name}.writing")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        beside.replace(target)
-    except OSError as e:
-        beside.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {target}: {e.strerror or e}; free space, then `ratchet resume`") from e
 
 
 def sync_folder(folder: Path) -> None:

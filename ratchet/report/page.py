@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from ratchet.core.errors import StoreError
-from ratchet.loop.store import read_traces, write_text
+from ratchet.core.files import write_text
+from ratchet.loop.store import read_traces
 from ratchet.report import sections, traces
 from ratchet.report.profile import profile
 from ratchet.report.records import Records, read_records
@@ -27,9 +29,7 @@ def write_report(folder: Path) -> Path:
 
 
 def page(records: Records) -> str:
-    """The whole page. Whatever the records hold is a value of the template, never part of it."""
-    beside = files("ratchet.report")
-    template, css, js = (beside.joinpath(f"page.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
+    """The whole page of a run."""
     data, note = browsed(records)
     built = {
         **sections.evidence(records),
@@ -37,17 +37,25 @@ def page(records: Records) -> str:
         "Where the time went": profile(records, {t["key"] for t in data.get("tasks", ())}),
         **sections.particulars(records),
     }
-    built = {title: body for title, body in built.items() if body}
+    return document(f"{records.recipe['name']}: report of a run", sections.headline(records), built, data)
+
+
+def document(title: str, head: str, built: Mapping[str, str], data: Mapping[str, Any]) -> str:
+    """A page of sections, those with something in them. Whatever records hold is a value of the template, never part of
+    it; `head` and the sections are HTML, and `data` is what the page's script browses."""
+    beside = files("ratchet.report")
+    template, css, js = (beside.joinpath(f"page.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
+    built = {name: body for name, body in built.items() if body}
     return Template(template).substitute(
-        title=sections.safe(f"{records.recipe['name']}: report of a run"),
+        title=sections.safe(title),
         style_hash=digest(css),
         script_hash=digest(js),
         css=css,
         js=js,
-        head=sections.headline(records),
+        head=head,
         contents="".join(f'<li><a href="#{sections.anchor(t)}">{sections.safe(t)}</a></li>' for t in built),
         body="\n".join(sections.section(t, b) for t, b in built.items()),
-        data=traces.embedded(data),
+        data=traces.embedded(dict(data)),
     )
 
 

@@ -5,21 +5,17 @@ Run as `python -m ratchet.verify.worker`. It starts without torch, takes no term
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
-import sys
 import time
-from typing import Any, TextIO
+from typing import Any
 
+from ratchet.core.processes import end_with_parent, own_channel
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.verifier import abstained, failed, find
 
 READY = "ready"
 LONGEST_TEXT = 200_000  # characters
 LONGEST_REPLY = 300
-PR_SET_PDEATHSIG = 1
 
 
 def judge(item: dict[str, Any]) -> dict[str, Any]:
@@ -43,21 +39,6 @@ def judge(item: dict[str, Any]) -> dict[str, Any]:
         "score": verdict.score,
         "seconds": time.perf_counter() - start,
     }
-
-
-def own_channel() -> tuple[TextIO, TextIO]:
-    """The protocol's pipes under numbers of their own: whatever a verifier prints or reads goes elsewhere."""
-    questions, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    return questions, replies
-
-
-def end_with_parent() -> None:
-    """A worker that hangs must not outlive a killed run (Linux; elsewhere the closed pipe ends an idle worker)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

@@ -1,0 +1,19 @@
+"""Maximum likelihood on given sequences, for whoever wants a trained model and no run around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ratchet.learn.batch import Example
+from ratchet.learn.policy import imitation
+from ratchet.learn.train import Learner
+from ratchet.models.engine import Policy
+
+
+def imitate(policy: Policy, examples: Callable[[int], Sequence[Example]], updates: int, lr: float = 3e-3) -> list[float]:
+    """Train on `examples(update)` for so many updates, with a short warm-up and a rate that falls to a tenth.
+
+    Returns the loss of every update, in nats per token.
+    """
+    learner = Learner(policy, lr=lr, warmup=min(20, updates // 5 + 1), steps=updates, final=0.1)
+    return [learner.update(examples(update), imitation())["loss"] for update in range(updates)]
