@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -27,7 +27,12 @@ IMITATION = ("imitation.turns=2", "imitation.updates=4", "imitation.examples=16"
 REINFORCEMENT = ("reinforcement.turns=2", "reinforcement.updates=2", "reinforcement.tasks=4", "reinforcement.samples=4")
 
 
-Answer = tuple[int, str, str]
+class Answer(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def ratchet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
             main()
         signal.signal(signal.SIGTERM, handler)
         out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
+        return Answer(int(end.value.code or 0), out, err)
 
     return call
 

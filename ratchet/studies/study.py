@@ -57,7 +57,7 @@ class Check:
         half = max(e.high - e.value, e.value - e.low)
         if not gaps or not min(gaps) or not math.isfinite(half):
             return None
-        return max(e.n + 1, math.ceil(e.n * (half / min(gaps)) ** 2))
+        return max(e.n + 1, math.ceil(e.n * (half / min(gaps)) ** 2 - 1e-9))
 
     def demand(self) -> str:
         parts = [f"at least {self.least:g}"] * math.isfinite(self.least) + [f"at most {self.most:g}"] * math.isfinite(self.most)
