@@ -129,6 +129,15 @@ def steps_of_a_search() -> str:
     )
 
 
+def cache() -> str:
+    found = read("cache")
+    if found is None:
+        return ""
+    rows = [[f"{r['sequences']} x {r['limit']}", rate(r["parts"]), rate(r["one"]), times(r["ratio"])] for r in found["rows"]]
+    head = ["0.8M, sequences x new tokens", "in parts, tokens/s", "in one, tokens/s", "ratio"]
+    return f"## The cache in parts without gaps, against one part\n\n{where(found)}\n\n{table(head, rows)}\n"
+
+
 def overhead() -> str:
     """From the records of the main job: what passed outside engine, learner and verifier."""
     rows: list[list[str]] = []
@@ -157,7 +166,7 @@ def main() -> None:
         "Every contender works in a process of its own; they take turns in one run, the order rotates, and the ratio is taken\n"
         "round by round: median [smallest, largest]. Shares of the peak count 2 operations for each parameter of a matrix\n"
         "product and sampled token, 6 for a trained one, and leave attention out. What `make bench` runs and is missing here\n"
-        "has not been run yet.\n"
+        "has not been run yet. [What was tried, and what bounds it](performance-notes.md).\n"
     )
     parts = [
         words,
@@ -167,6 +176,7 @@ def main() -> None:
         imitation(),
         overhead(),
         steps_of_a_search(),
+        cache(),
         attention(),
         scaling(),
     ]
