@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,10 @@ from ratchet.core.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
     from ratchet.core.types import Estimate
-    from ratchet.measure.sample_files import Source
+    from ratchet.measure.behaviours import Behaviour, Tally
+    from ratchet.measure.calibration import Calibration
+    from ratchet.measure.contamination import Overlap
+    from ratchet.measure.sample_files import Naming, Source
     from ratchet.measure.samples import Audit, Disagreement, Problem, Verify
 
 SHOWN = 10
@@ -27,20 +30,22 @@ SHOWN = 10
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--k", "ks", default="1,8", show_default=True, metavar="K,K,...", help="For pass@k and majority@k.")
 @click.option("--field", "fields", multiple=True, metavar="ROLE=NAME",
-              help="Which field plays a role (problem, question, cluster, gold, samples, text, answer, correct, score, tokens); "
+              help="Which field plays a role (problem, question, cluster, gold, samples, text, answer, correct, score, tokens, logprobs); "
                    "for lm-eval and Inspect logs correct=METRIC or correct=SCORER. Repeatable.")  # fmt: skip
 @click.option("--filter", "filter_name", default="", metavar="NAME", help="The filter of an lm-eval log to measure.")
 @click.option("--by", default="", metavar="FIELD", help="Measure the samples of each value of this field apart.")
 @click.option("--verifier", type=click.Choice(["auto", "numeric", "exact", "none"]), default="auto", show_default=True,
               help="What judges the stored answers again; auto takes numeric where the gold is a number.")  # fmt: skip
+@click.option("--against", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Look for the measured questions in this evaluation set (JSON Lines with a question each).")  # fmt: skip
 @click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--all", "show_all", is_flag=True, help=f"List every disagreement, not only the first {SHOWN}.")
 @click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write all of it here as JSON.")
 def measure(
-    paths: tuple[Path, ...], ks: str, fields: tuple[str, ...], filter_name: str, by: str, verifier: str, level: float,
+    paths: tuple[Path, ...], ks: str, fields: tuple[str, ...], filter_name: str, by: str, verifier: str, against: Path | None, level: float,
     show_all: bool, out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure samples in files: pass@k, majority@k, length, and where labels and gold answers disagree.
+    """Measure samples in files: pass@k, majority@k, length, calibration, behaviours, and where labels and golds disagree.
 
     PATH is JSON Lines of samples with correctness (also gzipped), an lm-evaluation-harness sample log, an Inspect log
     (.eval, .json), or ratchet's own: a record, traces, a run's folder. Files that share problems are compared by pairs.
@@ -53,27 +58,26 @@ def measure(
     naming = Naming(pairs_of(fields), filter_name, by)
     if out is not None and not out.parent.is_dir():
         raise RecipeError(f"--json {out}: the folder {out.parent} does not exist; make it first")
-    missing = next((p for p in paths if not p.exists()), None)
+    missing = next((p for p in (*paths, *([against] if against else [])) if not p.exists()), None)
     if missing is not None:
         raise StoreError(f"{missing} does not exist; give files of samples, or a run's folder")
-    measured: list[tuple[str, list[Problem]]] = []
+    evaluation = None if against is None else questions_of(against, naming)
+    measured: list[tuple[str, list[Problem], bool]] = []
     results: list[dict[str, Any]] = []
     with nullcontext() if verifier == "none" else VerifierPool() as verify:
         for source in (s for path in paths for s in sources(path, naming)):
             # ratchet's own labels are verdicts of the task's own verifier already, which may not be one of these two
             again = None if source.ours and verifier == "auto" else verify
-            for name, problems in grouped(source, again, verifier):
-                measured.append((name, problems))
-                results.append(measured_as(name, source, problems, numbers, level, again is not None))
+            for name, problems, tally in grouped(source, again, verifier):
+                measured.append((name, problems, source.ours))
+                results.append(measured_as(name, source, problems, tally, numbers, level, again is not None))
+                results[-1]["contamination"] = leaked(name, problems, evaluation, level)
                 click.echo(clean("\n".join(table(results[-1], numbers, show_all)) + "\n"))
     comparisons = compared(measured, level)
     for c in comparisons:
         click.echo(clean(described(c, level)))
     if out is not None:
-        from ratchet.measure.samples import Audit
-
-        plain = {"sources": [{**r, "audit": asdict(a) if isinstance(a := r["audit"], Audit) else None} for r in results],
-                 "comparisons": comparisons}  # fmt: skip
+        plain = {"sources": results, "comparisons": comparisons}
         try:
             out.write_text(json.dumps(finite(plain), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         except OSError as e:
@@ -100,20 +104,56 @@ def pairs_of(fields: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def grouped(source: Source, verify: Verify | None, verifier: str) -> list[tuple[str, list[Problem]]]:
-    """The problems of a source; of each value of `--by` apart, so that the same problem may stand in several."""
+def questions_of(path: Path, naming: Naming) -> tuple[Path, list[str]]:
+    from ratchet.measure.sample_files import questions
+
+    return path, questions(path, naming)
+
+
+def grouped(source: Source, verify: Verify | None, verifier: str) -> list[tuple[str, list[Problem], Tally | None]]:
+    """The problems of a source; of each value of `--by` apart, so that the same problem may stand in several.
+
+    Beside them what their texts showed, counted while these passed through.
+    """
+    from ratchet.measure.behaviours import tallied
     from ratchet.measure.samples import condense, gather
 
     groups: dict[str, list[Problem]] = {}
-    for part in condense(source.parts, verify, verifier):
+    tallies: dict[str, Tally] = {}
+    for part in condense(tallied(source.parts, tallies), verify, verifier):
         groups.setdefault(part.group, []).append(part)
-    return [(f"{source.name} [{group}]" if group else source.name, gather(parts)) for group, parts in groups.items()]
+    return [(f"{source.name} [{group}]" if group else source.name, gather(parts), tallies.get(group))
+            for group, parts in groups.items()]  # fmt: skip
+
+
+def leaked(
+    name: str, problems: Sequence[Problem], evaluation: tuple[Path, list[str]] | None, level: float
+) -> dict[str, Any] | None:
+    """Which of the measured questions stand in the evaluation set of `--against`."""
+    from ratchet.measure.contamination import overlap
+
+    if evaluation is None:
+        return None
+    path, others = evaluation
+    asked = [p for p in problems if p.question]
+    if not asked:
+        raise StoreError(
+            f"{name}: its questions are not stored, so none can be looked for in {path}; give samples with questions"
+        )
+    try:
+        found = overlap([p.question for p in asked], others, level=level)
+    except StoreError as e:
+        raise StoreError(f"{name} against {path}: {e}") from None
+    rows = [{"key": asked[m.place].key, "number": m.other + 1, "question": others[m.other], "shared": m.shared, "likeness": m.likeness}
+            for m in sorted((*found.by_words, *found.by_likeness), key=lambda m: m.place)]  # fmt: skip
+    return {"against": str(path), "overlap": found, "rows": rows}
 
 
 def measured_as(
-    name: str, source: Source, problems: list[Problem], ks: Sequence[int], level: float, again: bool
+    name: str, source: Source, problems: list[Problem], tally: Tally | None, ks: Sequence[int], level: float, again: bool
 ) -> dict[str, Any]:
     """Everything about one source, as it is printed and written."""
+    from ratchet.measure.calibration import calibration_of
     from ratchet.measure.samples import audit, by_verdict, deepest, majority_at, mean_length, pass_at
 
     samples = [s for p in problems for s in p.samples]
@@ -142,6 +182,8 @@ def measured_as(
         "length": None if length is None else asdict(length[0]) | {"of": length[1]},
         "audit": checked,
         "by_verdict": asdict(pass_at(second, 1, level)) if checked and checked.rows else None,
+        "calibration": calibration_of(problems, level),
+        "behaviours": {} if tally is None else tally.result(level),
         "notes": notes,
     }
 
@@ -163,7 +205,48 @@ def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
     lines = [f"{r['name']} ({r['kind']})", *(f"  {name:<12} {value}" for name, value in rows)]
     if r["by_verdict"] is not None:
         lines.append(f"  {'by verdict':<12} pass@1 {interval(r['by_verdict'])}, with our verdicts for labels")
+    lines += calibrated(r["calibration"]) if r["calibration"] is not None else []
+    lines += behaved(r["behaviours"]) if r["behaviours"] else []
+    lines += overlapping(r["contamination"], show_all) if r["contamination"] is not None else []
     return lines + (audited(r["audit"], show_all) if r["audit"] is not None else [])
+
+
+def calibrated(c: Calibration) -> list[str]:
+    from ratchet.measure.changes import bare, signed
+
+    shown = "miscalibrated" if c.error > c.limit else "not told from calibrated"
+    return [
+        f"  {'calibration':<12} of {c.of}: error {c.error:.3f}, by chance {c.chance:.3f} (95% below {c.limit:.3f}): {shown}; "
+        f"sure minus right {signed(c.gap)}, Brier {bare(c.brier)} (n = {c.gap.n:,} {c.gap.unit})"
+    ]
+
+
+def behaved(found: dict[str, Behaviour]) -> list[str]:
+    from ratchet.measure.changes import bare
+
+    texts = next(iter(found.values())).texts
+    if not any(b.share.value for b in found.values()):
+        return [
+            f"  {'behaviours':<12} none in {texts:,} texts by the rules for English prose, which fit no other language of traces"
+        ]
+    said = "; ".join(f"{name} {bare(b.share)}" for name, b in found.items())
+    return [f"  {'behaviours':<12} share of {texts:,} texts, by rules for English prose: {said}"]
+
+
+def overlapping(found: dict[str, Any], show_all: bool) -> list[str]:
+    o: Overlap = found["overlap"]
+    short = f"; {o.too_short:,} questions of fewer than {o.least} words were not tested" if o.too_short else ""
+    rows = found["rows"] if show_all else found["rows"][:SHOWN]
+    lines = [
+        f"  {'leaked':<12} {interval(asdict(o.share))} of the questions match {found['against']}: {len(o.by_words):,} by a run of {o.n} "
+        f"words (of the whole where one is shorter), {len(o.by_likeness):,} by a likeness of {o.near:g}{short}"
+    ]
+    for r in rows:
+        why = f'shares "{cut(r["shared"], 60)}"' if r["shared"] else f"likeness {r['likeness']:.2f}"
+        lines.append(f"    {cut(r['key'], 24)}  question {r['number']}: {cut(r['question'], 60)}  {why}")
+    if len(rows) < len(found["rows"]):
+        lines.append(f"    ... and {len(found['rows']) - len(rows):,} more; --all lists them")
+    return lines
 
 
 def interval(e: dict[str, Any], digits: int = 3) -> str:
@@ -207,27 +290,41 @@ def cut(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
-def compared(measured: Sequence[tuple[str, list[Problem]]], level: float) -> list[dict[str, Any]]:
-    """Every pair that shares problems. Where no pair does there is nothing to say."""
+def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) -> list[dict[str, Any]]:
+    """Every pair that shares problems, with what changed. Where no pair does there is nothing to say."""
+    from ratchet.measure.changes import what_changed
     from ratchet.measure.samples import compare
 
     found: list[dict[str, Any]] = []
-    for (a, first), (b, second) in combinations(measured, 2):
+    for (a, first, ours), (b, second, too) in combinations(measured, 2):
         try:
             d: Estimate = compare(first, second, level)
         except StoreError:
             continue
         verdict = "B is better" if d.low > 0 else "A is better" if d.high < 0 else "cannot tell apart"
-        found.append({"a": a, "b": b, "difference": asdict(d), "verdict": verdict})
+        changes = what_changed(first, second, level, same_seeds=ours and too)
+        found.append({"a": a, "b": b, "difference": asdict(d), "verdict": verdict, "changes": changes})
     return found
 
 
 def described(c: dict[str, Any], level: float) -> str:
-    return f"A: {c['a']}\nB: {c['b']}\n  pass@1, B - A, paired by problem: {interval(c['difference'])}\n  {c['verdict']} at {level:.0%}"
+    from ratchet.measure import changes
+
+    lines = [
+        f"A: {c['a']}",
+        f"B: {c['b']}",
+        f"  pass@1, B - A, paired by problem: {interval(c['difference'])}",
+        f"  {c['verdict']} at {level:.0%}",
+        f"  what changed: A -> B, {c['changes'].problems:,} problems",
+        *(f"    {name:<11} {said}" for name, said in changes.described(c["changes"])),
+    ]
+    return "\n".join(lines)
 
 
 def finite(value: Any) -> Any:
-    """JSON has no infinity: an interval of one problem has no ends."""
+    """As JSON has it: no dataclass, and no infinity (an interval of one problem has no ends)."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return finite(asdict(value))
     if isinstance(value, dict):
         return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
@@ -54,6 +55,29 @@ def paired_difference(
         n = len(set(clusters)) if clusters is not None else len(a)
         return Estimate(0.0, 0.0, 0.0, n, "tasks", level)
     return mean(differences, clusters, level, bounds=(-1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A mean before and after over the same tasks, and the mean of after - before with its paired interval."""
+
+    before: Estimate
+    after: Estimate
+    difference: Estimate
+
+
+def change(
+    a: Sequence[float],
+    b: Sequence[float],
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+    unit: str = "tasks",
+) -> Change:
+    """The change of numbers in any unit, such as lengths; for those between 0 and 1 `paired_difference` is enough."""
+    least, most = min((*a, *b)), max((*a, *b))
+    before, after = (mean(x, clusters, level, unit, (least, most)) for x in (a, b))
+    gained = [y - x for x, y in zip(a, b, strict=True)]
+    return Change(before, after, mean(gained, clusters, level, unit, (least - most, most - least)))
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:

@@ -1,4 +1,4 @@
-"""Intervals that `estimate.mean` (t) does not give: Wilson for a proportion, the bootstrap, and the cluster bootstrap."""
+"""Intervals that `estimate.mean` (t) does not give: Wilson, shares of sums, the (cluster) bootstrap."""
 
 from __future__ import annotations
 
@@ -77,6 +77,27 @@ def bootstrap(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Estimate(float(center), float(found.low), float(found.high), n, unit, level)
+
+
+def share_of(
+    parts: Floats, wholes: Floats, clusters: Sequence[Hashable] | None = None, level: float = 0.95, unit: str = "tasks"
+) -> Estimate:
+    """sum(parts) / sum(wholes) of (n,) and (n,), 0 <= parts <= wholes, as the share of solved problems that stay solved.
+
+    The interval is that of a ratio estimator (Cochran 1977, Sampling Techniques, ch. 6): of the mean of
+    parts - share * wholes by `estimate.mean`, clustered, cut at 0 and 1. Where a whole is 0 nothing was asked, and it does
+    not count in n. Raises ValueError where all wholes are 0, or parts do not lie within their wholes.
+    """
+    check_level(level)
+    part, whole = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
+    if part.shape != whole.shape or part.ndim != 1 or not (whole > 0).any() or not ((part >= 0) & (part <= whole + 1e-9)).all():
+        raise ValueError("a share needs parts between 0 and their wholes, in lists of the same length, one whole above 0")
+    asked = whole > 0
+    part, whole = part[asked], whole[asked]
+    value = float(part.sum() / whole.sum())
+    groups = None if clusters is None else [c for c, there in zip(clusters, asked, strict=True) if there]
+    e = mean(((part - value * whole) / whole.mean()).tolist(), groups, level, unit, (-value, 1 - value))
+    return Estimate(value, max(0.0, value + e.low), min(1.0, value + e.high), e.n, unit, level)
 
 
 def expanded_level(level: float, n: int, freedom: int) -> float:

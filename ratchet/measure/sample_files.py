@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 
 from ratchet.core.errors import RecipeError, StoreError, nearest
 from ratchet.core.seeds import digest
+from ratchet.measure.entropy import drawn
 from ratchet.measure.record import load_record
 from ratchet.measure.samples import Gold, Problem, Sample, shown
 
@@ -36,9 +38,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
                 "outcome", "reward", "score"),
     "score": ("score", "scores", "reward", "reward_score", "rm_score"),
     "tokens": ("num_tokens", "tokens", "n_tokens", "completion_tokens", "output_tokens", "token_count", "sampled_tokens"),
+    "logprobs": ("logprobs", "token_logprobs"),
 }  # fmt: skip
 LAST_KEYS = ("id", "idx", "index", "uid")
-OF_A_SAMPLE = ("text", "answer", "correct", "score", "tokens")
+OF_A_SAMPLE = ("text", "answer", "correct", "score", "tokens", "logprobs")
 SEVERAL = ("system", "model", "model_name", "generator")  # what a file with samples of several models may call them
 RIGHT = frozenset({"true", "yes", "correct", "right", "pass", "passed", "c", "1"})
 WRONG = frozenset({"false", "no", "incorrect", "wrong", "fail", "failed", "i", "0"})
@@ -116,6 +119,27 @@ def sources(path: Path, naming: Naming) -> list[Source]:
             source.kind = "JSON Lines; " + ", ".join(f"{role}={name}" for role, name in chosen.items())
             source.parts = of_lines(path, again, chosen, naming.by, source.notes)
     return [source]
+
+
+def questions(path: Path, naming: Naming) -> list[str]:
+    """The questions of an evaluation set, JSON Lines with one per line (gzipped or not); labels are not needed.
+
+    StoreError for a line without one.
+    """
+    found: list[str] = []
+    name = ""
+    for number, row in lines(path):
+        asked = (naming.fields.get("question", ""), *FIELDS["question"])
+        name = name or next((n for n in asked if isinstance(row.get(n), str)), "")
+        if not isinstance(row.get(name), str):
+            raise StoreError(
+                f"{path}, line {number}: no field holds a question as text; the fields are {', '.join(list(row)[:20])}, and names "
+                f"that are known are {', '.join(FIELDS['question'])}; say which it is with --field question=NAME"
+            )
+        found.append(row[name])
+    if not found:
+        raise StoreError(f"{path} is empty; it should hold one JSON object per line")
+    return found
 
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -287,7 +311,14 @@ def sample_of(values: Mapping[str, Any], names: Mapping[str, str], where: str) -
         score=amount(values.get("score"), where, names.get("score", "score"), -1e300),
         tokens=amount(len(t) if isinstance(t := values.get("tokens"), list) else t, where, names.get("tokens", "tokens"), 0.0),
         characters=None if text is None else len(text),
+        logprobs=logprobs_of(values.get("logprobs")),
     )
+
+
+def logprobs_of(value: Any) -> tuple[float, int] | None:
+    """The total of a list of log-probabilities; other programs store other things under that name, which is not known."""
+    known = isinstance(value, list) and value and all(type(x) in (int, float) and -math.inf < x <= 0 for x in value)
+    return drawn(value) if known else None
 
 
 def label(value: Any, where: str, name: str) -> bool | None:

@@ -27,7 +27,10 @@ BATCH = 512  # samples whose texts are held at once
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample. None is "not known"; `correct` is the stored label, `verdict` what our own verifier says."""
+    """One sample. None is "not known"; `correct` is the stored label, `verdict` what our own verifier says.
+
+    `logprobs`: the sum of its tokens' log-probabilities (nats) as they were drawn, and how many tokens that are.
+    """
 
     text: str | None = None
     answer: str | None = None
@@ -35,6 +38,7 @@ class Sample:
     score: float | None = None
     tokens: float | None = None
     characters: int | None = None
+    logprobs: tuple[float, int] | None = None
     verdict: Verdict | None = None
 
 
@@ -126,7 +130,14 @@ def mean_length(problems: Sequence[Problem], level: float = 0.95) -> tuple[Estim
 
 
 def compare(a: Sequence[Problem], b: Sequence[Problem], level: float = 0.95) -> Estimate:
-    """Paired difference b - a of pass@1 over the problems in both. Raises StoreError where they share none.
+    """Paired difference b - a of pass@1 over the problems in both (see `paired`). Raises StoreError where they share none."""
+    pairs = paired(a, b)
+    clusters = [p.cluster or p.key for p, _ in pairs]
+    return replace(paired_difference([p.rate for p, _ in pairs], [q.rate for _, q in pairs], clusters, level), unit=UNIT)
+
+
+def paired(a: Sequence[Problem], b: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
+    """The problems with labels that both sides have, in one order. Raises StoreError where they share none.
 
     Problems are the same where their questions are, if both sides hold every question; else where their keys are, since
     a key such as 0, 1, 2 can stand for another problem in another file.
@@ -136,9 +147,7 @@ def compare(a: Sequence[Problem], b: Sequence[Problem], level: float = 0.95) -> 
     shared = sorted(first.keys() & second.keys())
     if not shared:
         raise StoreError(f"the files share no problem ({len(first)} and {len(second)} problems with labels)")
-    pairs = [(first[name], second[name]) for name in shared]
-    clusters = [p.cluster or p.key for p, _ in pairs]
-    return replace(paired_difference([p.rate for p, _ in pairs], [q.rate for _, q in pairs], clusters, level), unit=UNIT)
+    return [(first[name], second[name]) for name in shared]
 
 
 def unique_questions(problems: Sequence[Problem]) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ratchet.core.errors import StoreError
+from ratchet.measure.changes import stored_changes
 from ratchet.report.chart import Axis, Point, Series, line_chart, number, percent, points, share_chart, whole
 from ratchet.report.records import Records
 from ratchet.report.traces import visible
@@ -133,6 +135,7 @@ def evidence(r: Records) -> dict[str, str]:
         "Learning": learning(r),
         "Reward against truth": truth(r),
         "pass@k": coverage(r),
+        "What changed in the model": changes(r),
         "Stages": stages(r),
         "Length and stop reasons": lengths(r),
         "Baselines": baselines(r),
@@ -271,6 +274,25 @@ def sharpening(difference: Sequence[Json]) -> str:
     }
     numbers = f"Difference at k = {one['k']}: {gain(one)} points; at k = {many['k']}: {gain(many)} points."
     return f"{said[direction(one), direction(many)]} {numbers}"
+
+
+def changes(r: Records) -> str:
+    """Before against after from the held-out samples that the run kept, beside what two draws of one model differ by."""
+    if not r.summary:
+        return ""
+    before, after = (s["stage"] for s in r.summary["stages"][-2:])
+    try:
+        rows = stored_changes(r.folder, before, after)
+    except StoreError as e:
+        return f'<p class="quiet">This cannot be told: {safe(e)}.</p>'
+    known = [[safe(name), f'<td class="wide">{safe(said)}</td>'] for name, said in rows if name != "not known"]
+    missing = "; ".join(said for name, said in rows if name == "not known")
+    words = (
+        f"<p>From {safe(stage_label(before))} to {safe(stage_label(after))}, on held-out tasks with the samples that were kept. "
+        f"What a difference is worth is its interval against chance: two draws of one model differ too.</p>"
+    )
+    left = f'<p class="quiet">Not known: {safe(missing)}.</p>' if missing else ""
+    return words + table(["what", "before → after"], known) + left
 
 
 def stages(r: Records) -> str:

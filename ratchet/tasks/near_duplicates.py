@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 Pairs = frozenset[tuple[str, str]]
+Holding = dict[tuple[str, str], list[int]]
 
 
 def word_pairs(words: Sequence[str]) -> Pairs:
@@ -27,15 +28,34 @@ def jaccard(a: Pairs, b: Pairs) -> float:
 def near_pairs(sets: Sequence[Pairs], near: float) -> Iterator[tuple[int, int]]:
     """All (i, j), j < i, with a Jaccard index of at least `near`."""
     count = Counter(pair for own in sets for pair in own)
-    holding: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    holding: Holding = defaultdict(list)
     for i, own in enumerate(sets):
-        rarest = sorted(own, key=lambda pair: (count[pair], pair))
-        prefix = rarest[: len(own) - math.ceil(near * len(own)) + 1]
-        for j in {j for pair in prefix for j in holding[pair]}:
-            if jaccard(own, sets[j]) >= near:
-                yield i, j
+        prefix = rarest(own, count, near)
+        yield from ((i, j) for j in met(prefix, holding) if jaccard(own, sets[j]) >= near)
         for pair in prefix:
             holding[pair].append(i)
+
+
+def near_matches(sets: Sequence[Pairs], others: Sequence[Pairs], near: float) -> Iterator[tuple[int, int]]:
+    """All (i, j) with a Jaccard index of sets[i] and others[j] of at least `near`; no pair within one of the two."""
+    count = Counter(pair for own in (*sets, *others) for pair in own)
+    holding: Holding = defaultdict(list)
+    for j, own in enumerate(others):
+        for pair in rarest(own, count, near):
+            holding[pair].append(j)
+    for i, own in enumerate(sets):
+        yield from ((i, j) for j in met(rarest(own, count, near), holding) if jaccard(own, others[j]) >= near)
+
+
+def rarest(own: Pairs, count: Mapping[tuple[str, str], int], near: float) -> list[tuple[str, str]]:
+    """The prefix: so many of its rarest elements that a set which is near has one of them in its own prefix."""
+    # 0.56 * 25 is a little above 14 in binary: without the margin the prefix would be one too short
+    needed = math.ceil(near * len(own) - 1e-9)
+    return sorted(own, key=lambda pair: (count[pair], pair))[: len(own) - needed + 1]
+
+
+def met(prefix: Sequence[tuple[str, str]], holding: Holding) -> set[int]:
+    return {j for pair in prefix for j in holding.get(pair, ())}
 
 
 def groups(texts: Sequence[Sequence[str]], near: float) -> list[int]:
