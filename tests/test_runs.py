@@ -17,6 +17,7 @@ from conftest import IMITATION, REINFORCEMENT, TINY
 from safetensors.torch import load_file
 
 from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.files import locked
 from ratchet.core.journal import read
 from ratchet.loop import store
 from ratchet.loop.recipe import Recipe, from_json, override, recipe_hash, recipes, resolve, to_json
@@ -208,10 +209,10 @@ def test_two_runs_in_one_folder(tiny_run: tuple[Path, dict[str, Any]], tmp_path:
     with pytest.raises(StoreError, match="holds a finished run"):
         begin(tiny(), folder, quiet)
     assert resume(folder, quiet)["after"] == summary["after"]
-    with store.locked(tmp_path / "busy"):
+    with locked(tmp_path / "busy"):
         code = os.waitstatus_to_exitcode(os.waitpid(in_a_child(lambda: begin(tiny(), tmp_path / "busy", quiet)), 0)[1])
         assert code == 1
-        with pytest.raises(StoreError, match="another run is at work"), store.locked(tmp_path / "busy"):
+        with pytest.raises(StoreError, match="another run is at work"), locked(tmp_path / "busy"):
             pass
     with pytest.raises(StoreError, match="holds no run"):
         resume(tmp_path / "nothing", quiet)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ratchet.learn.batch import Example
-from ratchet.learn.policy import imitation
+from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.train import Learner
 from ratchet.models.engine import Policy
 
@@ -15,5 +16,6 @@ def imitate(policy: Policy, examples: Callable[[int], Sequence[Example]], update
 
     Returns the loss of every update, in nats per token.
     """
+    objective = cast(Callable[[], PolicyGradient], rows["imitation"])()
     learner = Learner(policy, lr=lr, warmup=min(20, updates // 5 + 1), steps=updates, final=0.1)
-    return [learner.update(examples(update), imitation())["loss"] for update in range(updates)]
+    return [learner.update(examples(update), objective)["loss"] for update in range(updates)]

@@ -8,11 +8,13 @@ where a collection has few; their samples are still new.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ratchet.core.types import Estimate
+from ratchet.measure.comparison import minimum_detectable_effect
 from ratchet.measure.estimate import paired_difference
 
 FEWEST_DIFFERENT = 10  # below this the t interval of a paired difference means little
@@ -31,6 +33,16 @@ class Look:
     decision: Decision
     reason: str
     difference: Estimate
+
+
+def detectable(tasks: int, samples: int, *, error: float = 0.05, looks: int = 1, power: float = 0.8) -> float:
+    """The gain in pass@1 that a look shows with chance `power`, where all tasks gain alike.
+
+    Before a run the spread is unknown: it is taken to be that of sampling alone, at its widest, where every task is at one
+    half and the difference of two means of `samples` has a variance of 1 / (2 samples). Gains that differ from task to task
+    widen it.
+    """
+    return minimum_detectable_effect(tasks, sd=math.sqrt(0.5 / samples), level=1 - 2 * error / looks, power=power)
 
 
 def look(

@@ -7,6 +7,7 @@ renamed; only then does the journal say that the turn is done. What was under wa
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from ratchet.learn.credit import credits
 from ratchet.learn.rewards import rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
-from ratchet.loop.gate import Decision, Look, look
+from ratchet.loop.gate import Decision, Look, detectable, look
 from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
 from ratchet.loop.store import (
     digest_of_weights,
@@ -189,13 +190,25 @@ class Run:
             )
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
-                   "parameters": sum(p.numel() for p in self.policy.model.parameters())})  # fmt: skip
+                   "parameters": sum(p.numel() for p in self.policy.model.parameters()), "detectable": self._detectable()})  # fmt: skip
         with VerifierPool(self.recipe.deadline) as verify:
             workshop = Workshop(self.recipe, self.source, verify, self.tell)
             self._save_stage("0-start", done == 0)
             for step in self.steps[done:]:
                 self._turn(step, workshop)
             return self._finish(verify)
+
+    def _detectable(self) -> dict[str, Any]:
+        """What the gate and the held-out look can show, known before any work."""
+        there = lambda split: math.inf if self.source.tasks is None else sum(t.split == split for t in self.source.tasks)
+        gate, held = self.recipe.gate, self.recipe.measure
+        tasks, last = (int(min(n, there(split))) for n, split in ((gate.tasks, "validation"), (held.tasks, "heldout")))
+        known = lambda n, *more, **settings: detectable(n, *more, **settings) if n > 1 else None
+        return {
+            "gate": {"tasks": tasks, "samples": gate.samples,
+                     "gain": known(tasks, gate.samples, error=gate.error, looks=len(self.steps))},
+            "held-out look": {"tasks": last, "samples": held.samples, "gain": known(last, held.samples, error=0.025)},
+        }  # fmt: skip
 
     # -- one turn --
 

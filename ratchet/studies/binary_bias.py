@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,9 @@ from ratchet.core.seeds import rng, seed
 from ratchet.core.types import Draw, Estimate
 from ratchet.measure.binary import TESTS, alternation_rate, battery
 from ratchet.measure.comparison import holm
-from ratchet.measure.estimate import mean
 from ratchet.measure.intervals import wilson
 from ratchet.report.chart import Point, Series, line_chart, number
-from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, register
+from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 
 if TYPE_CHECKING:
     from ratchet.models.engine import Policy
@@ -118,18 +117,9 @@ def share(generator: str, test: str) -> Effect:
     return effect
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    return mean(values, unit="seeds")
-
-
-def extreme(which: Callable[[Iterable[float]], float], text: str, mode: str) -> Effect:
-    """The largest or smallest p-value of the alternation test over the seeds: a number that has no interval."""
-
-    def effect(results: Sequence[Result]) -> Estimate:
-        p = which(r["models"][text][mode]["alternation"] for r in results)
-        return Estimate(p, p, p, len(results), "seeds")
-
-    return effect
+def alternates(text: str, mode: str) -> Callable[[Result], float]:
+    """The p-value of the alternation test."""
+    return lambda r: r["models"][text][mode]["alternation"]
 
 
 def imagined(outcome: Outcome, run_seed: int) -> Result:
@@ -155,7 +145,7 @@ def figures(results: Sequence[Result]) -> list[str]:
     def rates(text: str) -> Series:
         points: list[Point] = []
         for t in TEMPERATURES:
-            e = over_seeds([r["models"][text]["rates"][str(t)] for r in results])
+            e = over_seeds(lambda r, t=t: r["models"][text]["rates"][str(t)])(results)
             known = bool(np.isfinite(e.low))
             points.append(Point(t, e.value, e.low if known else None, e.high if known else None))
         return Series(f"learned {text} strings", points)
@@ -194,12 +184,12 @@ register(
                 (
                     Check(
                         "share of neighbours that differ in one string",
-                        lambda rs: over_seeds([r["models"]["alternating"]["rates"]["1.0"] for r in rs]),
+                        over_seeds(lambda r: r["models"]["alternating"]["rates"]["1.0"]),
                         0.5,
                     ),
-                    Check("largest p-value in one string", extreme(max, "alternating", "batch"), most=0.01),
-                    Check("smallest p-value in single calls", extreme(min, "alternating", "single"), 0.01),
-                    Check("placebo: smallest p-value in one string", extreme(min, "fair", "batch"), 0.01),
+                    Check("largest p-value in one string", extreme(max, alternates("alternating", "batch")), most=0.01),
+                    Check("smallest p-value in single calls", extreme(min, alternates("alternating", "single")), 0.01),
+                    Check("placebo: smallest p-value in one string", extreme(min, alternates("fair", "batch")), 0.01),
                 ),
             ),
         ),

@@ -8,11 +8,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ratchet.core.seeds import rng
-from ratchet.core.types import Estimate, Task
+from ratchet.core.types import Task
 from ratchet.measure.behaviours import Rules, agreement, count_behaviours
 from ratchet.measure.estimate import mean
 from ratchet.report.chart import Axis, Point, Series, line_chart, number, percent, whole
-from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, register
+from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks.countdown_traces import MARKS, direct, filled, trace, words
 from ratchet.tasks.family import Source
 
@@ -167,22 +167,8 @@ def gain(r: Result, arm: str) -> float:
     return final(r, arm) - r["arms"][arm]["curve"][0]["right"] if arm in r["arms"] else 0.0
 
 
-def over_seeds(value: Callable[[Result], float]) -> Effect:
-    return lambda results: mean([value(r) for r in results], unit="seeds", bounds=(-1.0, 1.0))
-
-
 def ahead(a: str, b: str) -> Effect:
     return over_seeds(lambda r: final(r, a) - final(r, b))
-
-
-def least(value: Callable[[Result], float]) -> Effect:
-    """The smallest over the seeds, which has no interval."""
-
-    def effect(results: Sequence[Result]) -> Estimate:
-        smallest = min(map(value, results))
-        return Estimate(smallest, smallest, smallest, len(results), "seeds")
-
-    return effect
 
 
 def kept(arm: str) -> Callable[[Result], float]:
@@ -260,7 +246,9 @@ register(
                 (
                     Check("final held-out accuracy: behaviours minus filler", ahead("behaviours", "filler"), 0.10),
                     Check(
-                        "the least such difference of a seed", least(lambda r: final(r, "behaviours") - final(r, "filler")), 0.0
+                        "the least such difference of a seed",
+                        extreme(min, lambda r: final(r, "behaviours") - final(r, "filler")),
+                        0.0,
                     ),
                 ),
             ),
@@ -279,7 +267,7 @@ register(
                     ),
                     Check(
                         "the least such difference of a seed",
-                        least(lambda r: final(r, "behaviours, wrong answers") - final(r, "filler")),
+                        extreme(min, lambda r: final(r, "behaviours, wrong answers") - final(r, "filler")),
                         0.0,
                     ),
                 ),
@@ -288,7 +276,7 @@ register(
                 "persistence",
                 "What was primed rises or persists under reinforcement, as counted by rules that agree with known labels.",
                 (
-                    Check("least F1 of the counter on 200 labelled traces", least(lambda r: r["f1"]), 0.95),
+                    Check("least F1 of the counter on 200 labelled traces", extreme(min, lambda r: r["f1"]), 0.95),
                     Check("behaviours per text after, as a share of before", over_seeds(kept("behaviours")), 0.9),
                     Check("the same with wrong answers", over_seeds(kept("behaviours, wrong answers")), 0.9),
                 ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from ratchet.core.errors import StudyError
 from ratchet.core.registry import Registry
 from ratchet.core.types import Estimate
+from ratchet.measure.estimate import mean
 
 Result = dict[str, Any]
 """What one seed measured: numbers, texts and lists of them, as JSON has them."""
@@ -52,10 +53,10 @@ class Check:
 
     def needed(self, e: Estimate) -> int | None:
         """How many units would settle an unresolved check if the effect stays what it is: widths shrink with the root of
-        n. None where the effect stands on the threshold, or one unit gave no interval."""
+        n. None where the effect stands on the threshold, or there is no interval yet."""
         gaps = [abs(e.value - edge) for edge in (self.least, self.most) if math.isfinite(edge)]
         half = max(e.high - e.value, e.value - e.low)
-        if not gaps or not min(gaps) or not math.isfinite(half):
+        if not gaps or not half < 1e6 * min(gaps):
             return None
         return max(e.n + 1, math.ceil(e.n * (half / min(gaps)) ** 2 - 1e-9))
 
@@ -112,6 +113,21 @@ studies: Registry[Study] = Registry("study", "ratchet.studies", StudyError)
 
 def register(study: Study) -> Study:
     return studies.put(study.name, study, study.paper, study.title)
+
+
+def over_seeds(value: Callable[[Result], float]) -> Effect:
+    """The mean of a number over the seeds, with a t interval; from one seed alone nothing follows."""
+    return lambda results: mean([value(r) for r in results], unit="seeds", bounds=(-math.inf, math.inf))
+
+
+def extreme(pick: Callable[[Iterable[float]], float], value: Callable[[Result], float]) -> Effect:
+    """The largest (`max`) or smallest (`min`) of a number over the seeds, which has no interval."""
+
+    def effect(results: Sequence[Result]) -> Estimate:
+        found = pick(map(value, results))
+        return Estimate(found, found, found, len(results), "seeds")
+
+    return effect
 
 
 def judged(study: Study, results: Sequence[Result]) -> list[dict[str, Any]]:
