@@ -125,9 +125,9 @@ def test_length_in_tokens_or_characters() -> None:
 def test_pairs_are_matched_by_question_else_by_key() -> None:
     a = [problem("0", "rr", question="p?"), problem("1", "ww", question="q?")]
     b = [problem("0", "rr", question="q?"), problem("1", "ww", question="z?")]
-    d = compare(a, b)
+    d = compare(a, b).difference
     assert d.n == 1 and d.value == 1  # "q?" went from wrong to right, though its key changed
-    d = compare([problem("0", "rw"), problem("1", "ww")], [problem("0", "rr"), problem("1", "ww")])
+    d = compare([problem("0", "rw"), problem("1", "ww")], [problem("0", "rr"), problem("1", "ww")]).difference
     assert d.n == 2 and d.value == pytest.approx(0.25)
     with pytest.raises(StoreError, match="share no problem"):
         compare([problem("0", "r")], [problem("1", "r")])
@@ -312,6 +312,19 @@ def test_files_are_compared_by_pairs(tmp_path: Path, measure: Callable[..., Answ
     assert "--by model measures each" in text and "paired" not in text
     code, text, _ = measure(both, "--by", "model", "--verifier", "none")
     assert "[x]" in text and "[y]" in text and "cannot tell apart" in text
+
+
+def test_one_of_many_pairs_must_stand_out_more(tmp_path: Path, measure: Callable[..., Answer]) -> None:
+    """Six more right of 40, none more wrong: p = 2 / 64, enough for a pair alone and too little among ten."""
+    right = [i % 4 == 0 for i in range(40)]
+    better = [r or i % 5 == 1 for i, r in enumerate(right)]
+    assert sum(better) - sum(right) == 6
+    files = [write(tmp_path / "a.jsonl", [{"id": i, "correct": r} for i, r in enumerate(better)])]
+    files += [write(tmp_path / f"{name}.jsonl", [{"id": i, "correct": r} for i, r in enumerate(right)]) for name in "bcde"]
+    code, text, _ = measure(*files[:2], "--verifier", "none")
+    assert code == 0 and "A is better at 95%, sign-flip p = 0.03" in text and "Holm" not in text
+    code, text, _ = measure(*files, "--verifier", "none")
+    assert "is better" not in text and "after Holm's correction" in text and text.count("cannot tell apart") == 10
 
 
 # ---- ratchet's own -----------------------------------------------------------------------------------------------

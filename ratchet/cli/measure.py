@@ -16,7 +16,6 @@ import click
 from ratchet.core.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
-    from ratchet.core.types import Estimate
     from ratchet.measure.behaviours import Behaviour, Tally
     from ratchet.measure.calibration import Calibration
     from ratchet.measure.contamination import Overlap
@@ -293,28 +292,37 @@ def cut(text: str, most: int) -> str:
 def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) -> list[dict[str, Any]]:
     """Every pair that shares problems, with what changed. Where no pair does there is nothing to say."""
     from ratchet.measure.changes import what_changed
+    from ratchet.measure.comparison import Answer, holm
     from ratchet.measure.samples import compare
 
     found: list[dict[str, Any]] = []
     for (a, first, ours), (b, second, too) in combinations(measured, 2):
         try:
-            d: Estimate = compare(first, second, level)
+            told = compare(first, second, level)
         except StoreError:
             continue
-        verdict = "B is better" if d.low > 0 else "A is better" if d.high < 0 else "cannot tell apart"
         changes = what_changed(first, second, level, same_seeds=ours and too)
-        found.append({"a": a, "b": b, "difference": asdict(d), "verdict": verdict, "changes": changes})
+        found.append({"a": a, "b": b, "difference": asdict(told.difference), "p": told.p, "answer": told.answer,
+                      "detectable": told.detectable, "changes": changes})  # fmt: skip
+    # of many pairs some differ by chance
+    for c, p in zip(found, holm([c["p"] for c in found]) if found else (), strict=True):
+        c["p_holm"] = float(p)
+        known = c["answer"] != Answer.UNCLEAR and p <= 1 - level
+        c["verdict"] = {Answer.BETTER: "B is better", Answer.WORSE: "A is better"}[c["answer"]] if known else str(Answer.UNCLEAR)
     return found
 
 
 def described(c: dict[str, Any], level: float) -> str:
     from ratchet.measure import changes
 
+    corrected = f", {c['p_holm']:.2g} after Holm's correction for all pairs" if c["p_holm"] != c["p"] else ""
+    unclear = c["verdict"] == "cannot tell apart" and math.isfinite(c["detectable"])
+    seen = f"; a difference of {c['detectable']:.3f} would show with a chance of 80 %" if unclear else ""
     lines = [
         f"A: {c['a']}",
         f"B: {c['b']}",
         f"  pass@1, B - A, paired by problem: {interval(c['difference'])}",
-        f"  {c['verdict']} at {level:.0%}",
+        f"  {c['verdict']} at {level:.0%}, sign-flip p = {c['p']:.2g}{corrected}{seen}",
         f"  what changed: A -> B, {c['changes'].problems:,} problems",
         *(f"    {name:<11} {said}" for name, said in changes.described(c["changes"])),
     ]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from ratchet.core.errors import StoreError
 from ratchet.core.types import Estimate, Outcome, Task, Verdict
-from ratchet.measure.estimate import majority_at_k, mean, paired_difference, pass_at_k
+from ratchet.measure.comparison import Comparison, tell_apart
+from ratchet.measure.estimate import majority_at_k, mean, pass_at_k
 from ratchet.verify.exact import fold
 from ratchet.verify.extract import answer_of, boxed
 from ratchet.verify.numeric import number
@@ -129,11 +130,12 @@ def mean_length(problems: Sequence[Problem], level: float = 0.95) -> tuple[Estim
     return None
 
 
-def compare(a: Sequence[Problem], b: Sequence[Problem], level: float = 0.95) -> Estimate:
-    """Paired difference b - a of pass@1 over the problems in both (see `paired`). Raises StoreError where they share none."""
+def compare(a: Sequence[Problem], b: Sequence[Problem], level: float = 0.95) -> Comparison:
+    """Whether b's pass@1 is better than a's over the problems in both (see `paired`). StoreError where they share none."""
     pairs = paired(a, b)
     clusters = [p.cluster or p.key for p, _ in pairs]
-    return replace(paired_difference([p.rate for p, _ in pairs], [q.rate for _, q in pairs], clusters, level), unit=UNIT)
+    told = tell_apart([p.rate for p, _ in pairs], [q.rate for _, q in pairs], clusters, level)
+    return replace(told, difference=replace(told.difference, unit=UNIT))
 
 
 def paired(a: Sequence[Problem], b: Sequence[Problem]) -> list[tuple[Problem, Problem]]:

@@ -25,6 +25,7 @@ ALL = frozenset(MARKS)
 KNOBS = {"numbers": (3,)}
 TOKENS = 1_200_000  # trained on by every arm in priming
 LONGEST = 64
+RATE = 3e-4  # the better of 1e-3 and 3e-4 on validation tasks, for the arm with behaviours, under another seed
 
 
 def mixture(share: float) -> Write:
@@ -121,13 +122,13 @@ def primed(seed: int, arm: str, tokens: int, bf16: bool) -> tuple[Policy, int]:
 
 
 def reinforced(seed: int, policy: Policy, verify: Verify, quick: bool) -> list[Result]:
-    """The same reinforcement for every arm, with a look at held-out tasks every 20 updates."""
+    """The same reinforcement for every arm, with a look at held-out tasks every 30 updates."""
     from ratchet.loop.lab import reinforce, sampled
     from ratchet.loop.recipe import Optimizer, Recipe, Reinforcement, Tasks
 
-    turns, updates, tasks = (1, 2, 40) if quick else (5, 20, 500)
+    turns, updates, tasks = (1, 2, 40) if quick else (5, 30, 500)
     settings = Reinforcement(
-        turns=turns, updates=updates, tasks=16, samples=16, optimizer=Optimizer(lr=1e-3, warmup=5, final=0.1)
+        turns=turns, updates=updates, tasks=16, samples=16, optimizer=Optimizer(lr=RATE, warmup=5, final=0.1)
     )
     recipe = Recipe(
         "cognitive-behaviors",
@@ -303,8 +304,8 @@ register(
             "1%, 10%, 50% behaviours": "mixtures: so many of the texts with all behaviours, the others filler of the same length",
         },
         tasks="Countdown with three numbers up to 20; 500 held-out tasks with 2 samples each, apart from training by content",
-        metric="share of right samples on held-out tasks after priming with 1.2 million tokens and 100 updates of 256 samples",
-        budget="about 20 minutes of one thread a seed; 50 minutes for 5 seeds on two cores",
+        metric="share of right samples on held-out tasks after priming with 1.2 million tokens and 150 updates of 256 samples",
+        budget="about 15 minutes of one thread a seed; 40 minutes for 5 seeds on two cores",
         departures="The mixtures are of priming texts, not of a pretraining corpus: the model has no other training. "
         'Traces with wrong answers hold misses only, since a false "check yes" would teach wrong checking. The plan asks that '
         "behaviours rise or persist: taken as at least nine tenths of what they were.",
