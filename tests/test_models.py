@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from pathlib import Path
@@ -12,11 +13,12 @@ import torch
 
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Draw
-from ratchet.models import llama
+from ratchet.models import llama, packed
 from ratchet.models.cache import Cache, Prefixes
 from ratchet.models.engine import LocalEngine, score
 from ratchet.models.graphs import Graphs
 from ratchet.models.load import load_policy
+from ratchet.models.machine import products_in
 from ratchet.models.sampling import next_tokens, pick, uniforms
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
@@ -105,6 +107,34 @@ def test_recorded_steps_give_the_same_samples(tiny_engine: LocalEngine, monkeypa
             assert a.tokens == b.tokens
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
     assert len(tiny_engine.cache.parts) == 1 and 8 < len(recordings) < sum(len(c.tokens) for c in whole) / 5
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_packed_weights_give_the_same_products_until_they_change(
+    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, bf16: bool
+) -> None:
+    monkeypatch.setattr(packed, "LEAST", 0)
+    served: list[int] = []
+    product = packed.Packed.product
+    monkeypatch.setattr(packed.Packed, "product", lambda self, *a: served.append(1) or product(self, *a))
+    tiny_engine.bf16 = bf16
+    close = 0.05 if bf16 else 1e-5  # two roundings to bfloat16 need not be the same one
+    [[c]] = tiny_engine.sample([Draw(PROMPTS[0])], [[3]])
+    assert served, "this torch cannot pack; then the module has nothing to test"
+    ids = torch.tensor([[*c.prefix, *c.tokens]])
+    with torch.no_grad(), products_in(bf16, ids.device):
+        packed_logits = tiny_engine.model(ids)
+        plain = copy.deepcopy(tiny_engine.model)  # a copy has nothing packed
+        count = len(served)
+        assert torch.allclose(packed_logits, plain(ids), atol=close) and len(served) == count
+        tiny_engine.model.blocks[0].qkv.weight.mul_(1.5)
+        plain = copy.deepcopy(tiny_engine.model)
+        assert torch.allclose(tiny_engine.model(ids), plain(ids), atol=close)
+    count = len(served)
+    tiny_engine.model(ids).sum().backward()  # what learns is never packed
+    assert len(served) == count and tiny_engine.model.blocks[0].qkv.weight.grad is not None
+    again = tiny_engine.sample([Draw(PROMPTS[0])], [[3]])[0][0]
+    assert again.logprobs == pytest.approx(tiny_engine.score([(again.prefix, again.tokens)])[0], abs=2 * close)
 
 
 def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> None:

@@ -111,16 +111,18 @@ class LocalEngine:
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
-        self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), 0
+        self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), (-1, bf16)
         self.graphs = Graphs(next_tokens) if model.embed.weight.is_cuda else None
 
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
-        weights = sum(p._version for p in self.model.parameters())  # torch counts every change in place
+        # torch counts every change in place
+        weights = sum(p._version for p in self.model.parameters()), self.bf16
         if weights != self.weights:
             self.forget()
+            self.model.pack(self.bf16)
             self.weights = weights
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         place = {id(row): d for d, own in enumerate(rows) for row in own}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
+from ratchet.models.packed import Linear, Packed, pack
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
@@ -116,11 +117,11 @@ class Block(nn.Module):
         super().__init__()
         self.s = s
         self.norm_in = nn.RMSNorm(s.width, eps=s.norm_eps)
-        self.qkv = nn.Linear(s.width, (s.heads + 2 * s.kv_heads) * s.head_width, bias=s.qkv_bias)
-        self.out = nn.Linear(s.heads * s.head_width, s.width, bias=s.out_bias)
+        self.qkv = Linear(s.width, (s.heads + 2 * s.kv_heads) * s.head_width, bias=s.qkv_bias)
+        self.out = Linear(s.heads * s.head_width, s.width, bias=s.out_bias)
         self.norm_mid = nn.RMSNorm(s.width, eps=s.norm_eps)
-        self.gate_up = nn.Linear(s.width, 2 * s.hidden, bias=s.mlp_bias)
-        self.down = nn.Linear(s.hidden, s.width, bias=s.mlp_bias)
+        self.gate_up = Linear(s.width, 2 * s.hidden, bias=s.mlp_bias)
+        self.down = Linear(s.hidden, s.width, bias=s.mlp_bias)
         if s.qk_norm:
             self.norm_q = nn.RMSNorm(s.head_width, eps=s.norm_eps)
             self.norm_k = nn.RMSNorm(s.head_width, eps=s.norm_eps)
@@ -151,8 +152,14 @@ class Llama(nn.Module):
         if not shape.tied:
             self.head = nn.Linear(shape.width, shape.vocab, bias=False)
         freq = rope_frequencies(shape)
+        self.packed_head: Packed | None = None
         self.register_buffer("freq", torch.cat((freq, freq)), persistent=False)
         self.register_buffer("sign", torch.cat((-torch.ones_like(freq), torch.ones_like(freq))), persistent=False)
+
+    def pack(self, bf16: bool) -> None:
+        """Pack the weights as they are now, for all that is computed without learning until they change."""
+        layers = [m for m in self.blocks.modules() if isinstance(m, Linear)]
+        self.packed_head = pack(layers, self.head_weight(), bf16)
 
     def head_weight(self) -> Tensor:
         return self.embed.weight if self.shape.tied else self.head.weight
@@ -179,8 +186,11 @@ class Llama(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D), in float32 always: their rounding would part sampler and learner."""
+        weight, packed = self.head_weight(), self.packed_head
+        if packed is not None and packed.serves(weight, hidden, False):
+            return packed.product(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
-            return F.linear(hidden.float(), self.head_weight())
+            return F.linear(hidden.float(), weight)
 
 
 def attend_causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

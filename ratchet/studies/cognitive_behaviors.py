@@ -12,20 +12,16 @@ from ratchet.core.types import Task
 from ratchet.measure.behaviours import Rules, agreement, count_behaviours
 from ratchet.measure.estimate import mean
 from ratchet.report.chart import Axis, Point, Series, line_chart, number, percent, whole
+from ratchet.studies.small_countdown import Write, new_model, problems, recipe, taught
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
-from ratchet.tasks.countdown_traces import MARKS, direct, filled, trace, words
-from ratchet.tasks.family import Source
+from ratchet.tasks.countdown_traces import MARKS, direct, filled, trace
 
 if TYPE_CHECKING:
     from ratchet.models.engine import Policy
     from ratchet.models.scheduler import Verify
 
-Write = Callable[[Random, Task], str]
 ALL = frozenset(MARKS)
-KNOBS = {"numbers": (3,)}
 TOKENS = 1_200_000  # trained on by every arm in priming
-LONGEST = 64
-RATE = 3e-4  # the better of 1e-3 and 3e-4 on validation tasks, for the arm with behaviours, under another seed
 
 
 def mixture(share: float) -> Write:
@@ -60,14 +56,15 @@ RULES = Rules(
 
 
 def run(seed: int, quick: bool, say: Say) -> Result:
-    from ratchet.models.machine import fast_bf16, prepare
+    from ratchet.models.machine import prepare
     from ratchet.verify.pool import VerifierPool
 
     prepare(1)
     result: Result = {"f1": counter_agreement(seed), "arms": {}}
     with VerifierPool() as verify:
         for arm in list(ARMS)[:2] if quick else ARMS:
-            policy, updates = primed(seed, arm, 20_000 if quick else TOKENS, fast_bf16())
+            policy = new_model(seed)  # the same for every arm
+            updates = taught(policy, ARMS[arm], 20_000 if quick else TOKENS, "cognitive-behaviors", seed, "prime")
             curve = reinforced(seed, policy, verify, quick)
             result["arms"][arm] = {"priming updates": updates, "curve": curve}
             say(f"{arm}: {curve[0]['right']:.1%} -> {curve[-1]['right']:.1%}")
@@ -76,7 +73,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
 
 def counter_agreement(seed: int) -> float:
     """The least F1 of the counter over the behaviours, on 200 traces whose habits the generator knows."""
-    tasks = Source("countdown", "", KNOBS).take("train", 200, "cognitive-behaviors", seed, "labels")
+    tasks = problems("train", 200, "cognitive-behaviors", seed, "labels")
     habits = [frozenset(h for h in MARKS if rng("cognitive-behaviors", seed, "label", t.key, h).random() < 0.5) for t in tasks]
     texts = [trace(rng("cognitive-behaviors", seed, "text", t.key), t, h) for t, h in zip(tasks, habits, strict=True)]
     counts = [count_behaviours(text, RULES) for text in texts]
@@ -84,7 +81,7 @@ def counter_agreement(seed: int) -> float:
     def f1(habit: str) -> float:
         # an only attempt has nothing to go back from
         labels = [
-            habit in mine and (habit != "backtracking" or "back" in text.split())
+            habit in mine and (habit != "backtracking" or text.split().count("try") > 1)
             for mine, text in zip(habits, texts, strict=True)
         ]
         found = agreement([c[habit] > 0 for c in counts], labels).f1
@@ -93,52 +90,12 @@ def counter_agreement(seed: int) -> float:
     return min(map(f1, MARKS))
 
 
-def primed(seed: int, arm: str, tokens: int, bf16: bool) -> tuple[Policy, int]:
-    """The same new model for every arm, after imitation of so many tokens of the arm's texts."""
-    from ratchet.learn.batch import Example
-    from ratchet.learn.imitate import imitate
-    from ratchet.models import llama
-    from ratchet.models.load import new_policy
-    from ratchet.models.tokens import WordTokenizer
-
-    tokenizer, source = WordTokenizer(words()), Source("countdown", "", KNOBS)
-    shape = llama.Shape(
-        vocab=len(tokenizer.words), width=96, layers=3, heads=4, kv_heads=4, head_width=24, hidden=256, max_tokens=128
-    )
-    policy = new_policy(shape, tokenizer, seed, LONGEST, 512, bf16)
-
-    def examples(update: int, count: int = 64) -> list[Example]:
-        path = ("cognitive-behaviors", seed, "prime", update)
-        tasks = source.take("train", count, *path)
-        texts = [ARMS[arm](rng(*path, t.key), t) for t in tasks]
-        return [
-            Example(policy.encode(t.prompt), (*tokenizer.encode(x), tokenizer.end_id)) for t, x in zip(tasks, texts, strict=True)
-        ]
-
-    each = sum(len(e.tokens) for e in examples(0))
-    updates = round(tokens / each)
-    imitate(policy, examples, updates)
-    return policy, updates
-
-
 def reinforced(seed: int, policy: Policy, verify: Verify, quick: bool) -> list[Result]:
     """The same reinforcement for every arm, with a look at held-out tasks every 30 updates."""
     from ratchet.loop.lab import reinforce, sampled
-    from ratchet.loop.recipe import Optimizer, Recipe, Reinforcement, Tasks
 
     turns, updates, tasks = (1, 2, 40) if quick else (5, 30, 500)
-    settings = Reinforcement(
-        turns=turns, updates=updates, tasks=16, samples=16, optimizer=Optimizer(lr=RATE, warmup=5, final=0.1)
-    )
-    recipe = Recipe(
-        "cognitive-behaviors",
-        seed=seed,
-        max_tokens=LONGEST,
-        batch=512,
-        tasks=Tasks("countdown", knobs=KNOBS),
-        reinforcement=settings,
-    )
-    held = Source("countdown", "", KNOBS).take("heldout", tasks, "cognitive-behaviors", "heldout")
+    held = problems("heldout", tasks, "cognitive-behaviors", "heldout")
     curve: list[Result] = []
 
     def look(taken: int) -> None:
@@ -153,7 +110,7 @@ def reinforced(seed: int, policy: Policy, verify: Verify, quick: bool) -> list[R
             }
         )
 
-    reinforce(policy, recipe, verify, look)
+    reinforce(policy, recipe("cognitive-behaviors", seed, turns, updates), verify, look)
     return curve
 
 
