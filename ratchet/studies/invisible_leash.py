@@ -111,18 +111,18 @@ def change(what: str) -> Effect:
 def imagined(outcome: Outcome, seed: int) -> Result:
     off = (seed - 1) * (0.01 if outcome is not Outcome.UNRESOLVED else 0.1)
     n, half = 8, 4
-    gone = {Outcome.HELD: 30, Outcome.FAILED: 5, Outcome.UNRESOLVED: (10, 18, 11)[seed % 3]}[outcome]
-    won = {Outcome.HELD: 5, Outcome.FAILED: 30, Outcome.UNRESOLVED: (9, 9, 10)[seed % 3]}[outcome]
-    better = {Outcome.HELD: 7, Outcome.FAILED: 4, Outcome.UNRESOLVED: (5, 7, 5)[seed % 3]}[outcome]
+    gone = {Outcome.HELD: 20 + seed, Outcome.FAILED: 5 + seed, Outcome.UNRESOLVED: (10, 18, 11)[seed % 3]}[outcome]
+    won = {Outcome.HELD: 5, Outcome.FAILED: 20, Outcome.UNRESOLVED: (9, 9, 10)[seed % 3]}[outcome]
+    better = {Outcome.HELD: 8, Outcome.FAILED: 4, Outcome.UNRESOLVED: (5, 7, 5)[seed % 3]}[outcome]
     taught_ = {Outcome.HELD: 20 + seed, Outcome.FAILED: 0, Outcome.UNRESOLVED: (0, 9, 1)[seed % 3]}[outcome]
     before = [[n, half]] * 60 + [[n, 0]] * 40
     after = [[n, 0]] * gone + [[n, better]] * (60 - gone) + [[n, better]] * won + [[n, 0]] * (40 - won)
     control = [[n, half]] * 60 + [[n, 2]] * taught_ + [[n, 0]] * (40 - taught_)
-    if outcome is Outcome.FAILED:  # taught what it knew, and lost some of it
-        control = [[n, half]] * (50 + seed) + [[n, 0]] * (50 - seed)
+    chance = 3 + seed if outcome is Outcome.FAILED else 0  # what a second draw solves, and a failed control does not
+    again = [[n, half]] * 60 + [[n, 1]] * chance + [[n, 0]] * (40 - chance)
     entropy = {Outcome.HELD: 0.5, Outcome.FAILED: 1.5, Outcome.UNRESOLVED: 0.95}[outcome] + off
     draw = lambda rows, nats: {"counts": rows, "answer entropy": nats, "token entropy": 0.3}
-    draws = {"before": draw(before, 1.0), "again": draw(before, 1.0), "after": draw(after, entropy), "taught": draw(control, 1.0)}
+    draws = {"before": draw(before, 1.0), "again": draw(again, 1.0), "after": draw(after, entropy), "taught": draw(control, 1.0)}
     return {"k": n, "never solved before": 40, "draws": draws}
 
 
