@@ -47,7 +47,7 @@ EXPRESSION = r"\d+ [-+*/] \d+ = \d+"
 RULES = Rules(
     {
         "verification": re.compile(rf"try {EXPRESSION} check (?:yes|no)\b"),
-        "backtracking": re.compile(rf"try {EXPRESSION}(?: check no)? back (?:from|need|try)\b"),
+        "backtracking": re.compile(rf"try {EXPRESSION}(?: check no)? back (?=from|need|try)"),
         "subgoals": re.compile(r"\bneed \d+"),
         "backward chaining": re.compile(rf"\bfrom {EXPRESSION}"),
     },
