@@ -13,7 +13,7 @@ from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models.engine import Done, completion_of, ends, pad, rows_of, score
 from ratchet.models.machine import device, products_in
-from ratchet.models.sampling import Row, pick, signed
+from ratchet.models.sampling import Row, pick, streams
 from ratchet.models.tokens import Tokenizer
 
 
@@ -126,9 +126,9 @@ class TransformersEngine:
             with products_in(self.bf16, place):
                 out = self.model.inner(input_ids=ids, past_key_values=past, use_cache=True)
             past = out.past_key_values
-            seeds = torch.tensor([signed(row.seed) for row, _ in group], device=place)
+            own = streams([row.seed for row, _ in group], place)
             steps = torch.tensor([len(row.tokens) for row, _ in group], device=place)
-            new, logp = pick(out.logits[:, -1], seeds, steps, temperature, top_p)
+            new, logp = pick(out.logits[:, -1], own, steps, temperature, top_p)
             going: list[int] = []
             for i, ((row, draw), token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
                 row.tokens.append(token)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
+from ratchet.models.machine import in_float32
 from ratchet.models.packed import Linear, Packed, pack
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
@@ -189,7 +190,7 @@ class Llama(nn.Module):
         weight, packed = self.head_weight(), self.packed_head
         if packed is not None and packed.serves(weight, hidden, False):
             return packed.product(hidden)
-        with torch.autocast(hidden.device.type, enabled=False):
+        with in_float32(hidden.device):
             return F.linear(hidden.float(), weight)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -29,6 +29,11 @@ def fast_bf16() -> bool:
 def products_in(bf16: bool, on: torch.device) -> AbstractContextManager[object]:
     """Matrix products in bfloat16 or not. Weights, sums and, on a CPU, attention stay in float32."""
     return torch.autocast(on.type, torch.bfloat16, enabled=bf16)
+
+
+def in_float32(on: torch.device) -> AbstractContextManager[object]:
+    """Products in float32, within `products_in` too. Leaving and entering what is off already costs as much as a product."""
+    return torch.autocast(on.type, enabled=False) if torch.is_autocast_enabled(on.type) else nullcontext()
 
 
 def cores() -> int:

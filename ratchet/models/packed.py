@@ -23,19 +23,17 @@ class Packed:
 
     def __init__(self, weight: Tensor, bf16: bool) -> None:
         self.bf16, self.version = bf16, weight._version
+        # in bfloat16 the plain product packs too, each time
+        self.least = 0 if bf16 else LEAST // weight.shape[0]
         self.data: Tensor = torch.ops.mkldnn._reorder_linear_weight(rounded(weight.detach(), bf16), 64)
 
     def __deepcopy__(self, memo: object) -> None:
         return None  # the copy of a model packs its own
 
     def serves(self, weight: Tensor, x: Tensor, bf16: bool) -> bool:
-        """Whether the product may be taken with this: nothing learns, the weight is the same, and it is worth it."""
-        return (
-            not torch.is_grad_enabled()
-            and self.version == weight._version
-            and self.bf16 == bf16
-            and (bf16 or x.numel() * weight.shape[0] >= LEAST)
-        )
+        """Whether the product may be taken with this: it is worth it, nothing learns, and the weight is the same."""
+        worth = x.numel() >= self.least and self.bf16 == bf16
+        return worth and not torch.is_grad_enabled() and self.version == weight._version
 
     def product(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         bias = None if bias is None else rounded(bias, self.bf16)
@@ -61,9 +59,13 @@ class Linear(nn.Linear):
 def pack(layers: Sequence[Linear], head: Tensor, bf16: bool) -> Packed | None:
     """Pack the weights of layers, and that of the head in float32, where this torch and their device can; the head's."""
     weights = [*(layer.weight for layer in layers), head]
-    known = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    if not known or any(w.is_cuda or w.dtype != torch.float32 for w in weights) or sum(w.nbytes for w in weights) > MOST:
+    if not can_pack() or any(w.is_cuda or w.dtype != torch.float32 for w in weights) or sum(w.nbytes for w in weights) > MOST:
         return None
     for layer in layers:
         layer.packed = Packed(layer.weight, bf16)
     return Packed(head, False)
+
+
+def can_pack() -> bool:
+    """Whether this torch has oneDNN's packed products, which are not part of its public interface."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")

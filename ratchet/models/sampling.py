@@ -19,6 +19,7 @@ from ratchet.core.types import Tokens
 from ratchet.models.cache import Cache, Prefixes, State
 from ratchet.models.graphs import Graphs
 from ratchet.models.llama import Llama, attend_causal
+from ratchet.models.machine import in_float32
 
 MASK64 = (1 << 64) - 1
 
@@ -36,13 +37,18 @@ def mix(x: Tensor) -> Tensor:
     return x ^ ((x >> 31) & ((1 << 33) - 1))
 
 
-def uniforms(seeds: Tensor, steps: Tensor) -> Tensor:
-    """Numbers in [0, 1) in float64 from seeds (B,) and token places (B,)."""
-    bits = mix(mix(seeds) + (steps + 1) * signed(0x9E3779B97F4A7C15))
+def streams(seeds: Sequence[int], device: torch.device) -> Tensor:
+    """Where the numbers of each row begin (B,), far apart for neighbouring seeds."""
+    return mix(torch.tensor([signed(s) for s in seeds], dtype=torch.long, device=device))
+
+
+def uniforms(streams: Tensor, steps: Tensor) -> Tensor:
+    """Numbers in [0, 1) in float64 from streams (B,) and token places (B,)."""
+    bits = mix(streams + (steps + 1) * signed(0x9E3779B97F4A7C15))
     return ((bits >> 11) & ((1 << 53) - 1)).double() / 2**53
 
 
-def pick(logits: Tensor, seeds: Tensor, steps: Tensor, temperature: float, top_p: float = 1.0) -> tuple[Tensor, Tensor]:
+def pick(logits: Tensor, streams: Tensor, steps: Tensor, temperature: float, top_p: float = 1.0) -> tuple[Tensor, Tensor]:
     """Token ids (B,) and their log-probabilities (B,) from logits (B, V).
 
     Temperature 0 takes the most probable token. The log-probability is that of the tempered distribution, before
@@ -53,7 +59,7 @@ def pick(logits: Tensor, seeds: Tensor, steps: Tensor, temperature: float, top_p
         ids = logp.argmax(-1)
     else:
         cumulative = choose_from(logp.exp(), top_p).cumsum(-1)
-        target = uniforms(seeds, steps).to(cumulative.dtype)[:, None] * cumulative[:, -1:]
+        target = uniforms(streams, steps).to(cumulative.dtype)[:, None] * cumulative[:, -1:]
         # a rounded-up target could pass the end, and a token of no probability must never be taken
         ids = (cumulative <= target).sum(-1).clamp(max=logits.shape[-1] - 1)
         ids = torch.where(logp.gather(-1, ids[:, None])[:, 0].isinf(), logp.argmax(-1), ids)
@@ -109,7 +115,7 @@ def prefill(model: Llama, prefixes: Sequence[Tokens], known: Sequence[State | No
         if not any(past):
             return attend_causal(layer, q, k, v)
         keys, values = torch.cat((before[layer], new[-1]), 3).to(q.dtype)
-        with torch.autocast(device.type, enabled=False):
+        with in_float32(device):
             return F.scaled_dot_product_attention(q, keys, values, attn_mask=seen, enable_gqa=q.shape[1] != k.shape[1])
 
     h = model.hidden(ids, start[:, None] + place, attend)
@@ -140,16 +146,16 @@ def sample_rows(
     live: list[Row] = []
     cache.clear()
     yield [r for r in rows if r.max_tokens <= 0]
-    # (4, B) of the live rows: last token, tokens written to the cache, tokens of the prompt, seed
+    # (4, B) of the live rows: last token, tokens written to the cache, tokens of the prompt, stream of random numbers
     at = torch.zeros(4, 0, dtype=torch.long, device=device)
 
     def advance(new: Tensor, logp: Tensor, group: list[Row]) -> tuple[list[int], list[int]]:
         """Append one token to each row of the group; the places of the rows that go on, and of those that end."""
-        cache.tainted = cache.tainted or bool(logp.isnan().any())
         going, gone = list[int](), list[int]()
         for i, (row, token, lp) in enumerate(zip(group, new.tolist(), logp.tolist(), strict=True)):
             row.tokens.append(token)
             row.logprobs.append(lp)
+            cache.tainted |= lp != lp  # not a number
             reason = finish(row)
             if reason is not None:
                 row.stop = reason
@@ -167,14 +173,14 @@ def sample_rows(
             place = {p: i for i, p in enumerate(asked)}
             source = torch.tensor([place[r.prefix] for r in group], device=device)
             begun = torch.tensor([len(r.prefix) for r in group], device=device)
-            seeds = torch.tensor([signed(r.seed) for r in group], device=device)
-            new, logp = pick(logits[source], seeds, torch.zeros_like(seeds), temperature, top_p)
+            own = streams([r.seed for r in group], device)
+            new, logp = pick(logits[source], own, torch.zeros_like(own), temperature, top_p)
             going, gone = advance(new, logp, group)
             yield [group[i] for i in gone]
             if going:
                 cache.add([states[place[group[i].prefix]] for i in going])
                 live += [group[i] for i in going]
-                at = torch.cat((at, torch.stack((new, begun, begun, seeds))[:, going]), 1)
+                at = torch.cat((at, torch.stack((new, begun, begun, own))[:, going]), 1)
             continue
         longest = max(len(row.prefix) + len(row.tokens) for row in live)
         new, logp = (graphs.step if graphs else next_tokens)(model, cache, at, longest, temperature, top_p)
@@ -197,7 +203,7 @@ def next_tokens(model: Llama, cache: Cache, at: Tensor, longest: int, temperatur
     `at` (4, B) is as in `sample_rows`; the keys and values of the last tokens are written to the cache. `longest` bounds
     the tokens of a row. Where the cache has a single part, nothing here waits for the device, so that it can be recorded.
     """
-    ids, lengths, begun, seeds = at
+    ids, lengths, begun, own = at
     rows, device = len(ids), ids.device
     cache.reserve(rows, longest)
     heads, span, width = cache.heads, cache.span, cache.width
@@ -224,7 +230,7 @@ def next_tokens(model: Llama, cache: Cache, at: Tensor, longest: int, temperatur
         states = [part[layer, :, :rows].flatten(1, 2)[:, :, :n].unbind() for part, n in zip(cache.parts, read, strict=False)]
         # written out: on a CPU two batched products took 0.7 times the fused kernel's time for single queries
         q = q.reshape(rows * heads, group, width)
-        with torch.autocast(device.type, enabled=False):
+        with in_float32(device):
             scores = [mask.baddbmm(q, k.mT, alpha=width**-0.5) for mask, (k, _) in zip(masks, states, strict=True)]
             weights = torch.cat(scores, -1).softmax(-1).split(read, -1)
             mixed = weights[0] @ states[0][1]
@@ -233,4 +239,4 @@ def next_tokens(model: Llama, cache: Cache, at: Tensor, longest: int, temperatur
         return mixed.view(rows, -1, 1, width)
 
     h = model.hidden(ids[:, None], lengths[:, None], attend)
-    return pick(model.logits(h[:, 0]), seeds, lengths - begun + 1, temperature, top_p)
+    return pick(model.logits(h[:, 0]), own, lengths - begun + 1, temperature, top_p)
