@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     asked = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
     for size_name, sequences, limit in cells("quick" if asked.quick else "all" if asked.all else "usual"):
         if size_name not in asked.sizes:
             continue
@@ -144,10 +144,10 @@ def main() -> None:
             shutil.rmtree(folder)
             kind = "ragged" if ragged else "forced"
             show(f"{size_name}, {sequences} sequences of {limit} tokens, {kind}, {asked.precision}", result)
-            rows.append({"size": size_name, "sequences": sequences, "limit": limit, "stops": kind,
+            rows.setdefault(size_name, []).append({"size": size_name, "sequences": sequences, "limit": limit, "stops": kind,
                          "precision": asked.precision, **result})  # fmt: skip
             if not asked.quick:
-                keep(f"sampling-{asked.precision}", rows, rounds=asked.rounds)
+                keep(f"sampling-{asked.precision}-{size_name}", rows[size_name], rounds=asked.rounds)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.contest import RESULTS, ROOT
+from benchmarks.shapes import SIZES
 
 Row = Mapping[str, Any]
 
@@ -43,21 +44,26 @@ def where(found: Row) -> str:
 
 
 def sampling(precision: str) -> str:
-    found = read(f"sampling-{precision}")
+    """A table per size of model: each is a run of its own."""
+    return "\n".join(part for size in SIZES if (part := sampling_of(precision, size)))
+
+
+def sampling_of(precision: str, size: str) -> str:
+    found = read(f"sampling-{precision}-{size}")
     if found is None:
         return ""
     peers = ("transformers generate()", "vLLM on CPU")
     rows = [
-        [f"{r['size']}, {r['sequences']} x {r['limit']}, {r['stops']}", rate(r["per_second"]["ratchet"]),
+        [f"{r['sequences']} x {r['limit']}, {r['stops']}", rate(r["per_second"]["ratchet"]),
          *(f"{rate(r['per_second'][p])} · {times(r['ratio'].get(p))}" if p in r["per_second"] else "not run" for p in peers)]
         for r in found["rows"]
     ]  # fmt: skip
-    head = ["model, sequences x new tokens, stops", "ratchet tokens/s", *(f"{p} tokens/s · ours over it" for p in peers)]
+    head = ["sequences x new tokens, stops", "ratchet tokens/s", *(f"{p} tokens/s · ours over it" for p in peers)]
     agreed = [r["logprob_difference"] for r in found["rows"] if "logprob_difference" in r]
     check = (
         f"\n\nLargest difference of a sampled token's log-probability from transformers': {max(agreed):.1e}." if agreed else ""
     )
-    return f"## Sampling, {precision}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
+    return f"## Sampling, {size} parameters, {precision}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
 
 
 BESIDE_TRL = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAST = 2**20  # multiplications below which the plain product has less to set up
+LEAST = 2**21  # multiplications below which the plain product has less to set up
 MOST = 2**32  # bytes of a model's weights: packed ones are a copy
 
 
@@ -37,7 +37,12 @@ class Packed:
 
     def product(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         bias = None if bias is None else rounded(bias, self.bf16)
-        return torch.ops.mkldnn._linear_pointwise(rounded(x, self.bf16), self.data, bias, "none", [], "")
+        flat = rounded(x, self.bf16).reshape(-1, x.shape[-1])
+        # oneDNN makes a kernel for every number of rows, which takes far longer than a product; so there are few numbers
+        step = 8 if len(flat) <= 64 else 32 if len(flat) <= 512 else 256
+        filled = F.pad(flat, (0, 0, 0, short)) if (short := -len(flat) % step) else flat
+        y = torch.ops.mkldnn._linear_pointwise(filled, self.data, bias, "none", [], "")
+        return y[: len(flat)].view(*x.shape[:-1], -1)
 
 
 def rounded(x: Tensor, bf16: bool) -> Tensor:
