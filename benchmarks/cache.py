@@ -16,13 +16,16 @@ from benchmarks.shapes import build, prompts, tokenizer
 from ratchet.core.types import Draw
 from ratchet.models.engine import LocalEngine
 from ratchet.models.machine import prepare
+from ratchet.models.tokens import WordTokenizer
 
 ROUNDS = 7
 GROUP = 8
 CELLS = ((8, 64), (64, 64), (512, 64), (8, 512), (64, 512))
 
 
-class Endless(type(tokenizer(3))):
+class Endless(WordTokenizer):
+    """Nothing ends a sequence but its limit."""
+
     end = frozenset[int]()  # type: ignore[assignment]
 
 

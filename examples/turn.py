@@ -60,9 +60,7 @@ def main(quick: bool = False) -> None:
     torch.set_num_threads(1)  # one thread is the stable way beside anything else that runs
     source = Source("arithmetic", knobs={"steps": 3})
     tokenizer = WordTokenizer(reasoning_words())
-    shape = Shape(
-        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=172, max_tokens=64
-    )
+    shape = Shape(vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=172, max_tokens=64)
     policy = new_policy(shape, tokenizer, SEED, max_tokens=32)
     n = 50 if quick else 400
 

@@ -133,7 +133,7 @@ def test_the_text_sample_is_whole_and_says_whence_it_is() -> None:
     assert (len(documents), len(sentences), sum(len(s.split()) for s in sentences)) == (318, 2_001, 25_147)
     assert sentences[0] == "From the AP comes this story :"
     assert all(s == " ".join(s.split()) and s for s in sentences)
-    origin = (files("ratchet.tasks") / "samples" / "web_text" / "ORIGIN.md").read_text()
+    origin = (files("ratchet.tasks") / "samples" / "ud_english_ewt" / "ORIGIN.md").read_text()
     assert "CC BY-SA 4.0" in origin and "UniversalDependencies/UD_English-EWT" in origin
 
 

@@ -124,6 +124,8 @@ class LocalEngine:
             self.forget()
             self.model.pack(self.bf16)
             self.weights = weights
+        if self.graphs is not None:
+            self.graphs.follow(self.model)
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         place = {id(row): d for d, own in enumerate(rows) for row in own}
         left, end = [len(own) for own in rows], self.tokenizer.end

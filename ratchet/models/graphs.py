@@ -46,16 +46,23 @@ class Graphs:
         self.next_tokens, self.record = next_tokens, record
         self.recorded: dict[tuple[object, ...], tuple[Tensor, Callable[[], Picked]]] = {}
         self.addresses: tuple[int, ...] = ()
+        self.layouts = 0
+
+    def follow(self, model: Llama) -> None:
+        """Look where the weights lie; they stay there while rows are sampled."""
+        addresses = tuple(p.data_ptr() for p in model.parameters())
+        if addresses != self.addresses:
+            self.recorded.clear()
+            self.addresses = addresses
 
     def step(self, model: Llama, cache: Cache, at: Tensor, longest: int, temperature: float, top_p: float) -> Picked:
         rows = at.shape[1]
         padded = 1 << (rows - 1).bit_length()
         cache.reserve(padded, longest)
         read = min(-(-longest // self.READ) * self.READ, cache.span)
-        addresses = (cache.layouts, *(p.data_ptr() for p in model.parameters()))
-        if addresses != self.addresses:
+        if cache.layouts != self.layouts:
             self.recorded.clear()
-            self.addresses = addresses
+            self.layouts = cache.layouts
         kind = at.device.type
         key = (padded, read, temperature, top_p, torch.is_autocast_enabled(kind))
         if key in self.recorded:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ratchet.core.types import Estimate
+
 WIDTH, HEIGHT = 420, 262
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 14, 42
 BAR, BAR_LEFT = 24, 136
@@ -25,6 +27,12 @@ class Point:
     low: float | None = None
     high: float | None = None
     note: str = ""
+
+
+def estimated(x: float, e: Estimate) -> Point:
+    """An estimate at x, without an interval where there is none yet."""
+    known = math.isfinite(e.low) and math.isfinite(e.high)
+    return Point(x, e.value, e.low if known else None, e.high if known else None)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def document(title: str, head: str, built: Mapping[str, str], data: Mapping[str,
     it; `head` and the sections are HTML, and `data` is what the page's script browses."""
     beside = files("ratchet.report")
     template, css, js = (beside.joinpath(f"page.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
+    js = js if data else ""  # it browses the data
     built = {name: body for name, body in built.items() if body}
     return Template(template).substitute(
         title=sections.safe(title),

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ratchet.core.errors import StudyError
 from ratchet.core.seeds import rng, seed
 from ratchet.core.types import Draw, Estimate
 from ratchet.measure.binary import TESTS, alternation_rate, battery
 from ratchet.measure.comparison import holm
 from ratchet.measure.intervals import wilson
-from ratchet.report.chart import Point, Series, line_chart, number
+from ratchet.report.chart import Series, estimated, line_chart, number
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 
 if TYPE_CHECKING:
@@ -143,12 +141,8 @@ def imagined(outcome: Outcome, run_seed: int) -> Result:
 
 def figures(results: Sequence[Result]) -> list[str]:
     def rates(text: str) -> Series:
-        points: list[Point] = []
-        for t in TEMPERATURES:
-            e = over_seeds(lambda r, t=t: r["models"][text]["rates"][str(t)])(results)
-            known = bool(np.isfinite(e.low))
-            points.append(Point(t, e.value, e.low if known else None, e.high if known else None))
-        return Series(f"learned {text} strings", points)
+        rate = lambda t: over_seeds(lambda r: r["models"][text]["rates"][str(t)])(results)
+        return Series(f"learned {text} strings", [estimated(t, rate(t)) for t in TEMPERATURES])
 
     title = "Share of neighbours that differ, in one long string"
     return [line_chart(title, [rates("alternating"), rates("fair")], number("temperature"), number("share", (0.4, 0.7)))]

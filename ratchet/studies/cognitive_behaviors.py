@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from ratchet.core.seeds import rng
 from ratchet.core.types import Task
 from ratchet.measure.behaviours import Rules, agreement, count_behaviours
-from ratchet.measure.estimate import mean
-from ratchet.report.chart import Axis, Point, Series, line_chart, number, percent, whole
+from ratchet.report.chart import Axis, Series, estimated, line_chart, number, percent, whole
 from ratchet.studies.small_countdown import Write, new_model, problems, recipe, taught
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks.countdown_traces import MARKS, direct, filled, trace
@@ -48,7 +47,7 @@ RULES = Rules(
     {
         "verification": re.compile(rf"try {EXPRESSION} check (?:yes|no)\b"),
         "backtracking": re.compile(rf"try {EXPRESSION}(?: check no)? back (?=from|need|try)"),
-        "subgoals": re.compile(r"\bneed \d+"),
+        "subgoal setting": re.compile(r"\bneed \d+"),
         "backward chaining": re.compile(rf"\bfrom {EXPRESSION}"),
     },
     None,
@@ -62,9 +61,9 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     prepare(1)
     result: Result = {"f1": counter_agreement(seed), "arms": {}}
     with VerifierPool() as verify:
-        for arm in list(ARMS)[:2] if quick else ARMS:
+        for arm in ARMS:
             policy = new_model(seed)  # the same for every arm
-            updates = taught(policy, ARMS[arm], 20_000 if quick else TOKENS, "cognitive-behaviors", seed, "prime")
+            updates = taught(policy, ARMS[arm], 2_000 if quick else TOKENS, "cognitive-behaviors", seed, "prime")
             curve = reinforced(seed, policy, verify, quick)
             result["arms"][arm] = {"priming updates": updates, "curve": curve}
             say(f"{arm}: {curve[0]['right']:.1%} -> {curve[-1]['right']:.1%}")
@@ -94,7 +93,7 @@ def reinforced(seed: int, policy: Policy, verify: Verify, quick: bool) -> list[R
     """The same reinforcement for every arm, with a look at held-out tasks every 30 updates."""
     from ratchet.loop.lab import reinforce, sampled
 
-    turns, updates, tasks = (1, 2, 40) if quick else (5, 30, 500)
+    turns, updates, tasks = (1, 1, 10) if quick else (5, 30, 500)
     held = problems("heldout", tasks, "cognitive-behaviors", "heldout")
     curve: list[Result] = []
 
@@ -118,11 +117,11 @@ def reinforced(seed: int, policy: Policy, verify: Verify, quick: bool) -> list[R
 
 
 def final(r: Result, arm: str) -> float:
-    return r["arms"][arm]["curve"][-1]["right"] if arm in r["arms"] else 0.0
+    return r["arms"][arm]["curve"][-1]["right"]
 
 
 def gain(r: Result, arm: str) -> float:
-    return final(r, arm) - r["arms"][arm]["curve"][0]["right"] if arm in r["arms"] else 0.0
+    return final(r, arm) - r["arms"][arm]["curve"][0]["right"]
 
 
 def ahead(a: str, b: str) -> Effect:
@@ -133,7 +132,7 @@ def kept(arm: str) -> Callable[[Result], float]:
     """Behaviours of all four kinds per text after reinforcement, as a share of those before."""
 
     def value(r: Result) -> float:
-        first, last = (sum(r["arms"][arm]["curve"][i]["behaviours"].values()) if arm in r["arms"] else 1.0 for i in (0, -1))
+        first, last = (sum(r["arms"][arm]["curve"][i]["behaviours"].values()) for i in (0, -1))
         return last / first if first else 0.0
 
     return value
@@ -162,34 +161,24 @@ def imagined(outcome: Outcome, seed: int) -> Result:
 
 def figures(results: Sequence[Result]) -> list[str]:
     def series(arm: str, value: Callable[[Result], float]) -> Series:
-        curves = [r["arms"][arm]["curve"] for r in results if arm in r["arms"]]
-        points: list[Point] = []
-        for i, look in enumerate(curves[0]):
-            e = mean([value(c[i]) for c in curves], unit="seeds")
-            points.append(
-                Point(look["updates"], e.value, e.low if len(curves) > 1 else None, e.high if len(curves) > 1 else None)
-            )
-        return Series(arm, points)
+        at = lambda i: over_seeds(lambda r: value(r["arms"][arm]["curve"][i]))(results)
+        looks = results[0]["arms"][arm]["curve"]
+        return Series(arm, [estimated(look["updates"], at(i)) for i, look in enumerate(looks)])
 
-    there = [arm for arm in ARMS if arm in results[0]["arms"]]
-    drawn: list[str] = []
-    groups = {
-        "Right answers on held-out tasks": [a for a in PRIMED if a in there],
-        "The same, primed on mixtures": [a for a in MIXED if a in there],
-    }
-    y: Axis = percent("right", (0.0, 0.5))
-    drawn += [
-        line_chart(title, [series(a, lambda look: look["right"]) for a in arms], whole("updates"), y)
-        for title, arms in groups.items()
-        if arms
+    def arms(title: str, names: Sequence[str], value: Callable[[Result], float], y: Axis) -> str:
+        return line_chart(title, [series(arm, value) for arm in names], whole("updates"), y)
+
+    def habits(arm: str) -> str:
+        drawn = [Series(h, series(arm, lambda look, h=h: look["behaviours"][h]).points) for h in MARKS]
+        return line_chart(f"Behaviours per text: {arm}", drawn, whole("updates"), number("per text", (0.0, 2.0)))
+
+    right = percent("right", (0.0, 0.5))
+    return [
+        arms("Right answers on held-out tasks", list(PRIMED), lambda look: look["right"], right),
+        arms("The same, primed on mixtures", list(MIXED), lambda look: look["right"], right),
+        *map(habits, ARMS),
+        arms("Length", list(ARMS), lambda look: look["tokens"], number("tokens", (0.0, 64.0))),
     ]
-    for arm in there:
-        habits = [Series(h, series(arm, lambda p, h=h: p["behaviours"][h]).points) for h in MARKS]
-        drawn.append(line_chart(f"Behaviours per text: {arm}", habits, whole("updates"), number("per text", (0.0, 2.0))))
-    drawn.append(
-        line_chart("Length", [series(a, lambda p: p["tokens"]) for a in there], whole("updates"), number("tokens", (0.0, 64.0)))
-    )
-    return drawn
 
 
 register(

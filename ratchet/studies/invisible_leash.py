@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.core.types import Task
 from ratchet.measure.entropy import mean_answer_entropy
-from ratchet.measure.estimate import mean, pass_at_k, powers_of_two
+from ratchet.measure.estimate import pass_at_k, powers_of_two
 from ratchet.measure.support import support
-from ratchet.report.chart import Axis, Point, Series, line_chart, percent
+from ratchet.report.chart import Axis, Point, Series, estimated, line_chart, percent
 from ratchet.studies.small_countdown import new_model, problems, recipe, taught
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks.countdown_traces import MARKS, trace
@@ -135,11 +135,8 @@ def figures(results: Sequence[Result]) -> list[str]:
     }
 
     def curve(name: str) -> Series:
-        points: list[Point] = []
-        for k in powers_of_two(results[0]["k"]):
-            e = mean([pass_at(r, name, k) for r in results], unit="seeds")
-            points.append(Point(k, e.value, e.low if len(results) > 1 else None, e.high if len(results) > 1 else None))
-        return Series(names[name], points)
+        at = lambda k: over_seeds(lambda r: pass_at(r, name, k))(results)
+        return Series(names[name], [estimated(k, at(k)) for k in powers_of_two(results[0]["k"])])
 
     def parts(pick: Callable[[Any], Any], title: str) -> str:
         labels = dict(enumerate(("preserved", "expanded", "shrunk", "never solved")))

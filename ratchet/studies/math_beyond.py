@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ratchet.core.types import Estimate, Task
-from ratchet.measure.estimate import mean
 from ratchet.measure.intervals import wilson
-from ratchet.report.chart import Axis, Point, Series, line_chart, percent
+from ratchet.report.chart import Axis, Series, estimated, line_chart, percent
 from ratchet.studies.small_countdown import new_model, problems, recipe, taught
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks.countdown import gold
@@ -120,19 +119,13 @@ def imagined(outcome: Outcome, seed: int) -> Result:
 
 
 def figures(results: Sequence[Result]) -> list[str]:
-    def bars(values: dict[str, list[float]], title: str, label: str) -> str:
-        names = dict(enumerate(values))
-        points: list[Point] = []
-        for i, name in names.items():
-            e = mean(values[name], unit="seeds")
-            points.append(Point(i, e.value, e.low if len(results) > 1 else None, e.high if len(results) > 1 else None))
-        return line_chart(title, [Series(title, points)], Axis(label, str, str, names=names), percent("share"))
+    def bars(names: Sequence[str], value: Callable[[Result, str], float], title: str, label: str) -> str:
+        points = [estimated(i, over_seeds(lambda r, name=name: value(r, name))(results)) for i, name in enumerate(names)]
+        return line_chart(title, [Series(title, points)], Axis(label, str, str, names=dict(enumerate(names))), percent("share"))
 
-    reached = {name: [rate(r, name) for r in results] for name in MODELS}
-    parts = {part: [r["parts"][part] / r["pool"] for r in results] for part in PARTS}
     return [
-        bars(reached, "Reached of the problems beyond the base", "model"),
-        bars(parts, "The whole pool, before and after reinforcement", "part"),
+        bars(MODELS, rate, "Reached of the problems beyond the base", "model"),
+        bars(PARTS, lambda r, part: r["parts"][part] / r["pool"], "The whole pool, before and after reinforcement", "part"),
     ]
 
 

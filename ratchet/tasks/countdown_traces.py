@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ratchet.core.types import Task
 
-MARKS = {"verification": "check", "backtracking": "back", "subgoals": "need", "backward chaining": "from"}
+MARKS = {"verification": "check", "backtracking": "back", "subgoal setting": "need", "backward chaining": "from"}
 FILLER = "hm"
 WORDS = ["numbers", "target", ":", "try", "yes", "no", "answer", "(", ")", "+", "-", "*", "/", "=", *MARKS.values(), FILLER]
 TOP = 99
@@ -44,7 +44,7 @@ class Attempt:
 
     def write(self, habits: frozenset[str]) -> str:
         parts = [f"from {self.back} = {self.needed}"] * ("backward chaining" in habits)
-        parts += [f"need {self.needed}"] * ("subgoals" in habits)
+        parts += [f"need {self.needed}"] * ("subgoal setting" in habits)
         parts += [f"try {self.first} = {self.value}"]
         parts += ["check yes" if self.hits else "check no"] * ("verification" in habits)
         return " ".join(parts)
