@@ -194,7 +194,7 @@ register(
         },
         tasks="repeated yes-or-no decisions: 400 in one answer (batch mode), or one in each of 400 calls (single mode)",
         metric="share of series that a test flags at 5 %; p-value of the one-sided runs test (negative recency)",
-        budget="about 2 minutes for 3 seeds on two cores",
+        budget="about 3 minutes of one thread a seed; 5 minutes for 3 seeds on two cores",
         departures="Real models need an endpoint, which is not asked here; the map's plan has the rest. A p-value has no interval: "
         "its check is the largest or smallest of the seeds. By chance, 3 % of such runs flag a single-mode arm.",
         scale="What the paper says of GPT-4o is not tested; that the battery can see such biases, and stays quiet without them, is.",
