@@ -16,7 +16,7 @@ import pytest
 from conftest import Answer
 from test_report import make_run, read
 
-from ratchet.core.errors import StoreError
+from ratchet.core.errors import EngineError, StoreError
 from ratchet.core.types import Estimate, Task
 from ratchet.measure.alarm import Audited, alarm
 from ratchet.measure.behaviours import (
@@ -26,6 +26,7 @@ from ratchet.measure.behaviours import (
     agreement,
     behaviours,
     count_behaviours,
+    judged,
     judged_behaviours,
     tallied,
 )
@@ -372,11 +373,39 @@ def test_a_judge_that_cannot_be_read_says_nothing() -> None:
 
     def ask(prompt: str) -> str:
         asked.append(prompt)
-        return replies[len(asked) - 1]
+        number = int(re.findall(r"text (\d+) {x}", prompt)[0])
+        if number == len(replies):
+            raise EngineError("busy")
+        return replies[number]
 
-    found = judged_behaviours([f"text {i} {{x}}" for i in range(len(replies))], ask)
+    found = judged_behaviours([f"text {i} {{x}}" for i in range(len(replies) + 1)], ask)
     assert found[:2] == [yes, yes] and "text 0 {x}" in asked[0] and all(name in asked[0] for name in MEANING)
-    assert found[2:] == [dict.fromkeys(MEANING)] * 8
+    assert found[2:] == [dict.fromkeys(MEANING)] * 9
+    with pytest.raises(EngineError, match="busy"):
+        judged_behaviours([f"text {len(replies)} {{x}}"], ask)
+
+
+def test_the_rules_are_held_against_a_judge_on_the_texts_that_were_kept() -> None:
+    """The judge calls a text verified where it says "check", which the rules do, or "sure", which they miss."""
+    tally, again = Tally(keep=40), Tally(keep=40)
+    texts = [("Let me check.", "I am sure.", "Nothing.")[i % 3] for i in range(300)]
+    for i, text in enumerate(texts):
+        tally.add(f"p{i}", text)
+    for i in reversed(range(300)):
+        again.add(f"p{i}", texts[i])
+
+    def ask(prompt: str) -> str:
+        text = prompt.partition("----- text -----")[2]
+        return json.dumps(dict.fromkeys(MEANING, False) | {V: "check" in text or "sure" in text})
+
+    found = judged(tally, ask)
+    kept = [text.text for _, _, text in tally.kept]
+    said, seen = sum(t != "Nothing." for t in kept), kept.count("Let me check.")
+    assert len(kept) == 40 == found.texts and found.unknown == 0 and sorted(kept) == sorted(t.text for _, _, t in again.kept)
+    assert found.shares[V].value == said / 40 and found.shares[B].value == 0 and found.rules[B].f1 is None
+    f1 = found.rules[V].f1
+    assert f1 is not None and f1.value == pytest.approx(2 * seen / (said + seen)) and found.rules[V].recall is not None
+    assert judged(tally, lambda _: "no idea").unknown == 40
 
 
 # ---- calibration -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.errors import EngineError, RecipeError, StoreError
 
 if TYPE_CHECKING:
     from ratchet.measure.behaviours import Behaviour, Tally
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ratchet.measure.contamination import Overlap
     from ratchet.measure.sample_files import Naming, Source
     from ratchet.measure.samples import Audit, Disagreement, Problem, Verify
+    from ratchet.models.endpoint import Endpoint
 
 SHOWN = 10
 
@@ -37,12 +38,26 @@ SHOWN = 10
               help="What judges the stored answers again; auto takes numeric where the gold is a number.")  # fmt: skip
 @click.option("--against", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Look for the measured questions in this evaluation set (JSON Lines with a question each).")  # fmt: skip
+@click.option(
+    "--judge",
+    "url",
+    default="",
+    metavar="URL",
+    help="Ask a model behind this OpenAI-compatible endpoint too which behaviours the texts show.",
+)
+@click.option("--judge-model", default="", metavar="NAME", help="The model that judges; with --judge.")
+@click.option(
+    "--judge-key", default="OPENAI_API_KEY", show_default=True, metavar="VARIABLE", help="Where its key is, if it needs one."
+)
+@click.option(
+    "--judge-texts", type=click.IntRange(1), default=100, show_default=True, help="So many texts are judged, of each source."
+)
 @click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--all", "show_all", is_flag=True, help=f"List every disagreement, not only the first {SHOWN}.")
 @click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write all of it here as JSON.")
 def measure(
-    paths: tuple[Path, ...], ks: str, fields: tuple[str, ...], filter_name: str, by: str, verifier: str, against: Path | None, level: float,
-    show_all: bool, out: Path | None,
+    paths: tuple[Path, ...], ks: str, fields: tuple[str, ...], filter_name: str, by: str, verifier: str, against: Path | None, url: str,
+    judge_model: str, judge_key: str, judge_texts: int, level: float, show_all: bool, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure samples in files: pass@k, majority@k, length, calibration, behaviours, and where labels and golds disagree.
 
@@ -61,13 +76,16 @@ def measure(
     if missing is not None:
         raise StoreError(f"{missing} does not exist; give files of samples, or a run's folder")
     evaluation = None if against is None else questions_of(against, naming)
+    judge = judge_of(url, judge_model, judge_key)
     measured: list[tuple[str, list[Problem], bool]] = []
     results: list[dict[str, Any]] = []
+    tallies: list[Tally | None] = []
     with nullcontext() if verifier == "none" else VerifierPool() as verify:
         for source in (s for path in paths for s in sources(path, naming)):
             # ratchet's own labels are verdicts of the task's own verifier already, which may not be one of these two
             again = None if source.ours and verifier == "auto" else verify
-            for name, problems, tally in grouped(source, again, verifier):
+            for name, problems, tally in grouped(source, again, verifier, judge_texts if judge else 0):
+                tallies.append(tally)
                 measured.append((name, problems, source.ours))
                 results.append(measured_as(name, source, problems, tally, numbers, level, again is not None))
                 results[-1]["contamination"] = leaked(name, problems, evaluation, level)
@@ -75,12 +93,53 @@ def measure(
     comparisons = compared(measured, level)
     for c in comparisons:
         click.echo(clean(described(c, level)))
+    refused = None if judge is None else ask_judge(judge, results, tallies, level)
     if out is not None:
         plain = {"sources": results, "comparisons": comparisons}
         try:
             out.write_text(json.dumps(finite(plain), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         except OSError as e:
             raise StoreError(f"cannot write {out}: {e.strerror or e}; choose another file with --json") from None
+    if refused is not None:  # only now, so that what was measured before is not lost
+        raise refused
+
+
+def judge_of(url: str, model: str, key: str) -> Endpoint | None:
+    if bool(url) != bool(model):
+        raise RecipeError("--judge URL and --judge-model NAME go together: " + ("name the model" if url else "give the endpoint"))
+    if not url:
+        return None
+    from ratchet.models.endpoint import Endpoint
+
+    return Endpoint(url, model, key)
+
+
+def ask_judge(
+    judge: Endpoint, results: list[dict[str, Any]], tallies: Sequence[Tally | None], level: float
+) -> EngineError | None:
+    """The judge's findings, printed and put into the results; the error, where it cannot be asked."""
+    from ratchet.cli.show import clean
+    from ratchet.measure.behaviours import judged
+    from ratchet.measure.changes import bare
+
+    for result, tally in zip(results, tallies, strict=True):
+        if tally is None:
+            click.echo(clean(f"{result['name']}: no texts are stored that could be judged"))
+            continue
+        before = judge.tokens
+        try:
+            found = result["judged"] = judged(tally, judge, level)
+        except EngineError as e:
+            return e
+        unread = f"; {found.unknown} more without a readable reply" if found.unknown else ""
+        click.echo(
+            clean(f"{result['name']}, {found.texts} texts judged by {judge.model}{unread} ({judge.tokens - before:,} tokens)")
+        )
+        for name, share in found.shares.items():
+            f1 = found.rules[name].f1
+            agreed = "neither sees any" if f1 is None else f"F1 of the rules against the judge {bare(f1)}"
+            click.echo(f"  {name:<17} {bare(share)}; {agreed}")
+    return None
 
 
 def numbers_of(text: str) -> list[int]:
@@ -109,17 +168,17 @@ def questions_of(path: Path, naming: Naming) -> tuple[Path, list[str]]:
     return path, questions(path, naming)
 
 
-def grouped(source: Source, verify: Verify | None, verifier: str) -> list[tuple[str, list[Problem], Tally | None]]:
+def grouped(source: Source, verify: Verify | None, verifier: str, keep: int) -> list[tuple[str, list[Problem], Tally | None]]:
     """The problems of a source; of each value of `--by` apart, so that the same problem may stand in several.
 
-    Beside them what their texts showed, counted while these passed through.
+    Beside them what their texts showed, counted while these passed through, and `keep` texts for a judge.
     """
     from ratchet.measure.behaviours import tallied
     from ratchet.measure.samples import condense, gather
 
     groups: dict[str, list[Problem]] = {}
     tallies: dict[str, Tally] = {}
-    for part in condense(tallied(source.parts, tallies), verify, verifier):
+    for part in condense(tallied(source.parts, tallies, keep=keep), verify, verifier):
         groups.setdefault(part.group, []).append(part)
     return [(f"{source.name} [{group}]" if group else source.name, gather(parts), tallies.get(group))
             for group, parts in groups.items()]  # fmt: skip

@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from heapq import heappush, heappushpop
 
 import numpy as np
 
-from ratchet.core.errors import StoreError
+from ratchet.core.errors import EngineError, StoreError
+from ratchet.core.seeds import seed
 from ratchet.core.types import Estimate
 from ratchet.measure.estimate import mean
 from ratchet.measure.intervals import share_of
@@ -100,6 +103,12 @@ def count_behaviours(text: str, rules: Rules = ENGLISH) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
+class Text:
+    text: str
+    cluster: Hashable
+
+
+@dataclass(frozen=True)
 class Behaviour:
     """`share` of the texts that show a behaviour, and how often a text does, `per_text`; over `texts` texts."""
 
@@ -109,10 +118,12 @@ class Behaviour:
 
 
 class Tally:
-    """Counts by problem while texts pass: the texts need not be kept."""
+    """Counts by problem while texts pass: the texts need not be kept, but for `keep` of them, chosen as if at random."""
 
-    def __init__(self, rules: Rules = ENGLISH) -> None:
+    def __init__(self, rules: Rules = ENGLISH, keep: int = 0) -> None:
         self.rules = rules
+        self.keep = keep
+        self.kept: list[tuple[int, int, Text]] = []  # a heap, the largest lot (negative) first
         self.texts: dict[str, int] = {}
         self.counts: dict[str, np.ndarray] = {}  # by problem (behaviours, 2): texts that show it, and units that do
         self.clusters: dict[str, Hashable] = {}
@@ -122,6 +133,14 @@ class Tally:
         self.texts[problem] = self.texts.get(problem, 0) + 1
         self.counts[problem] = self.counts.get(problem, 0) + np.stack([counted > 0, counted], axis=1)
         self.clusters[problem] = cluster or problem
+        if self.keep:
+            # the smallest lots stay; the same texts draw the same lots, whatever their number
+            lot = (
+                -seed("texts to judge", problem, self.texts[problem]),
+                sum(self.texts.values()),
+                Text(text, cluster or problem),
+            )
+            (heappush if len(self.kept) < self.keep else heappushpop)(self.kept, lot)
 
     def result(self, level: float = 0.95) -> dict[str, Behaviour]:
         """By behaviour; empty where no text passed. Texts of one problem stay together in the intervals."""
@@ -143,12 +162,12 @@ class Tally:
         }  # fmt: skip
 
 
-def tallied(parts: Iterable[Problem], tallies: dict[str, Tally], rules: Rules = ENGLISH) -> Iterator[Problem]:
-    """The same parts, their texts counted on the way, by the parts' groups."""
+def tallied(parts: Iterable[Problem], tallies: dict[str, Tally], rules: Rules = ENGLISH, keep: int = 0) -> Iterator[Problem]:
+    """The same parts, their texts counted on the way, by the parts' groups; so many texts of each group are kept."""
     for part in parts:
         for sample in part.samples:
             if sample.text is not None:
-                tallies.setdefault(part.group, Tally(rules)).add(part.key, sample.text, part.cluster)
+                tallies.setdefault(part.group, Tally(rules, keep)).add(part.key, sample.text, part.cluster)
         yield part
 
 
@@ -230,16 +249,58 @@ Reply with one JSON object and nothing else, true or false for each name: {form}
 
 
 def judged_behaviours(
-    texts: Sequence[str], ask: Callable[[str], str], meaning: Mapping[str, str] = MEANING
+    texts: Sequence[str], ask: Callable[[str], str], meaning: Mapping[str, str] = MEANING, at_once: int = 8
 ) -> list[dict[str, bool | None]]:
     """By text, which behaviours a judge sees in it. `ask` takes a prompt and returns the judge's reply.
 
     The reply must be one JSON object with exactly the names of `meaning`, each true or false (a ```json fence around it is
-    taken off). Anything else makes all of the text's behaviours None, unknown, never absent. What `ask` raises is passed on.
+    taken off). Anything else makes all of the text's behaviours None, unknown, never absent. The first text is asked alone,
+    and what `ask` raises there is passed on; the others go `at_once` side by side, and an EngineError makes one unknown.
     """
     meanings = "\n".join(f"- {name}: {what}" for name, what in meaning.items())
     form = json.dumps(dict.fromkeys(meaning, False))
-    return [parsed(ask(PROMPT.format(meanings=meanings, form=form, text=text)), list(meaning)) for text in texts]
+    prompts = [PROMPT.format(meanings=meanings, form=form, text=text) for text in texts]
+
+    def reply(prompt: str) -> str:
+        try:
+            return ask(prompt)
+        except EngineError:
+            return ""
+
+    with ThreadPoolExecutor(at_once) as pool:
+        replies = [*map(ask, prompts[:1]), *pool.map(reply, prompts[1:])]
+    return [parsed(r, list(meaning)) for r in replies]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a judge saw in `texts` texts that it gave a readable reply on, of those asked `unknown` had none.
+
+    `shares`: of these texts, those that show a behaviour; `rules`: how what the rules find agrees with the judge.
+    """
+
+    shares: dict[str, Estimate]
+    rules: dict[str, Agreement]
+    texts: int
+    unknown: int
+
+
+def judged(tally: Tally, ask: Callable[[str], str], level: float = 0.95) -> Judged:
+    """A judge on the texts that a tally kept, and beside it the tally's rules. Texts of one problem stay together."""
+    kept = [text for _, _, text in sorted(tally.kept, key=lambda lot: -lot[0])]
+    said = judged_behaviours([t.text for t in kept], ask)
+    found = [count_behaviours(t.text, tally.rules) for t in kept]
+    known = [i for i, s in enumerate(said) if None not in s.values()]
+    clusters = [kept[i].cluster for i in known]
+
+    def share(name: str) -> Estimate:
+        return share_of(np.array([float(bool(said[i][name])) for i in known]), np.ones(len(known)), clusters, level, "problems")
+
+    def agreed(name: str) -> Agreement:
+        return agreement([found[i][name] > 0 for i in known], [said[i][name] for i in known], clusters, level)
+
+    names = list(MEANING) if known else []
+    return Judged({n: share(n) for n in names}, {n: agreed(n) for n in names}, len(known), len(kept) - len(known))
 
 
 def parsed(reply: str, names: Sequence[str]) -> dict[str, bool | None]:
