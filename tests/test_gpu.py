@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from ratchet.learn.batch import Example
 from ratchet.learn.policy import imitation
 from ratchet.learn.train import Learner
 from ratchet.models.engine import LocalEngine, pad
+from ratchet.models.graphs import Graphs
+from ratchet.models.sampling import next_tokens
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the GPU path is not tested")
 
@@ -44,7 +47,7 @@ def test_sampling_and_learning_on_the_gpu(on_gpu: LocalEngine, bf16: bool) -> No
 def test_recorded_steps_follow_the_weights(on_gpu: LocalEngine) -> None:
     """A CUDA graph replays addresses: after an update it must sample from the new weights, as a plain engine does."""
     plain = LocalEngine(on_gpu.model, on_gpu.tokenizer, on_gpu.max_tokens, on_gpu.batch)
-    plain.graphs = None
+    plain.steps = SimpleNamespace(follow=lambda model: None, step=next_tokens)  # type: ignore[assignment]
     draws, seeds = [Draw(PROMPT, n=9)], [list(range(9))]
     for _ in range(3):
         [recorded], [written_out] = on_gpu.sample(draws, seeds), plain.sample(draws, seeds)
@@ -53,4 +56,4 @@ def test_recorded_steps_follow_the_weights(on_gpu: LocalEngine) -> None:
         assert sum(a.tokens == b.tokens for a, b in zip(recorded, written_out, strict=True)) >= 7  # rounding may part a few
         with torch.no_grad():
             on_gpu.model.embed.weight.mul_(1.2)
-    assert on_gpu.graphs is not None and on_gpu.graphs.recorded
+    assert isinstance(on_gpu.steps, Graphs) and on_gpu.steps.recorded

@@ -13,13 +13,13 @@ import torch
 
 from ratchet.core.errors import EngineError
 from ratchet.core.types import Draw
-from ratchet.models import llama, packed
+from ratchet.models import few, llama, packed
 from ratchet.models.cache import Cache, Prefixes
 from ratchet.models.engine import LocalEngine, score
 from ratchet.models.graphs import Graphs
 from ratchet.models.load import load_policy
 from ratchet.models.machine import products_in
-from ratchet.models.sampling import next_tokens, pick, uniforms
+from ratchet.models.sampling import next_tokens, pick, streams, uniforms
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 PROMPTS = ["numbers 3 7 12 target 33 :", "numbers 1 2 3 4 target 10 :", "start 7 then + 5 :", "numbers 9 9 target 18 :"]
@@ -33,17 +33,25 @@ def seeds(n: int = 3) -> list[list[int]]:
     return [[1000 * i + j for j in range(n)] for i in range(len(PROMPTS))]
 
 
+@pytest.fixture(params=["numpy", "torch"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of computing a step on the processor."""
+    if request.param == "torch":
+        monkeypatch.setattr(few, "MOST", 0)
+    return request.param
+
+
 # ---- the sampler -------------------------------------------------------------------------------------------------
 
 
-def test_logprobs_kept_from_sampling_are_those_of_a_full_pass(tiny_engine: LocalEngine) -> None:
+def test_logprobs_kept_from_sampling_are_those_of_a_full_pass(tiny_engine: LocalEngine, way: str) -> None:
     flat = [c for group in tiny_engine.sample(draws(), seeds()) for c in group]
     again = tiny_engine.score([(c.prefix, c.tokens) for c in flat])
     for c, expected in zip(flat, again, strict=True):
         assert c.logprobs == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_sample_does_not_depend_on_its_batch(tiny_engine: LocalEngine) -> None:
+def test_a_sample_does_not_depend_on_its_batch(tiny_engine: LocalEngine, way: str) -> None:
     together = [c.tokens for group in tiny_engine.sample(draws(), seeds()) for c in group]
     alone = [tiny_engine.sample([d], [[s]])[0][0].tokens for d, ss in zip(draws(1), seeds(), strict=True) for s in ss]
     assert together == alone
@@ -52,7 +60,7 @@ def test_a_sample_does_not_depend_on_its_batch(tiny_engine: LocalEngine) -> None
     assert [c.tokens for group in tiny_engine.sample(draws()[::-1], seeds()[::-1]) for c in group][-3:] == together[:3]
 
 
-def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
+def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine, way: str) -> None:
     first = tiny_engine.sample(draws(), seeds())
     tiny_engine.sample([Draw(" ".join(["1"] * 90), n=5)], [[1, 2, 3, 4, 5]])
     tiny_engine.forget()
@@ -61,7 +69,7 @@ def test_the_cache_is_reused_without_a_trace(tiny_engine: LocalEngine) -> None:
 
 @pytest.mark.parametrize("near", [0, 2**40])
 def test_a_cache_in_many_parts_gives_the_same_samples(
-    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, near: int
+    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, near: int, way: str
 ) -> None:
     """Parts of a few tokens, laid out anew as rows come and go, read with and without the gaps between rows."""
     asked = [Draw(" ".join(["3"] * length), n=4) for length in (1, 2, 9, 30, 31)]
@@ -100,7 +108,7 @@ def test_recorded_steps_give_the_same_samples(tiny_engine: LocalEngine, monkeypa
 
         return replay
 
-    tiny_engine.graphs = Graphs(next_tokens, record)
+    tiny_engine.steps = Graphs(next_tokens, record)
     for tiny_engine.batch in (3, 11, 11):
         tiny_engine.forget()
         for a, b in zip(whole, [c for group in tiny_engine.sample(asked, own) for c in group], strict=True):
@@ -141,7 +149,7 @@ def test_packed_weights_give_the_same_products_until_they_change(
     assert again.logprobs == pytest.approx(tiny_engine.score([(again.prefix, again.tokens)])[0], abs=2 * close)
 
 
-def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> None:
+def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine, way: str) -> None:
     """Rounding alone must never reach PPO's clip of 0.2: a log-ratio of 0.18. The weights stay float32."""
     tiny_engine.bf16 = True
     flat = [c for group in tiny_engine.sample(draws(), seeds()) for c in group]
@@ -155,7 +163,7 @@ def test_products_in_bfloat16_stay_near_float32(tiny_engine: LocalEngine) -> Non
     assert tiny_engine.model.embed.weight.dtype == torch.float32
 
 
-def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engine: LocalEngine) -> None:
+def test_a_continued_prefix_is_not_computed_again_and_changes_nothing(tiny_engine: LocalEngine, way: str) -> None:
     """Steps of a search that end at a stop string go on from their kept state, and give the tokens of a fresh engine."""
     prompt = "numbers 3 4 target 7 :"
     words = [w for w in tiny_engine.tokenizer.words if w.isdigit()]  # type: ignore[attr-defined]
@@ -210,6 +218,17 @@ def test_uniforms_are_uniform_over_seeds_and_steps() -> None:
     assert float(u.min()) >= 0 and float(u.max()) < 1
     assert abs(float(u.mean()) - 0.5) < 0.01
     assert abs(float((u[1:] * u[:-1]).mean()) - 0.25) < 0.01
+
+
+def test_numpy_and_torch_draw_the_same_tokens() -> None:
+    own, steps = streams(list(range(2_000)), torch.device("cpu")), torch.arange(2_000) % 7
+    theirs = few.uniforms(own.numpy().view("uint64"), steps.numpy().view("uint64"))
+    assert (uniforms(own, steps).numpy() == theirs).all()
+    logits = 3 * torch.randn(2_000, 50, generator=torch.Generator().manual_seed(0))
+    logits[::2, 10:] = -torch.inf  # nothing is left beyond the tenth
+    ids, logp = pick(logits, own, steps, 0.7)
+    new, score = few.chosen(logits.numpy() / 0.7, own.numpy().view("uint64"), steps.numpy().view("uint64"))
+    assert (ids.numpy() == new).mean() > 0.999 and abs(logp.numpy() - score).max() < 1e-5 and new[::2].max() < 10
 
 
 def test_greedy_and_top_p() -> None:
@@ -274,6 +293,40 @@ def test_parity_with_transformers(name: str, tmp_path: Path) -> None:
     ids = torch.randint(0, 97, (3, 90), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(ours(ids), theirs(ids).logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("least", [0, 2**40])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_steps_in_numpy_are_those_in_torch(
+    name: str, tmp_path: Path, tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    """Rows of different lengths that come and go, over a cache in parts; products packed or not.
+
+    `served` has the rows of the steps that numpy made."""
+    their_model(name, tmp_path)
+    monkeypatch.setattr(Cache, "SPAN", 8)
+    monkeypatch.setattr(Cache, "BYTES", 0)
+    monkeypatch.setattr(few, "LEAST", least)
+    served: list[int] = []
+    logits = few.Few.logits
+    monkeypatch.setattr(few.Few, "logits", lambda self, *a: served.append(len(a[2])) or logits(self, *a))
+    asked = [
+        Draw(tuple(range(2, 2 + n)), n=4, temperature=t, top_p=p)
+        for n in (1, 9, 30)
+        for t, p in ((1.0, 1.0), (0.7, 0.9), (0.0, 1.0))
+    ]
+    own = [[10 * i + j for j in range(4)] for i in range(len(asked))]
+    drawn: list[list[Any]] = []
+    counts: list[int] = []
+    for most in (few.MOST, 0):
+        monkeypatch.setattr(few, "MOST", most)
+        engine = LocalEngine(llama.load(tmp_path), tiny_engine.tokenizer, 30, batch=7)
+        drawn.append([c for group in engine.sample(asked, own) for c in group])
+        counts.append(len(served))
+    for a, b in zip(*drawn, strict=True):
+        assert a.tokens == b.tokens and a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
+    assert counts[0] == counts[1] > 50 and max(served) == 7 > min(served)
+    assert len({len(c.tokens) for c in drawn[0]}) > 5
 
 
 @pytest.mark.parametrize("name", ["llama, grouped heads, untied", "llama 3 rope", "qwen2, tied", "qwen3, tied, biases"])
@@ -411,7 +464,7 @@ def test_score_does_not_depend_on_padding(tiny_engine: LocalEngine) -> None:
             assert score(tiny_engine.model, [pair])[0] == pytest.approx(expected, abs=1e-5)
 
 
-def test_weights_that_are_not_finite_leave_nothing_behind(tiny_engine: LocalEngine) -> None:
+def test_weights_that_are_not_finite_leave_nothing_behind(tiny_engine: LocalEngine, way: str) -> None:
     before = tiny_engine.sample(draws(), seeds())
     weight = tiny_engine.model.embed.weight
     good = weight.detach().clone()

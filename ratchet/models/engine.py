@@ -14,6 +14,7 @@ from ratchet.core.errors import EngineError
 from ratchet.core.types import Completion, Draw, Tokens
 from ratchet.models import llama
 from ratchet.models.cache import Cache, Prefixes
+from ratchet.models.few import Few
 from ratchet.models.graphs import Graphs
 from ratchet.models.machine import products_in
 from ratchet.models.sampling import Row, next_tokens, sample_rows
@@ -112,7 +113,7 @@ class LocalEngine:
         self.model, self.tokenizer = model, tokenizer
         self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
         self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), (-1, bf16)
-        self.graphs = Graphs(next_tokens) if model.embed.weight.is_cuda else None
+        self.steps = Graphs(next_tokens) if model.embed.weight.is_cuda else Few(next_tokens)
 
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
@@ -124,8 +125,6 @@ class LocalEngine:
             self.forget()
             self.model.pack(self.bf16)
             self.weights = weights
-        if self.graphs is not None:
-            self.graphs.follow(self.model)
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         place = {id(row): d for d, own in enumerate(rows) for row in own}
         left, end = [len(own) for own in rows], self.tokenizer.end
@@ -136,8 +135,9 @@ class LocalEngine:
             ]
             finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer, end)
             with products_in(self.bf16, self.model.embed.weight.device):
+                self.steps.follow(self.model)
                 sampling = sample_rows(
-                    self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch, self.graphs
+                    self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch, self.steps.step
                 )
                 for d in (place[id(row)] for finished in sampling for row in finished):
                     left[d] -= 1

@@ -7,6 +7,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # the numbers of glibc's malloc.h
@@ -46,14 +47,25 @@ def spare_core() -> bool:
     return torch.cuda.is_available() or torch.get_num_threads() < cores()
 
 
+def one_thread_for_numpy() -> None:
+    """Products in numpy take one thread from here on, where they are OpenBLAS's, as in the packages that are published.
+
+    The products we ask of it are small, and its threads and torch's would wait for each other.
+    """
+    for file in Path(np.__file__).parent.parent.glob("numpy.libs/*openblas*"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(file)).scipy_openblas_set_num_threads64_(1)
+
+
 def prepare(threads: int = 0) -> None:
-    """Use so many threads (0: as torch does), and keep freed memory.
+    """Use so many threads in torch (0: as it does by itself) and one in numpy, and keep freed memory.
 
     glibc gives large blocks back to the system when they are freed, and the system clears them when they are asked for
     again: for activations, that come and go, 5 to 20 % of an update on two cores.
     """
     if threads:
         torch.set_num_threads(threads)
+    one_thread_for_numpy()
     with suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
         libc.mallopt(MMAP_THRESHOLD, LARGEST)

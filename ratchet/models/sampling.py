@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ratchet.core.types import Tokens
 from ratchet.models.cache import Cache, Prefixes, State
-from ratchet.models.graphs import Graphs
+from ratchet.models.graphs import Next
 from ratchet.models.llama import Llama, attend_causal
 from ratchet.models.machine import in_float32
 
@@ -138,9 +138,11 @@ def sample_rows(
     temperature: float,
     top_p: float = 1.0,
     batch: int = 256,
-    graphs: Graphs | None = None,
+    step: Next | None = None,
 ) -> Iterator[list[Row]]:
-    """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once; rows as they are finished."""
+    """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once; rows as they are finished.
+
+    `step` takes the place of `next_tokens`."""
     device = model.embed.weight.device
     queue = deque(r for r in rows if r.max_tokens > 0)
     live: list[Row] = []
@@ -183,7 +185,7 @@ def sample_rows(
                 at = torch.cat((at, torch.stack((new, begun, begun, own))[:, going]), 1)
             continue
         longest = max(len(row.prefix) + len(row.tokens) for row in live)
-        new, logp = (graphs.step if graphs else next_tokens)(model, cache, at, longest, temperature, top_p)
+        new, logp = (step or next_tokens)(model, cache, at, longest, temperature, top_p)
         at[0], at[1] = new, at[1] + 1
         going, gone = advance(new, logp, live)
         if gone:
