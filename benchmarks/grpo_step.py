@@ -115,13 +115,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", nargs="+", choices=("0.8M", "25M"), default=["0.8M", "25M"])
+    parser.add_argument("--stops", nargs="+", choices=("forced", "ragged"), default=["forced", "ragged"])
     asked = parser.parse_args()
     cells = [("0.8M", 16, 64)] if asked.quick else [("0.8M", 16, 64), ("0.8M", 64, 64), ("25M", 8, 256)]
     cells = [c for c in cells if c[0] in asked.sizes]
     peaks = {p: peak(p) for p in ("float32", "bfloat16")}
     rows: list[dict[str, Any]] = []
     for size, groups, limit in cells:
-        for ragged in (False, True):
+        for ragged in (stops == "ragged" for stops in asked.stops):
             # an end token of probability 0 cannot be asked of a softmax: one in a billion never comes
             mean = limit / 3 if ragged else LIMITLESS
             folder = write(size, mean)

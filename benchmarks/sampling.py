@@ -117,12 +117,13 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--stops", nargs="+", choices=("forced", "ragged"), default=["forced", "ragged"])
     asked = parser.parse_args()
     rows: dict[str, list[dict[str, Any]]] = {}
     for size_name, sequences, limit in cells("quick" if asked.quick else "all" if asked.all else "usual"):
         if size_name not in asked.sizes:
             continue
-        for ragged in (False, True):
+        for ragged in (stops == "ragged" for stops in asked.stops):
             folder = write(size_name, limit / 3)
             same = {
                 "folder": folder,
