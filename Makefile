@@ -30,7 +30,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.imitation
 	$(BIN)/python -m benchmarks.steps
 	$(BIN)/python -m benchmarks.attention
-	$(BIN)/python -m benchmarks.cache
+	$(BIN)/python -m benchmarks.choices
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.table
 

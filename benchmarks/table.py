@@ -135,13 +135,17 @@ def steps_of_a_search() -> str:
     )
 
 
-def cache() -> str:
-    found = read("cache")
+def choice(name: str, title: str, ways: tuple[str, str]) -> str:
+    """One way inside the sampler against another, in one process."""
+    found = read(name)
     if found is None:
         return ""
-    rows = [[f"{r['sequences']} x {r['limit']}", rate(r["parts"]), rate(r["one"]), times(r["ratio"])] for r in found["rows"]]
-    head = ["0.8M, sequences x new tokens", "in parts, tokens/s", "in one, tokens/s", "ratio"]
-    return f"## The cache in parts without gaps, against one part\n\n{where(found)}\n\n{table(head, rows)}\n"
+    rows = [
+        [f"{r['sequences']} x {r['limit']}, {r['precision']}", rate(r["ours"]), rate(r["other"]), times(r["ratio"])]
+        for r in found["rows"]
+    ]
+    head = ["0.8M, sequences x new tokens", *(f"{way}, tokens/s" for way in ways), "ratio"]
+    return f"## {title}\n\n{where(found)}\n\n{table(head, rows)}\n"
 
 
 def overhead() -> str:
@@ -182,7 +186,8 @@ def main() -> None:
         imitation(),
         overhead(),
         steps_of_a_search(),
-        cache(),
+        choice("cache", "The cache in parts without gaps, against one part", ("in parts", "in one")),
+        choice("few", "Steps of few rows in numpy, against torch", ("in numpy", "in torch")),
         attention(),
         scaling(),
     ]

@@ -5,6 +5,7 @@ Shapes: K key-value heads, E head width.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 
 import torch
@@ -21,9 +22,10 @@ class Cache:
     """Keys and values of the live rows, the first `used`, in parts along the length: (layers, 2, rows, K, span, E) each.
 
     Where they are more than the processor's own memory holds, they are read whole, not to the last token: gaps between
-    the rows made reading three times as long. Parts are kept between calls, for fresh memory costs more here than the
-    arithmetic on it. On a GPU there is a single part, so that a step can be recorded. Stale finite values are harmless,
-    since what a row has not written is masked; after weights that are not finite the parts are cleared.
+    the rows made reading three times as long. The memory of the parts is kept between calls and layouts: fresh memory
+    costs more here than the arithmetic on it, and blocks that come and go leave holes in which completed samples settle,
+    so that the next block finds no room. On a GPU there is a single part, so that a step can be recorded. Stale finite values
+    are harmless, since what a row has not written is masked; after weights that are not finite the memory is cleared.
     """
 
     SPAN = 64
@@ -35,6 +37,7 @@ class Cache:
         self.layers, self.heads, self.width = s.layers, s.kv_heads, s.head_width
         self.dtype, self.device, self.single = p.dtype, p.device, p.is_cuda
         self.parts: list[Tensor] = []
+        self.memory: list[Tensor] = []  # what the parts are views of
         self.rows = self.span = self.used = self.length = 0
         self.lines = torch.zeros(0, dtype=torch.long)  # (rows, 2, K): where a row's keys and values begin, in lines of E numbers
         self.layouts = 0
@@ -43,8 +46,8 @@ class Cache:
     def clear(self) -> None:
         self.used = self.length = 0
         if self.tainted:
-            for part in self.parts:
-                part.zero_()
+            for memory in self.memory:
+                memory.zero_()
             self.tainted = False
 
     def reserve(self, rows: int, length: int) -> None:
@@ -54,7 +57,10 @@ class Cache:
             self.lay_out(max(rows, self.rows))
         while len(self.parts) * self.span < length:
             size = (self.layers, 2, self.rows, self.heads, self.span, self.width)
-            self.parts.append(torch.zeros(size, dtype=self.dtype, device=self.device))
+            place, numbers = len(self.parts), math.prod(size)
+            if place == len(self.memory) or self.memory[place].numel() < numbers:
+                self.memory[place : place + 1] = [torch.zeros(numbers, dtype=self.dtype, device=self.device)]
+            self.parts.append(self.memory[place][:numbers].view(size))
 
     def gaps_cost(self, rows: int, length: int) -> bool:
         """Whether so much comes from main memory, which a processor is slow to read with gaps."""
@@ -62,7 +68,7 @@ class Cache:
 
     def lay_out(self, rows: int) -> None:
         """New parts for so many rows, and what is used in them."""
-        old = [(i * self.span, part[:, :, : self.used]) for i, part in enumerate(self.parts)] if self.used else []
+        old = [(i * self.span, part[:, :, : self.used].clone()) for i, part in enumerate(self.parts)] if self.used else []
         token = rows * self.heads * self.width * self.dtype.itemsize
         spans = 2 ** (self.length // self.SPAN).bit_length() if self.single else min(max(1, self.BYTES // token // self.SPAN), 16)
         self.rows, self.span, self.parts, self.layouts = rows, spans * self.SPAN, [], self.layouts + 1
