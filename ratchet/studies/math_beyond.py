@@ -166,7 +166,8 @@ register(
         "samples of the base all miss are beyond it",
         metric="share of the problems beyond the base with a right one among 512 samples",
         budget="about 12 minutes of one thread a seed; 25 minutes for 3 seeds on two cores",
-        departures="Held-out problems of three numbers up to 20 are some 900, so the pool has 800 and not 1,500. The four parts of the pool are expansion, shrinkage, preservation and out of reach: the map's fourth, consolidation, is not "
+        departures="Held-out problems of three numbers up to 20 are some 900, so the pool has 800 and not 1,500. "
+        "The four parts of the pool are expansion, shrinkage, preservation and out of reach: the map's fourth, consolidation, is not "
         "in the abstract. That they add up to the pool, and that the pass@k estimator is the average over all choices, is tested "
         "in tests/test_studies_on_countdown.py and not a claim. k is 512, as the map's plan allows; the references are checked "
         "by the solver's own answers.",
