@@ -88,6 +88,23 @@ def test_a_cache_in_many_parts_gives_the_same_samples(
     assert len(tiny_engine.cache.parts) > 5 and tiny_engine.cache.span == 4
 
 
+def test_the_cache_does_not_grow_as_rows_come_and_go(tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waves of many rows that shrink to few and grow again, with parts of other lengths for each number of rows."""
+    shape = tiny_engine.model.shape
+    cache, state = Cache(tiny_engine.model), torch.zeros(shape.layers, 2, shape.kv_heads, 20, shape.head_width)
+    monkeypatch.setattr(Cache, "SPAN", 8)
+    monkeypatch.setattr(Cache, "BYTES", 2**13)
+    sizes: list[int] = []
+    for wave in range(12):
+        cache.add([state + i for i in range(60 - cache.used)])
+        cache.reserve(60, 30)
+        sizes.append(sum(m.numel() for m in cache.memory))
+        for left in (7, 3 + wave % 3):
+            cache.keep(list(range(left)))
+            assert all((cache.state(i, 20)[..., 0] == cache.state(i, 20)[0, 0, 0, 0, 0]).all() for i in range(left))
+    assert cache.length == 30 and len(set(sizes[1:])) == 1
+
+
 def test_recorded_steps_give_the_same_samples(tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a recorded step but the recording, which needs a GPU: filled-up rows, held memory, a cache that moves."""
     asked = [Draw(" ".join(["3"] * length), n=5) for length in (1, 2, 9, 30, 31)]

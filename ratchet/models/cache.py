@@ -68,7 +68,8 @@ class Cache:
 
     def lay_out(self, rows: int) -> None:
         """New parts for so many rows, and what is used in them."""
-        old = [(i * self.span, part[:, :, : self.used].clone()) for i, part in enumerate(self.parts)] if self.used else []
+        starts = range(0, self.length if self.used else 0, self.span or 1)
+        old = [(start, part[:, :, : self.used, :, : self.length - start].clone()) for start, part in zip(starts, self.parts)]
         token = rows * self.heads * self.width * self.dtype.itemsize
         spans = 2 ** (self.length // self.SPAN).bit_length() if self.single else min(max(1, self.BYTES // token // self.SPAN), 16)
         self.rows, self.span, self.parts, self.layouts = rows, spans * self.SPAN, [], self.layouts + 1
