@@ -17,6 +17,7 @@ from ratchet.core.errors import StoreError
 from ratchet.core.journal import Journal
 from ratchet.loop.recipe import Imitation, Recipe, recipe_hash, resolve, to_json
 from ratchet.report import sections, traces
+from ratchet.report.chart import Point, Series, whole, x_scale
 from ratchet.report.page import write_report
 from ratchet.report.sections import sharpening
 
@@ -336,3 +337,13 @@ def test_no_two_elements_share_an_id(tmp_path: Path) -> None:
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     assert {value[1:] for _, name, value in page.attributes if name == "href"} <= set(ids)
+
+
+def test_ticks_stand_at_points_and_leave_room() -> None:
+    def ticks(values: list[float]) -> list[float]:
+        return list(x_scale([Series("s", [Point(v, 0.0) for v in values])], whole("turn")).ticks)
+
+    assert ticks([0, 25, 50, 75]) == [0, 25, 50, 75]
+    assert ticks([1, *range(5, 61, 5)]) == [10, 20, 30, 40, 50, 60]
+    assert ticks(list(range(1, 31))) == [5, 10, 15, 20, 25, 30]
+    assert ticks([0, 1, 100]) == [0, 100]

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from ratchet.core.types import Estimate
 
@@ -120,7 +121,9 @@ def x_scale(series: Sequence[Series], x: Axis) -> Scale:
         return Scale(low - 1, high + 1, start, end, values)
     # a label for every turn would overlap; every second, fifth, tenth ... is labelled then
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if (high - low) / s <= 10)
-    return Scale(low, high, start, end, [v for v in values if (v - low) % step == 0])
+    regular = max(([v for v in values if (v - at) % step == 0] for at in (0, low)), key=len)
+    apart = min(b - a for a, b in pairwise(values)) * 10 >= high - low
+    return Scale(low, high, start, end, values if apart else regular)
 
 
 def y_scale(series: Sequence[Series], y: Axis, zero: bool) -> Scale:

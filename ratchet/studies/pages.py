@@ -20,9 +20,13 @@ def shown(e: Json) -> str:
     return f"{e['value']:.4g} [{e['low']:.4g}, {e['high']:.4g}] (n = {e['n']:,} {e['unit']})"
 
 
+def settling(check: Json) -> str:
+    return f"about {check['needed']:,} {check['effect']['unit']}" if check["needed"] else ""
+
+
 def verdict(check: Json) -> str:
-    more = f"; about {check['needed']:,} {check['effect']['unit']} would settle it" if check["needed"] else ""
-    return check["outcome"] + more
+    more = settling(check)
+    return check["outcome"] + (f"; {more} would settle it" if more else "")
 
 
 def duration(seconds: float) -> str:
@@ -56,7 +60,7 @@ def study_page(study: Study, record: Json, results: Sequence[Result]) -> str:
     )
     head = f"<h1>{safe(study.title)}</h1><p>{safe(study.paper)}</p>{stale}<ul>{outcomes}</ul>"
     checks = [
-        [safe(claim["name"]), safe(c["what"]), safe(shown(c["effect"])), safe(c["demand"]), safe(verdict(c))]
+        [safe(x) for x in (claim["name"], c["outcome"], c["what"], shown(c["effect"]), c["demand"], settling(c))]
         for claim in record["claims"]
         for c in claim["checks"]
     ]
@@ -65,7 +69,7 @@ def study_page(study: Study, record: Json, results: Sequence[Result]) -> str:
         f"{name} {number}" for name, number in record["versions"].items()
     )
     built = {
-        "Checks": table(("claim", "check", "effect, 95 % interval", "threshold", "outcome"), checks),
+        "Checks": table(("claim", "outcome", "check", "effect, 95 % interval", "threshold", "would settle it"), checks),
         "Figures": charts(study.figures(results)),
         "Arms": table(("arm", "what it is"), [[safe(a), safe(what)] for a, what in study.arms.items()]),
         "Setting": table(("", ""), [[safe(n), safe(what)] for n, what in setting.items()]),
