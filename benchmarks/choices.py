@@ -37,7 +37,7 @@ def cache_in_one_part(engine: LocalEngine) -> None:
 
 
 def steps_in_torch(engine: LocalEngine) -> None:
-    engine.steps = SimpleNamespace(follow=lambda model: None, step=next_tokens)  # type: ignore[assignment]
+    engine.steps = SimpleNamespace(follow=lambda model, bf16: None, step=next_tokens)  # type: ignore[assignment]
 
 
 CACHE = [(sequences, limit, "float32") for sequences, limit in ((64, 64), (512, 64), (64, 512))]

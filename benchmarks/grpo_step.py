@@ -122,7 +122,8 @@ def main() -> None:
     peaks = {p: peak(p) for p in ("float32", "bfloat16")}
     rows: list[dict[str, Any]] = []
     for size, groups, limit in cells:
-        for ragged in (stops == "ragged" for stops in asked.stops):
+        for kind in asked.stops:
+            ragged = kind == "ragged"
             # an end token of probability 0 cannot be asked of a softmax: one in a billion never comes
             mean = limit / 3 if ragged else LIMITLESS
             folder = write(size, mean)
@@ -145,7 +146,6 @@ def main() -> None:
                 n: sum(f["sampled"] for f in fs) / sum(f["seconds"] for f in fs) for n, fs in heard.items()
             }
             shutil.rmtree(folder)
-            kind = "ragged" if ragged else "forced"
             show(f"{size}, {groups} x {GROUP} x {limit}, {kind}", result)
             print("  share of peak:", ", ".join(f"{n} {s:.0%}" for n, s in result["share_of_peak"].items()))
             rows.append({"size": size, "prompts": groups, "group": GROUP, "limit": limit, "stops": kind, **result})

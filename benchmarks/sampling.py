@@ -123,7 +123,8 @@ def main() -> None:
     for size_name, sequences, limit in cells("quick" if asked.quick else "all" if asked.all else "usual"):
         if size_name not in asked.sizes:
             continue
-        for ragged in (stops == "ragged" for stops in asked.stops):
+        for kind in asked.stops:
+            ragged = kind == "ragged"
             folder = write(size_name, limit / 3)
             same = {
                 "folder": folder,
@@ -143,7 +144,6 @@ def main() -> None:
                 result["logprob_difference"] = agree(folder, heard["ratchet"][0]["samples"])
                 assert result["logprob_difference"] < 1e-4, f"log-probabilities differ by {result['logprob_difference']}"
             shutil.rmtree(folder)
-            kind = "ragged" if ragged else "forced"
             show(f"{size_name}, {sequences} sequences of {limit} tokens, {kind}, {asked.precision}", result)
             rows.setdefault(size_name, []).append({"size": size_name, "sequences": sequences, "limit": limit, "stops": kind,
                          "precision": asked.precision, **result})  # fmt: skip

@@ -399,9 +399,9 @@ def test_the_rules_are_held_against_a_judge_on_the_texts_that_were_kept() -> Non
         return json.dumps(dict.fromkeys(MEANING, False) | {V: "check" in text or "sure" in text})
 
     found = judged(tally, ask)
-    kept = [text.text for _, _, text in tally.kept]
+    kept = [text for *_, text in tally.kept]
     said, seen = sum(t != "Nothing." for t in kept), kept.count("Let me check.")
-    assert len(kept) == 40 == found.texts and found.unknown == 0 and sorted(kept) == sorted(t.text for _, _, t in again.kept)
+    assert len(kept) == 40 == found.texts and found.unknown == 0 and sorted(kept) == sorted(text for *_, text in again.kept)
     assert found.shares[V].value == said / 40 and found.shares[B].value == 0 and found.rules[B].f1 is None
     f1 = found.rules[V].f1
     assert f1 is not None and f1.value == pytest.approx(2 * seen / (said + seen)) and found.rules[V].recall is not None

@@ -47,7 +47,7 @@ def test_sampling_and_learning_on_the_gpu(on_gpu: LocalEngine, bf16: bool) -> No
 def test_recorded_steps_follow_the_weights(on_gpu: LocalEngine) -> None:
     """A CUDA graph replays addresses: after an update it must sample from the new weights, as a plain engine does."""
     plain = LocalEngine(on_gpu.model, on_gpu.tokenizer, on_gpu.max_tokens, on_gpu.batch)
-    plain.steps = SimpleNamespace(follow=lambda model: None, step=next_tokens)  # type: ignore[assignment]
+    plain.steps = SimpleNamespace(follow=lambda model, bf16: None, step=next_tokens)  # type: ignore[assignment]
     draws, seeds = [Draw(PROMPT, n=9)], [list(range(9))]
     for _ in range(3):
         [recorded], [written_out] = on_gpu.sample(draws, seeds), plain.sample(draws, seeds)

@@ -103,12 +103,6 @@ def count_behaviours(text: str, rules: Rules = ENGLISH) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Text:
-    text: str
-    cluster: Hashable
-
-
-@dataclass(frozen=True)
 class Behaviour:
     """`share` of the texts that show a behaviour, and how often a text does, `per_text`; over `texts` texts."""
 
@@ -123,7 +117,8 @@ class Tally:
     def __init__(self, rules: Rules = ENGLISH, keep: int = 0) -> None:
         self.rules = rules
         self.keep = keep
-        self.kept: list[tuple[int, int, Text]] = []  # a heap, the largest lot (negative) first
+        # (lot, problem, number of its text, text): a heap whose first has the largest lot, for lots are negative
+        self.kept: list[tuple[int, str, int, str]] = []
         self.texts: dict[str, int] = {}
         self.counts: dict[str, np.ndarray] = {}  # by problem (behaviours, 2): texts that show it, and units that do
         self.clusters: dict[str, Hashable] = {}
@@ -135,12 +130,9 @@ class Tally:
         self.clusters[problem] = cluster or problem
         if self.keep:
             # the smallest lots stay; the same texts draw the same lots, whatever their number
-            lot = (
-                -seed("texts to judge", problem, self.texts[problem]),
-                sum(self.texts.values()),
-                Text(text, cluster or problem),
-            )
-            (heappush if len(self.kept) < self.keep else heappushpop)(self.kept, lot)
+            number = self.texts[problem]
+            entry = (-seed("texts to judge", problem, number), problem, number, text)
+            (heappush if len(self.kept) < self.keep else heappushpop)(self.kept, entry)
 
     def result(self, level: float = 0.95) -> dict[str, Behaviour]:
         """By behaviour; empty where no text passed. Texts of one problem stay together in the intervals."""
@@ -287,11 +279,12 @@ class Judged:
 
 def judged(tally: Tally, ask: Callable[[str], str], level: float = 0.95) -> Judged:
     """A judge on the texts that a tally kept, and beside it the tally's rules. Texts of one problem stay together."""
-    kept = [text for _, _, text in sorted(tally.kept, key=lambda lot: -lot[0])]
-    said = judged_behaviours([t.text for t in kept], ask)
-    found = [count_behaviours(t.text, tally.rules) for t in kept]
+    kept = sorted(tally.kept, reverse=True)
+    texts = [text for *_, text in kept]
+    said = judged_behaviours(texts, ask)
+    found = [count_behaviours(text, tally.rules) for text in texts]
     known = [i for i, s in enumerate(said) if None not in s.values()]
-    clusters = [kept[i].cluster for i in known]
+    clusters = [tally.clusters[kept[i][1]] for i in known]
 
     def share(name: str) -> Estimate:
         return share_of(np.array([float(bool(said[i][name])) for i in known]), np.ones(len(known)), clusters, level, "problems")

@@ -112,7 +112,8 @@ class LocalEngine:
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.max_tokens, self.batch, self.bf16, self.version = max_tokens, batch, bf16, 0
-        self.cache, self.prefixes, self.weights = Cache(model), Prefixes(), (-1, bf16)
+        self.cache, self.prefixes = Cache(model), Prefixes()
+        self.weights: object = None  # which ones were packed, and the prefixes computed with
         self.steps = Graphs(next_tokens) if model.embed.weight.is_cuda else Few(next_tokens)
 
     def encode(self, prefix: str | Tokens) -> Tokens:
@@ -120,10 +121,11 @@ class LocalEngine:
 
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
         # torch counts every change in place
-        weights = sum(p._version for p in self.model.parameters()), self.bf16
+        weights = self.bf16, tuple((p.data_ptr(), p._version) for p in self.model.parameters())
         if weights != self.weights:
             self.forget()
             self.model.pack(self.bf16)
+            self.steps.follow(self.model, self.bf16)
             self.weights = weights
         rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
         place = {id(row): d for d, own in enumerate(rows) for row in own}
@@ -135,9 +137,8 @@ class LocalEngine:
             ]
             finish = lambda row: ends(row, draws[place[id(row)]], self.tokenizer, end)
             with products_in(self.bf16, self.model.embed.weight.device):
-                self.steps.follow(self.model)
                 sampling = sample_rows(
-                    self.model, self.cache, self.prefixes, chosen, finish, temperature, top_p, self.batch, self.steps.step
+                    self.model, self.cache, self.prefixes, self.steps.step, chosen, finish, temperature, top_p, self.batch
                 )
                 for d in (place[id(row)] for finished in sampling for row in finished):
                     left[d] -= 1

@@ -78,20 +78,15 @@ def numbers(weight: Tensor, bf16: bool = False) -> Array:
 
 
 class Few:
-    """`step` is `next_tokens`, in numpy where the rows are few. `follow` looks for what became of the weights before."""
+    """`step` is `next_tokens`, in numpy where the rows are few. `follow` comes before it, and after a change of weights."""
 
     def __init__(self, next_tokens: Next) -> None:
         self.next_tokens = next_tokens
-        self.known: object = None
 
-    def follow(self, model: Llama) -> None:
-        bf16 = torch.is_autocast_enabled("cpu")
-        weights = bf16, tuple((p.data_ptr(), p._version) for p in model.parameters())
-        if weights == self.known:
-            return
+    def follow(self, model: Llama, bf16: bool) -> None:
         own = list(model.parameters())
         small = not bf16 or sum(p.nbytes for p in own) <= COPIED
-        self.known, self.serves = weights, small and all(p.dtype == torch.float32 for p in own)
+        self.serves = small and all(p.dtype == torch.float32 for p in own)
         if self.serves:
             self.embed, self.freq = numbers(model.embed.weight), numbers(model.freq[: len(model.freq) // 2])
             self.layers = [Layer(block, bf16) for block in model.blocks]  # type: ignore[arg-type]

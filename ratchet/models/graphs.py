@@ -48,8 +48,8 @@ class Graphs:
         self.addresses: tuple[int, ...] = ()
         self.layouts = 0
 
-    def follow(self, model: Llama) -> None:
-        """Look where the weights lie; they stay there while rows are sampled."""
+    def follow(self, model: Llama, bf16: bool) -> None:
+        """Look where the weights lie; they stay there while rows are sampled. The precision is in each recording's key."""
         addresses = tuple(p.data_ptr() for p in model.parameters())
         if addresses != self.addresses:
             self.recorded.clear()

@@ -133,16 +133,17 @@ def sample_rows(
     model: Llama,
     cache: Cache,
     prefixes: Prefixes,
+    step: Next,
     rows: Sequence[Row],
     finish: Finish,
     temperature: float,
     top_p: float = 1.0,
     batch: int = 256,
-    step: Next | None = None,
 ) -> Iterator[list[Row]]:
     """Fill in `tokens`, `logprobs` and `stop` of every row, at most `batch` rows at once; rows as they are finished.
 
-    `step` takes the place of `next_tokens`."""
+    `step` is `next_tokens`, or what computes the same in another way.
+    """
     device = model.embed.weight.device
     queue = deque(r for r in rows if r.max_tokens > 0)
     live: list[Row] = []
@@ -185,7 +186,7 @@ def sample_rows(
                 at = torch.cat((at, torch.stack((new, begun, begun, own))[:, going]), 1)
             continue
         longest = max(len(row.prefix) + len(row.tokens) for row in live)
-        new, logp = (step or next_tokens)(model, cache, at, longest, temperature, top_p)
+        new, logp = step(model, cache, at, longest, temperature, top_p)
         at[0], at[1] = new, at[1] + 1
         going, gone = advance(new, logp, live)
         if gone:
