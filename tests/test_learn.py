@@ -370,3 +370,29 @@ def test_a_learner_resumed_from_its_state_goes_on_bit_for_bit(tiny_engine: Local
     for _ in range(3):
         again.update(examples, ROWS["imitation"])
     assert all(torch.equal(expected[k], v) for k, v in tiny_engine.model.state_dict().items())
+
+
+@pytest.mark.parametrize("muon", [0.0, 0.02])
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("n", [4, 160])  # steps in numpy, and in torch
+def test_what_is_sampled_after_an_update_comes_from_the_new_weights(
+    tiny_engine: LocalEngine, n: int, bf16: bool, muon: float
+) -> None:
+    tiny_engine.bf16, tiny_engine.batch = bf16, n
+    learner = Learner(tiny_engine, lr=0.05, muon=muon, warmup=1)
+    seeds = [list(range(n))]
+
+    def gap() -> float:
+        """Between the log-probabilities that came with the samples and those that the weights give now."""
+        [drawn] = tiny_engine.sample([Draw((2, 3), n=n)], seeds)
+        scores = tiny_engine.score([(c.prefix, c.tokens) for c in drawn])
+        return max(abs(a - b) for c, s in zip(drawn, scores, strict=True) for a, b in zip(c.logprobs, s, strict=True))
+
+    before = gap()
+    old = tiny_engine.sample([Draw((2, 3), n=n)], seeds)[0]
+    for _ in range(3):
+        learner.update([Example((2, 3), (4, 5, 6))], ROWS["imitation"])
+    stale = tiny_engine.score([(c.prefix, c.tokens) for c in old])
+    moved = max(abs(a - b) for c, s in zip(old, stale, strict=True) for a, b in zip(c.logprobs, s, strict=True))
+    assert moved > 0.5, "the updates must be large enough for samples of the old weights to show"
+    assert gap() < max(2 * before, 1e-4 if not bf16 else 0.1) < moved

@@ -91,6 +91,8 @@ class Learner:
         if finite:
             for optimizer, _ in self.optimizers.values():
                 optimizer.step()
+            # the fused step tells nobody that it wrote to the weights, and the sampler keeps copies of them in other orders
+            torch.autograd.graph.increment_version(list(model.parameters()))
         model.zero_grad(set_to_none=True)
         self.taken += 1
         self.policy.version += 1

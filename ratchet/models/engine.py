@@ -120,7 +120,7 @@ class LocalEngine:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
-        # torch counts every change in place
+        # torch counts every change in place but those of a fused optimizer, which `Learner` counts
         weights = self.bf16, tuple((p.data_ptr(), p._version) for p in self.model.parameters())
         if weights != self.weights:
             self.forget()
