@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -104,8 +105,12 @@ class Study:
         return Path(inspect.getfile(self.run))
 
     def hash(self) -> str:
-        """Of the study's file, thresholds and all: a record of another hash is stale."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        """Of the study's file, thresholds and all, and of what it shares with others beside it: a record of another hash is
+        stale."""
+        own = self.file.read_bytes()
+        shared = sorted(set(re.findall(rb"^from ratchet\.studies\.(\w+) import", own, re.M)) - {b"study"})
+        parts = [own, *(self.file.with_name(f"{name.decode()}.py").read_bytes() for name in shared)]
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 studies: Registry[Study] = Registry("study", "ratchet.studies", StudyError)
