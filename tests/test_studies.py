@@ -201,3 +201,31 @@ def test_pages_hold_every_claim(coins: Study, tmp_path: Path) -> None:
     page, readme = (w.read_text() for w in written)
     assert "Heads come." in page and "<figure></figure>" in page and "0.805 [0.705, 0.905]" in page
     assert "| `coins` | heads | HELD |" in readme
+
+
+def test_what_was_found_out_afterwards_stands_on_the_page(coins: Study, tmp_path: Path) -> None:
+    record = run_study(coins, [0, 1], False, tmp_path / "own", 1, lambda seed, text: None)
+    folder = tmp_path / "own" / "coins"
+    target = tmp_path / "pages"
+    write_pages({"coins": (record, folder)}, target)
+    assert "Why" not in (target / "coins.html").read_text()
+    (folder / "finding.txt").write_text("It is bent.\n\nBy <hand>.\n")
+    write_pages({"coins": (record, folder)}, target)
+    page = (target / "coins.html").read_text()
+    assert "<p>It is bent.</p><p>By &lt;hand&gt;.</p>" in page
+
+
+def test_the_hash_covers_what_a_study_shares_with_others(tmp_path: Path) -> None:
+    own, shared = tmp_path / "own.py", tmp_path / "small.py"
+    own.write_text("from ratchet.studies.small import RATE\nfrom ratchet.studies.study import Study\n")
+    shared.write_text("RATE = 1\n")
+
+    class Moved(Study):
+        @property
+        def file(self) -> Path:
+            return own
+
+    study = Moved(**{f: getattr(COINS, f) for f in COINS.__dataclass_fields__})
+    before = study.hash()
+    shared.write_text("RATE = 2\n")
+    assert study.hash() != before

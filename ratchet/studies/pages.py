@@ -50,8 +50,9 @@ def lines(found: Mapping[str, tuple[dict[str, Any], Path]]) -> list[list[str]]:
 HEAD = ("study", "claim", "outcome", "the check that decides", "seeds", "time", "record")
 
 
-def study_page(study: Study, record: Json, results: Sequence[Result]) -> str:
-    """The page of one study. The same record gives the same bytes."""
+def study_page(study: Study, record: Json, results: Sequence[Result], finding: str = "") -> str:
+    """The page of one study. The same record gives the same bytes. `finding` is what was looked into after the outcome was
+    known, in paragraphs."""
     stale = (
         "" if study.hash() == record["hash"] else "<p><strong>Stale:</strong> the study's file has changed since it was run.</p>"
     )
@@ -70,6 +71,7 @@ def study_page(study: Study, record: Json, results: Sequence[Result]) -> str:
     )
     built = {
         "Checks": table(("claim", "outcome", "check", "effect, 95 % interval", "threshold", "would settle it"), checks),
+        "Why": "".join(f"<p>{safe(part)}</p>" for part in finding.strip().split("\n\n") if part),
         "Figures": charts(study.figures(results)),
         "Arms": table(("arm", "what it is"), [[safe(a), safe(what)] for a, what in study.arms.items()]),
         "Setting": table(("", ""), [[safe(n), safe(what)] for n, what in setting.items()]),
@@ -77,7 +79,7 @@ def study_page(study: Study, record: Json, results: Sequence[Result]) -> str:
         "Scale": f"<p>{safe(study.scale)}</p>",
         "Run": f"<p>{safe(spent)}</p>",
     }
-    return document(f"{study.name}: a claim re-tested", head, built, {})
+    return document(f"{study.name}: a claim re-tested", head, {title: part for title, part in built.items() if part}, {})
 
 
 def write_pages(found: Mapping[str, tuple[dict[str, Any], Path]], target: Path) -> list[Path]:
@@ -86,7 +88,9 @@ def write_pages(found: Mapping[str, tuple[dict[str, Any], Path]], target: Path) 
     for name, (record, folder) in sorted(found.items()):
         if name in studies:
             study = studies[name]
-            write_text(page := target / f"{name}.html", study_page(study, record, results_of(study, record, folder)))
+            after = folder / "finding.txt"
+            finding = after.read_text() if after.exists() else ""
+            write_text(page := target / f"{name}.html", study_page(study, record, results_of(study, record, folder), finding))
             written.append(page)
     rows = [["`" + r[0] + "`", *(cell.replace("|", "\\|") for cell in r[1:])] for r in lines(found)]
     body = "\n".join("| " + " | ".join(r) + " |" for r in rows)

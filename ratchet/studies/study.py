@@ -109,8 +109,8 @@ class Study:
         stale."""
         own = self.file.read_bytes()
         shared = sorted(set(re.findall(rb"^from ratchet\.studies\.(\w+) import", own, re.M)) - {b"study"})
-        parts = [own, *(self.file.with_name(f"{name.decode()}.py").read_bytes() for name in shared)]
-        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+        files = [self.file.with_name(f"{name.decode()}.py") for name in shared]
+        return hashlib.sha256(b"".join([own, *(f.read_bytes() for f in files if f.exists())])).hexdigest()[:16]
 
 
 studies: Registry[Study] = Registry("study", "ratchet.studies", StudyError)
