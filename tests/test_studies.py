@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from ratchet.core.errors import StoreError, StudyError
 from ratchet.core.types import Estimate
 from ratchet.studies import running
-from ratchet.studies.pages import lines, study_page, write_pages
+from ratchet.studies.pages import lines, shown, study_page, write_pages
 from ratchet.studies.running import kept, records, results_of, run_study
 from ratchet.studies.study import Check, Claim, Outcome, Study, judged, studies
 
@@ -123,7 +123,7 @@ def test_an_unresolved_check_says_how_many_would_settle_it() -> None:
 
 def test_a_claim_is_as_good_as_its_weakest_check() -> None:
     held, failed, open_ = Check("h", tossed, 0.1), Check("f", tossed, 0.95), Check("u", tossed, 0.85)
-    outcome = lambda *checks: judged(replace(COINS, claims=(Claim("c", "s", checks),)), [{"heads": 0.8, "half": 0.1}])[0][
+    outcome = lambda *checks: judged(replace(COINS, claims=(Claim("c", "s", checks),)), [{"heads": 0.8, "half": 0.1}] * 2)[0][
         "outcome"
     ]
     assert outcome(held) == "HELD" and outcome(held, open_) == "UNRESOLVED" and outcome(open_, failed, held) == "FAILED"
@@ -229,3 +229,59 @@ def test_the_hash_covers_what_a_study_shares_with_others(tmp_path: Path) -> None
     before = study.hash()
     shared.write_text("RATE = 2\n")
     assert study.hash() != before
+
+
+@pytest.mark.parametrize("entry", ["[]", "5", '"x"', "null", '{"hash": "HASH", "quick": false}', '{"result": 3}', "{"])
+def test_a_damaged_seed_is_run_again(coins: Study, tmp_path: Path, entry: str) -> None:
+    (tmp_path / "coins").mkdir()
+    (tmp_path / "coins" / "seed-0.json").write_text(entry.replace("HASH", coins.hash()))
+    record = run_study(coins, range(2), False, tmp_path, 1, lambda s, text: None)
+    assert record["seeds"] == [0, 1] and kept(coins, tmp_path / "coins", 0, False)
+
+
+def damaged(record: dict[str, Any], how: str) -> Any:
+    claim = record["claims"][0]
+    changes: dict[str, Callable[[], Any]] = {
+        "no hash": lambda: record.pop("hash"),
+        "no claims": lambda: record.update(claims=[]),
+        "no checks": lambda: claim.update(checks=[]),
+        "an odd name": lambda: record.update(study=5),
+        "an odd outcome": lambda: claim.update(outcome="PERHAPS"),
+        "an effect of text": lambda: claim["checks"][0]["effect"].update(value="much"),
+        "a list": lambda: None,
+    }
+    changes[how]()
+    return [record] if how == "a list" else record
+
+
+@pytest.mark.parametrize(
+    "how", ["no hash", "no claims", "no checks", "an odd name", "an odd outcome", "an effect of text", "a list"]
+)
+def test_a_damaged_record_is_one_sentence(coins: Study, tmp_path: Path, ratchet: Any, how: str) -> None:
+    run_study(coins, range(2), False, tmp_path, 1, lambda s, text: None)
+    file = tmp_path / "coins" / "record.json"
+    file.write_text(json.dumps(damaged(json.loads(file.read_text()), how)))
+    answer = ratchet("study", "table", "--out", str(tmp_path))
+    assert answer.code != 0 and "record.json is no record of a study" in answer.err and "Traceback" not in answer.err
+
+
+def test_one_unit_settles_nothing_and_a_number_without_an_interval_shows_none() -> None:
+    assert Check("x", tossed, 0.5).outcome(Estimate(0.9, 0.9, 0.9, 1)) == "UNRESOLVED"
+    assert Check("x", tossed, 0.5).outcome(Estimate(0.9, 0.9, 0.9, 3)) == "HELD"
+    say = lambda *numbers: shown(asdict(Estimate(*numbers, 3, "seeds")))
+    assert say(0.9, 0.9, 0.9) == "0.9 (n = 3 seeds; no interval)"
+    assert say(0.9, -math.inf, math.inf) == "0.9 (n = 3 seeds; no interval)"
+    assert say(0.9, 0.5, math.inf) == "0.9 [0.5, inf] (n = 3 seeds)"
+    assert say(math.nan, math.nan, math.nan) == "unknown (n = 3 seeds)"
+
+
+def test_records_and_the_table_are_json_that_every_reader_takes(coins: Study, tmp_path: Path, ratchet: Any) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    open_ended = replace(coins, claims=(Claim("c", "s", (Check("c", lambda rs: Estimate(0.5, -math.inf, math.inf, 1), 0.1),)),))
+    run_study(open_ended, [0], False, tmp_path, 1, lambda s, text: None)
+    json.loads((tmp_path / "coins" / "record.json").read_text(), parse_constant=refuse)
+    answer = ratchet("study", "table", "--out", str(tmp_path), "--json", "--write", str(tmp_path / "pages"))
+    assert answer.code == 0 and json.loads(answer.out, parse_constant=refuse)
+    assert (tmp_path / "pages" / "README.md").exists()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from ratchet.core.errors import StoreError
 
@@ -40,3 +43,14 @@ def write_text(target: Path, text: str) -> None:
     except OSError as e:
         beside.unlink(missing_ok=True)
         raise StoreError(f"cannot write {target}: {e.strerror or e}; free space there, then give the same command again") from e
+
+
+def finite(value: Any) -> Any:
+    """As JSON has it: no dataclass, and null for what is not finite (an interval of one problem has no ends)."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return finite(asdict(value))
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -77,12 +77,14 @@ def run(name: str, seeds: int | None, quick: bool, jobs: int | None, out: Path) 
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def table(out: Path, write: Path | None, as_json: bool) -> None:
     """How every study came out: the records that ratchet ships, and yours in --out before them."""
+    from ratchet.core.files import finite
     from ratchet.studies.pages import lines, write_pages
     from ratchet.studies.running import SHIPPED, records
 
     found = records([SHIPPED, out])
+    written = write_pages(found, write) if write else []
     if as_json:
-        click.echo(json.dumps([record for record, _ in found.values()]))
+        click.echo(json.dumps(finite([record for record, _ in found.values()]), allow_nan=False))
         return
     for name, claim, outcome, effect, seeds, time, state in lines(found):
         click.echo(
@@ -90,5 +92,5 @@ def table(out: Path, write: Path | None, as_json: bool) -> None:
         )
     if not found:
         click.echo(f"no records: neither shipped nor in {out}; `ratchet study run NAME` makes one")
-    for file in write_pages(found, write) if write else ():
+    for file in written:
         click.echo(f"wrote {file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,15 @@ Json = Mapping[str, Any]
 
 
 def shown(e: Json) -> str:
-    """An effect with its interval and what was sampled."""
-    return f"{e['value']:.4g} [{e['low']:.4g}, {e['high']:.4g}] (n = {e['n']:,} {e['unit']})"
+    """An effect with its interval and what was sampled. The largest or smallest of all seeds has no interval."""
+    value, low, high = (None if e[x] is None or not math.isfinite(e[x]) else e[x] for x in ("value", "low", "high"))
+    n = f"n = {e['n']:,} {e['unit']}"
+    if value is None:
+        return f"unknown ({n})"
+    if (low is None and high is None) or low == high:
+        return f"{value:.4g} ({n}; no interval)"
+    ends = (f"{-math.inf if low is None else low:.4g}", f"{math.inf if high is None else high:.4g}")
+    return f"{value:.4g} [{', '.join(ends)}] ({n})"
 
 
 def settling(check: Json) -> str:
@@ -98,7 +106,8 @@ def write_pages(found: Mapping[str, tuple[dict[str, Any], Path]], target: Path) 
         "# Claims, re-tested\n\nMade by `ratchet study table --write docs/claims` from the records in `ratchet/studies/records`; the\n"
         "pages beside this file have each study's checks and figures. An outcome is HELD where the whole interval of every\n"
         "check is on the right side of a threshold fixed before, FAILED where that of one is on the wrong side, and\n"
-        "UNRESOLVED between.\n\n"
+        "UNRESOLVED between. The largest or smallest number of all seeds has no interval: there the number itself is held\n"
+        "against the threshold.\n\n"
         f"| {' | '.join(HEAD)} |\n| {' | '.join('---' for _ in HEAD)} |\n{body}\n"
     )
     write_text(readme := target / "README.md", text)

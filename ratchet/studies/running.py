@@ -7,6 +7,7 @@ same length, is not run again.
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.core.errors import StoreError, StudyError
-from ratchet.core.files import locked, write_text
+from ratchet.core.files import finite, locked, write_text
 from ratchet.core.processes import Event, serve, side_by_side
-from ratchet.studies.study import Result, Study, judged, studies
+from ratchet.studies.study import Outcome, Result, Study, judged, studies
 
 SHIPPED = Path(str(files("ratchet.studies"))) / "records"
 Tell = Callable[[int, str], None]
@@ -53,7 +54,7 @@ def run_study(study: Study, seeds: Sequence[int], quick: bool, out: Path, jobs: 
                 f"the others are kept in {folder}, so the same command goes on with what is missing"
             )
         record = record_of(study, [kept(study, folder, s, quick) for s in seeds], quick)  # type: ignore[misc]
-        write_text(folder / "record.json", json.dumps(record, indent=1) + "\n")
+        write_text(folder / "record.json", json.dumps(finite(record), indent=1, allow_nan=False) + "\n")
         return record
 
 
@@ -62,12 +63,14 @@ def folder_of(out: Path, study: Study, quick: bool) -> Path:
 
 
 def kept(study: Study, folder: Path, seed: int, quick: bool) -> dict[str, Any] | None:
-    """A seed's entry, or None where there is none of this file and this length."""
+    """A seed's entry, or None where there is none of this file and this length, or it is damaged."""
     try:
         entry = json.loads((folder / f"seed-{seed}.json").read_text())
-    except (OSError, ValueError):
+        whole = isinstance(entry["result"], dict) and isinstance(entry["versions"], dict) and math.isfinite(entry["seconds"])
+        mine = (entry["seed"], entry["hash"], entry["quick"]) == (seed, study.hash(), quick)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return entry if (entry.get("hash"), entry.get("quick")) == (study.hash(), quick) else None
+    return entry if whole and mine else None
 
 
 def record_of(study: Study, entries: Sequence[dict[str, Any]], quick: bool) -> dict[str, Any]:
@@ -105,18 +108,37 @@ def one_seed(tell: Callable[[Event], None], arguments: list[str]) -> None:
 
 
 def records(places: Iterable[Path]) -> dict[str, tuple[dict[str, Any], Path]]:
-    """The newest place's record of every study, with its folder. StoreError for a record that cannot be read."""
+    """The last place's record of every study, with its folder. StoreError for a record that cannot be read."""
     found: dict[str, tuple[dict[str, Any], Path]] = {}
     for place in places:
         for file in sorted(place.glob("*/record.json")):
             try:
                 record = json.loads(file.read_text())
-                name, quick = record["study"], record["quick"]
+                check_record(record)
             except (OSError, ValueError, KeyError, TypeError) as e:
-                raise StoreError(f"{file} is no record of a study ({e}); run the study again, or remove the file") from e
-            if not quick:
-                found[name] = record, file.parent
+                why = f"{type(e).__name__}: {e}"
+                raise StoreError(f"{file} is no record of a study ({why}); run the study again, or remove the file") from e
+            if not record["quick"]:
+                found[record["study"]] = record, file.parent
     return found
+
+
+KINDS = {"study": str, "hash": str, "quick": bool, "seeds": list, "seconds": (int, float), "claims": list, "versions": dict}
+
+
+def check_record(record: Any) -> None:
+    """KeyError, TypeError or ValueError for what `record_of` cannot have made."""
+    for name, kind in KINDS.items():
+        if not isinstance(record[name], kind) or record[name] == []:
+            raise ValueError(f"{name} is {record[name]!r}")
+    for claim in record["claims"]:
+        if Outcome(claim["outcome"]) not in [Outcome(check["outcome"]) for check in claim["checks"]]:
+            raise ValueError(f"no check of {claim['name']} decides it")
+        for check in claim["checks"]:
+            texts = (claim["name"], claim["sentence"], check["what"], check["demand"], check["effect"]["unit"])
+            numbers = [check["effect"][x] for x in ("value", "low", "high", "n")] + [check["needed"]]
+            if not all(isinstance(x, str) for x in texts) or not all(x is None or isinstance(x, int | float) for x in numbers):
+                raise ValueError(f"a check of {texts[0]} is not whole")
 
 
 def results_of(study: Study, record: dict[str, Any], folder: Path) -> list[Result]:

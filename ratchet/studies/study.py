@@ -2,7 +2,7 @@
 
 A check holds an effect's interval against a threshold that was fixed before: HELD where the whole interval is on the
 right side, FAILED where the whole of it is on the wrong one, else UNRESOLVED with the number of units that would settle
-it. A claim is HELD where all its checks are, FAILED where one is.
+it. One unit alone settles nothing. A claim is HELD where all its checks are, FAILED where one is.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Check:
     most: float = math.inf
 
     def outcome(self, e: Estimate) -> Outcome:
-        if math.isnan(e.value):
+        if math.isnan(e.value) or e.n < 2:
             return Outcome.UNRESOLVED
         if e.low >= self.least and e.high <= self.most:
             return Outcome.HELD
@@ -126,7 +126,7 @@ def over_seeds(value: Callable[[Result], float]) -> Effect:
 
 
 def extreme(pick: Callable[[Iterable[float]], float], value: Callable[[Result], float]) -> Effect:
-    """The largest (`max`) or smallest (`min`) of a number over the seeds, which has no interval."""
+    """The largest (`max`) or smallest (`min`) of a number over the seeds, which has no interval: low and high are itself."""
 
     def effect(results: Sequence[Result]) -> Estimate:
         found = pick(map(value, results))
