@@ -396,3 +396,25 @@ def test_what_is_sampled_after_an_update_comes_from_the_new_weights(
     moved = max(abs(a - b) for c, s in zip(old, stale, strict=True) for a, b in zip(c.logprobs, s, strict=True))
     assert moved > 0.5, "the updates must be large enough for samples of the old weights to show"
     assert gap() < max(2 * before, 1e-4 if not bf16 else 0.1) < moved
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_sampler_that_does_not_follow_the_weights_is_said(
+    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    from ratchet.core.types import Trace
+    from ratchet.loop.recipe import Optimizer, Recipe, Reinforcement, Tasks
+    from ratchet.loop.turn import Costs, Workshop, learner_for
+    from ratchet.tasks.family import Source
+
+    settings = Reinforcement(turns=1, updates=6, tasks=4, samples=4, optimizer=Optimizer(lr=0.02, warmup=1))
+    heard: list[dict[str, Any]] = []
+    tiny_engine.bf16 = True  # the sampler keeps rounded copies
+    verify = lambda pairs: [Verdict(Outcome.PASS if len(text) % 2 else Outcome.FAIL) for _, text in pairs]
+    shop = Workshop(Recipe("test", tasks=Tasks("countdown")), Source("countdown"), verify, heard.append)
+    if stale:
+        monkeypatch.setattr(torch.autograd.graph, "increment_version", lambda tensors: None)
+    metrics, traces = shop.reinforce(learner_for(tiny_engine, settings.optimizer, 6), settings, 0, Costs())
+    notes = [e["text"] for e in heard if e["event"] == "note"]
+    assert isinstance(traces[0], Trace) and (metrics["ratio_off"] > 0.01) is stale
+    assert [n.startswith("the sampler and the learner disagree") for n in notes] == [True] * stale

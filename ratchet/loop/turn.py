@@ -27,6 +27,7 @@ from ratchet.tasks.family import Source
 from ratchet.verify.pool import Timing, timings
 
 Tell = Callable[[dict[str, Any]], None]
+APART = 0.01  # of the tokens: rounding, in bfloat16 too, moves none by so much
 
 
 @dataclass
@@ -147,6 +148,7 @@ class Workshop:
         method, reward = method_of(settings), rewards[self.recipe.reward]
         log: list[dict[str, float]] = []
         drawn: list[dict[str, float]] = []
+        apart: list[float] = []
         traces: list[Trace] = []
         for update in range(settings.updates):
             start = time.perf_counter()
@@ -158,7 +160,9 @@ class Workshop:
             )
             costs.add_scheduler(scheduler)
             middle = time.perf_counter()
-            log += learn_from(traces, learner, method, reward, settings, path, costs)
+            steps = learn_from(traces, learner, method, reward, settings, path, costs)
+            log += steps
+            apart += [step.get("ratio_off", 0.0) for step in steps[:1]]
             drawn.append(describe(traces))
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
@@ -167,6 +171,12 @@ class Workshop:
                 {"event": "update", "turn": turn, "update": update + 1, "reward": log[-1]["reward"],
                  "tokens_per_second": scheduler.spent.sampled_tokens / seconds}
             )  # fmt: skip
+        if apart and (share := sum(apart) / len(apart)) > APART:
+            text = (
+                f"the sampler and the learner disagree: {share:.0%} of the tokens that a draw's first step learned from have a probability "
+                "that is more than a fifth off the one they were drawn with. Does the engine sample from the weights that learn?"
+            )
+            self.tell({"event": "note", "text": text})
         return {**summarise(log), **summarise(drawn)}, traces
 
 
