@@ -55,7 +55,7 @@ def lines(found: Mapping[str, tuple[dict[str, Any], Path]]) -> list[list[str]]:
     return rows
 
 
-HEAD = ("study", "claim", "outcome", "the check that decides", "seeds", "time", "record")
+HEAD = ("study", "claim", "outcome", "the check that decides", "seeds", "cost, one thread", "record")
 
 
 def study_page(study: Study, record: Json, results: Sequence[Result], finding: str = "") -> str:
