@@ -1,0 +1,48 @@
+r"""Mathematical answers: the last boxed or stated answer, compared with the gold answer by what it means.
+
+Numbers in any writing, formulas, equations, inequalities, intervals, sets, tuples, matrices, ratios, choices, words. What
+cannot be told apart from the gold answer and not shown to be equal either is ABSTAIN, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ratchet.core.types import Task, Verdict
+from ratchet.verify.answers import same
+from ratchet.verify.extract import after_mark, boxed
+from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
+
+SHOWN = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?([^$]+)\$\$?|\*\*([^*]+)\*\*", re.DOTALL)
+NUMBER = re.compile(r"-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?", re.ASCII)
+TAIL = 600  # characters at the end of a text in which an answer that is not marked is looked for
+
+
+def extract(text: str) -> str | None:
+    """The last boxed answer, else what follows the last mark, else the last formula or number at the end of the text."""
+    return boxed(text) or after_mark(text) or last_shown(text)
+
+
+def last_shown(text: str) -> str | None:
+    """Of the last paragraph with a formula or number in it: its last formula; without one its last number."""
+    for part in reversed(re.split(r"\n\s*\n", text.strip()[-TAIL:])):
+        shown = [next(x for x in m.groups() if x) for m in SHOWN.finditer(part)]
+        if shown:
+            return shown[-1].strip() or None
+        numbers = NUMBER.findall(part)
+        if numbers:
+            return numbers[-1]
+    return None
+
+
+def judge(task: Task, answer: str) -> Verdict:
+    golds = task.answer if isinstance(task.answer, (list, tuple)) else [task.answer]
+    found = [same(str(gold), answer) for gold in golds]
+    if any(found):
+        return passed("the same as the gold answer")
+    if None in found:
+        return abstained(f"{answer[:60]!r} cannot be compared with {str(golds[0])[:60]!r}")
+    return failed(f"{answer[:60]!r} is not {str(golds[0])[:60]!r}")
+
+
+verifiers.put("math", Verifier(extract, judge), summary=__doc__)
