@@ -61,6 +61,7 @@ class Answer:
 
 def clean(text: str) -> str:
     """One way of writing what is written in many."""
+    text = text.strip().strip("*").strip()  # bold
     for sign, same_sign in SAME_SIGNS.items():
         text = text.replace(sign, same_sign)
     text = DROPPED.sub(" ", text.replace("\\!", ""))

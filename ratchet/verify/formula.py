@@ -45,6 +45,7 @@ CONSTANTS: Mapping[str, complex] = {"pi": math.pi, "e": math.e, "i": 1j, "infty"
 GREEK_NAMES = """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon phi
     varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"""
 GREEK = frozenset(GREEK_NAMES.split())
+DIGITS = "0123456789"  # and no others: a look-alike is another answer
 FRACTIONS = frozenset({"frac", "dfrac", "tfrac", "cfrac"})
 NAMES = {"inf": "infty", "infinity": "infty", "oo": "infty", "Pi": "pi"}
 WORDS = frozenset(FUNCTIONS) | {"pi", "infty", *NAMES} | GREEK
@@ -178,7 +179,7 @@ class Reader:
     def digit(self) -> Tree | None:
         r"""LaTeX takes one character where there are no braces: x^23 is x^2 times 3, \frac12 is a half."""
         t = self.peek()
-        if t.isdigit() and len(t) > 1:
+        if t.isdigit() and t.isascii() and len(t) > 1:
             self.parts[self.place] = t[1:]
             return Fraction(int(t[0]))
         return None
@@ -196,7 +197,7 @@ class Reader:
         if not t:
             raise NotAFormula("it ends too early")
         self.place += 1
-        if t[0].isdigit() or (t[0] == "." and len(t) > 1):
+        if t[0] in DIGITS or (t[0] == "." and len(t) > 1):
             return self.number(t)
         if t in CLOSING:
             tree = self.sum()
@@ -220,7 +221,7 @@ class Reader:
         if t in ("mathbf", "mathbb", "mathcal", "boldsymbol", "vec", "hat", "bar"):
             return self.subscripted(str(self.group()))
         t = NAMES.get(t, t)
-        if t in CONSTANTS or t in GREEK or (len(t) == 1 and t.isalpha()):
+        if t in CONSTANTS or t in GREEK or (len(t) == 1 and t.isalpha() and t.isascii()):
             return self.subscripted(t)
         raise NotAFormula(f"{t!r} is not mathematics that is read here")
 

@@ -15,6 +15,9 @@ from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifie
 
 SHOWN = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?([^$]+)\$\$?|\*\*([^*]+)\*\*", re.DOTALL)
 NUMBER = re.compile(r"-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?", re.ASCII)
+CONCLUDES = re.compile(
+    r"\b(?:so|thus|therefore|hence|finally|answer|result|solution|we (?:get|have|find|obtain)|is|are|equals?)\b|=", re.IGNORECASE
+)
 TAIL = 600  # characters at the end of a text in which an answer that is not marked is looked for
 
 
@@ -24,8 +27,13 @@ def extract(text: str) -> str | None:
 
 
 def last_shown(text: str) -> str | None:
-    """Of the last paragraph with a formula or number in it: its last formula; without one its last number."""
+    """Of the last paragraph with a formula or number in it that concludes: its last formula; without one its last number.
+
+    A question does not conclude, and a bare number in other text is no answer: a task told again must not be paid for.
+    """
     for part in reversed(re.split(r"\n\s*\n", text.strip()[-TAIL:])):
+        if part.rstrip().endswith("?") or not CONCLUDES.search(part):
+            continue
         shown = [next(x for x in m.groups() if x) for m in SHOWN.finditer(part)]
         if shown:
             return shown[-1].strip() or None

@@ -1,0 +1,92 @@
+"""How far a verifier can be trusted: against labels, against another verifier, and against texts made to fool it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ratchet.core.seeds import rng
+from ratchet.core.types import Estimate, Outcome, Task
+from ratchet.measure.intervals import share_of
+from ratchet.measure.samples import Gold, Problem, Verify
+
+Texts = Callable[[Task], Iterator[tuple[str, str]]]
+EXAMPLES = 3
+
+
+@dataclass
+class Probe:
+    """What became of one kind of text on many tasks. `wrong` of them got the verdict that they must not get."""
+
+    name: str
+    asked: int = 0
+    wrong: int = 0
+    abstained: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+def probe(tasks: Sequence[Task], texts: Texts, verify: Verify, passes: bool) -> list[Probe]:
+    """Judge each kind of text on all tasks. Where a text must pass, an abstention is no pass but not wrong either."""
+    asked = [(task, name, text) for task in tasks for name, text in texts(task)]
+    found: dict[str, Probe] = {}
+    for (task, name, text), verdict in zip(asked, verify([(t, x) for t, _, x in asked]), strict=True):
+        row = found.setdefault(name, Probe(name))
+        row.asked += 1
+        row.abstained += verdict.outcome is Outcome.ABSTAIN
+        if verdict.outcome is (Outcome.FAIL if passes else Outcome.PASS):
+            row.wrong += 1
+            row.examples += [f"gold {str(task.answer)[:40]!r}, text {text[:60]!r}: {verdict.evidence[:80]}"] * (
+                row.wrong <= EXAMPLES
+            )
+    return list(found.values())
+
+
+def tasks_of(problems: Sequence[Problem], verifier: str, count: int) -> list[Task]:
+    """Up to so many tasks with different golds, drawn by chance."""
+    golds: dict[Gold, str] = {}
+    for p in problems:
+        if p.gold is not None:
+            golds.setdefault(p.gold, p.question)
+    chosen = rng("verifier audit", verifier).sample(sorted(golds, key=str), min(count, len(golds)))
+    return [Task("audit", golds[g], g if isinstance(g, str) else list(g), verifier) for g in chosen]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Against labels: of what is labelled wrong the share that passes, of what is labelled right the share that fails; each
+    None where there is nothing of its kind. `table` counts (label, outcome)."""
+
+    false_accepts: Estimate | None
+    false_rejects: Estimate | None
+    abstained: Estimate
+    table: dict[tuple[bool, Outcome], int]
+
+
+def against_labels(problems: Sequence[Problem], level: float = 0.95) -> Labels | None:
+    """Shares over samples, with intervals over problems, whose samples are no independent draws. None where no sample has a
+    label and a verdict."""
+    judged = [[s for s in p.samples if s.correct is not None and s.verdict is not None] for p in problems]
+    if not any(judged):
+        return None
+    groups = [p.cluster or p.key for p in problems]
+
+    def share(of: Callable[[bool, Outcome], bool], among: Callable[[bool], bool]) -> Estimate | None:
+        pairs = [[(bool(s.correct), s.verdict.outcome) for s in own if s.verdict and among(bool(s.correct))] for own in judged]
+        wholes = [float(len(own)) for own in pairs]
+        parts = [float(sum(of(*pair) for pair in own)) for own in pairs]
+        return share_of(parts, wholes, groups, level, "problems") if any(wholes) else None
+
+    table: dict[tuple[bool, Outcome], int] = {}
+    for own in judged:
+        for s in own:
+            assert s.verdict is not None
+            key = bool(s.correct), s.verdict.outcome
+            table[key] = table.get(key, 0) + 1
+    abstained = share(lambda _, o: o is Outcome.ABSTAIN, lambda _: True)
+    assert abstained is not None
+    return Labels(
+        share(lambda _, o: o is Outcome.PASS, lambda label: not label),
+        share(lambda _, o: o is Outcome.FAIL, lambda label: label),
+        abstained,
+        table,
+    )
