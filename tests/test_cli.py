@@ -77,6 +77,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(buffered: str) -> None
         (["tasks", "show", "countdown", "--knob", "numbers=[3.5]"], "int values"),
         (["eval", "builtin", "--out", "/no/such/folder/a.json"], "does not exist"),
         (["compare", "/no/a.json", "/no/b.json"], "does not exist"),
+        (["compare", "/no/a.json", "/no/b.json", "--level", "nan"], "nan is not in the range"),
         (["tasks", "show", "countdwn"], 'did you mean "countdown"'),
         (["tasks", "check", "files", "--path", "/no/file.jsonl"], "does not exist"),
     ],
