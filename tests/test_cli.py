@@ -37,6 +37,19 @@ def test_help_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_an_output_that_cannot_be_written_is_one_sentence(buffered: str) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ratchet.cli.main", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, env=env
+        )
+    assert (
+        done.returncode == 2 and done.stderr.startswith("ratchet: the output cannot be written") and done.stderr.count("\n") == 1
+    )
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -64,6 +77,7 @@ def test_help_is_light() -> None:
         (["tasks", "show", "countdown", "--knob", "numbers=[3.5]"], "int values"),
         (["eval", "builtin", "--out", "/no/such/folder/a.json"], "does not exist"),
         (["compare", "/no/a.json", "/no/b.json"], "does not exist"),
+        (["compare", "/no/a.json", "/no/b.json", "--level", "nan"], "nan is not in the range"),
         (["tasks", "show", "countdwn"], 'did you mean "countdown"'),
         (["tasks", "check", "files", "--path", "/no/file.jsonl"], "does not exist"),
     ],

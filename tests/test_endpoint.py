@@ -110,6 +110,12 @@ def test_measure_asks_a_judge(server: Server, ratchet: Callable[..., Answer], tm
     assert source["judged"]["shares"]["verification"]["value"] == 0.75 and source["judged"]["texts"] == 40
     few = ratchet(*asked, "--judge-model", "m", "--judge-texts", "5")
     assert "5 texts judged" in few.out and len(server.asked) == 45
+    # a request that is refused is no reply that cannot be read
+    seen = len(server.asked)
+    server.say = lambda body: (404, '{"error": {"message": "busy"}}') if len(server.asked) > seen + 1 else judge(body)
+    partly = ratchet(*asked, "--judge-model", "m", "--judge-texts", "5")
+    assert partly.code == 0 and "1 texts judged by m; 4 more that the endpoint did not answer (the endpoint" in partly.out
+    assert "busy" in partly.out and "readable" not in partly.out and json.loads(out.read_text())["sources"][0]["refused"] == 4
     # what was measured is kept where the judge cannot be asked
     server.say = lambda body: (404, "{}")
     out.unlink()

@@ -14,6 +14,7 @@ import pytest
 from conftest import Answer
 
 from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.measure.eval_logs import members
 from ratchet.measure.sample_files import Naming, Source, sources
 from ratchet.measure.samples import (
@@ -144,8 +145,26 @@ def test_one_sample_per_line(tmp_path: Path) -> None:
     first = problems[0].samples[0]
     assert (first.correct, first.answer, first.tokens, first.characters, first.text) == (False, "3", 5.0, 12, None)
     packed = tmp_path / "a.jsonl.gz"
-    packed.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
-    assert [(p.key, p.samples) for p in read(packed)] == [(p.key, p.samples) for p in problems]
+    for mark in (b"", b"\xef\xbb\xbf"):  # some programs begin a file with a byte order mark
+        packed.write_bytes(gzip.compress(mark + (tmp_path / "a.jsonl").read_bytes()))
+        assert [(p.key, p.samples) for p in read(packed)] == [(p.key, p.samples) for p in problems]
+
+
+def test_a_cluster_may_be_zero(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": True, "cluster": c} for i, c in enumerate((0, False, None, ""))]
+    assert [p.cluster for p in read(write(tmp_path / "a.jsonl", rows))] == ["0", "False", "", ""]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"id": 1, "correct": True}, {"id": 2, "is_correct": False}],
+        [{"id": 1, "samples": [{"correct": True}]}, {"id": 2, "samples": [{"correct": None}, {"is_correct": False}]}],
+    ],
+)
+def test_a_sample_without_the_field_of_the_label_is_refused(tmp_path: Path, rows: list[Any]) -> None:
+    with pytest.raises(StoreError, match=r'line 2: the field of the label, "correct", is not there; the fields are .*is_correct'):
+        read(write(tmp_path / "a.jsonl", rows))
 
 
 @pytest.mark.parametrize(
@@ -242,10 +261,34 @@ def test_wrong_files_and_options(tmp_path: Path, measure: Callable[..., Answer])
         ([good, "--field", "correct"], "--field takes ROLE=NAME"),
         ([good, "--by", "txt"], 'did you mean "text"'),
         ([good, "--json", tmp_path / "no" / "a.json"], "does not exist"),
+        ([good, tmp_path / "folder" / ".." / "a.jsonl"], "is given twice"),
+        ([good, "--filter", "x"], "--filter x: "),
     ]:
         code, _, err = measure(*args, "--verifier", "none")
         assert code == 2 and message in err and "Traceback" not in err and err.count("\n") == 1, (args, err)
     assert measure()[0] == 2
+    code, _, err = measure(good, "--level", "nan")
+    assert code == 2 and "nan is not in the range" in err
+
+
+def test_a_level_is_printed_as_it_is(tmp_path: Path, measure: Callable[..., Answer]) -> None:
+    files = [write(tmp_path / f"{name}.jsonl", [GOOD]) for name in "ab"]
+    for level, shown in (("0.975", "97.5%"), ("0.9999", "99.99%"), ("0.95", "95%")):
+        code, text, _ = measure(*files, "--level", level)
+        assert code == 0 and f"problems, {shown})" in text and f"cannot tell apart at {shown}" in text
+
+
+def test_a_folder_of_files_is_each_of_them(tmp_path: Path, measure: Callable[..., Answer]) -> None:
+    for name, right in (("a", True), ("b", False)):
+        write(tmp_path / f"{name}.jsonl", [{"id": i, "correct": right} for i in range(12)])
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress((tmp_path / "b.jsonl").read_bytes()))
+    (tmp_path / "b.jsonl").unlink()
+    (tmp_path / "README.md").write_text("about")
+    code, text, _ = measure(tmp_path)
+    assert code == 0 and text.count("pass@1   ") == 2 and "A is better" in text
+    assert "is given twice" in measure(tmp_path, tmp_path / "a.jsonl").err
+    (tmp_path / "recipe.json").write_text("{}")  # a run that has not come to its samples
+    assert "without records" in measure(tmp_path).err
 
 
 # ---- disagreements -----------------------------------------------------------------------------------------------
@@ -290,6 +333,24 @@ def test_the_command_lists_them_and_writes_json(tmp_path: Path, measure: Callabl
     code, text, _ = measure(write(tmp_path / "many.jsonl", rows))
     assert text.count("we say FAIL") == 10 and "and 2 more; --all lists them" in text
     assert measure(tmp_path / "many.jsonl", "--all")[1].count("we say FAIL") == 12
+
+
+def test_a_verifier_that_abstains_says_why(
+    tmp_path: Path, measure: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "a.jsonl", [{"id": i, "gold": "1", "text": "1", "correct": True} for i in range(3)])
+    kept = VerifierPool.__call__
+
+    def judge(pool: VerifierPool, pairs: list[tuple[Task, str]]) -> list[Verdict]:
+        return [Verdict(Outcome.ABSTAIN, "the verifier's process died")] * len(pairs)
+
+    monkeypatch.setattr(VerifierPool, "__call__", judge)
+    code, text, _ = measure(file)
+    assert code == 0 and "judged again nothing: the verifier abstained on 3: the verifier's process died" in text
+    monkeypatch.setattr(VerifierPool, "__call__", kept)
+    assert "abstained on" not in measure(file).out
+    write(file, [{"id": 1, "text": "1", "correct": True}])
+    assert "judged again nothing: that needs a stored gold" in measure(file).out
 
 
 def test_a_texts_control_signs_do_not_reach_the_terminal(tmp_path: Path, measure: Callable[..., Answer]) -> None:
@@ -369,6 +430,58 @@ def test_traces_and_records_of_a_run(tmp_path: Path, measure: Callable[..., Answ
     code, text, _ = measure(tmp_path, "--k", "1,4")
     assert code == 0 and "pass@1       0.750" in text and "pass@4       1.000" in text and "10.0" in text
     assert "answers are not stored" in text and "0.500" in text and "1 abstained" in text
+    assert f"are in {tmp_path}/traces/heldout-*.jsonl.gz: measure those files" in text
+    for option in (("--field", "correct=passes"), ("--by", "cluster"), ("--filter", "x")):
+        for path in (tmp_path, tmp_path / "records" / "after.json", file):
+            code, _, err = measure(path, *option)
+            assert code == 2 and "is read as ratchet" in err and "this option is only for" in err, err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"passes": 5}, 'row 2: "passes" counts among the 4 judged samples of "n", got 5'),
+        ({"n": "4"}, "row 2: \"n\" must be a whole number of at least 0, got '4'"),
+        ({"n": True}, 'row 2: "n" must be a whole number'),
+        ({"abstained": -1}, 'row 2: "abstained" must be a whole number of at least 0, got -1'),
+        ({"tokens": -3}, 'row 2: "tokens" must be a finite number of at least 0, got -3'),
+        ({"tokens": float("nan")}, 'row 2: "tokens" must be a finite number of at least 0, got nan'),
+        ({"key": ["b"]}, "row 2: key and cluster must be text"),
+        ({"key": "a"}, "row 2: its key stands in an earlier row"),
+        ({"n": 100_000_000}, "holds 100,000,004 samples; at most 1,000,000 are read"),
+        (None, "holds no samples"),
+    ],
+)
+def test_a_wrong_record_is_one_sentence(
+    tmp_path: Path, ratchet: Callable[..., Answer], wrong: dict[str, Any] | None, message: str
+) -> None:
+    good = {"key": "a", "cluster": "a", "n": 4, "passes": 1, "abstained": 0, "tokens": 50}
+    rows = [] if wrong is None else [good, {**good, "key": "b", **wrong}]
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"model": "m", "tasks": "t", "strategy": "s", "rows": rows, "about": {}}))
+    for args in (("measure", file), ("compare", file, file)):
+        code, _, err = ratchet(*args)
+        assert code == 2 and f"{file}" in err and message in err and err.count("\n") == 1, err
+
+
+def test_compare_decides_as_measure_does(tmp_path: Path, ratchet: Callable[..., Answer]) -> None:
+    """Five more right of 40, none more wrong: the t interval excludes 0, and the sign-flip test's p is 2 / 32."""
+    for name, right in (("a", 10), ("b", 15), ("c", 30)):
+        rows = [
+            {"key": f"{i:02}", "cluster": f"{i:02}", "n": 1, "passes": int(i < right), "abstained": 0, "tokens": 5}
+            for i in range(40)
+        ]
+        record = {"model": "m", "tasks": "t", "strategy": "s", "rows": rows, "about": {}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    for other, said in (("b", "cannot tell apart at 95%, sign-flip p = 0.0"), ("c", "B is better at 95%, sign-flip p = 0.0")):
+        files = (tmp_path / "a.json", tmp_path / f"{other}.json")
+        lines = [
+            [line.strip() for line in ratchet(command, *files).out.splitlines() if said in line]
+            for command in ("compare", "measure")
+        ]
+        assert lines[0] == lines[1] != []
+    found = json.loads(ratchet("compare", tmp_path / "a.json", tmp_path / "b.json", "--json").out)
+    assert found["verdict"] == "cannot tell apart" and found["difference"]["low"] > 0 and found["p"] > 0.05
 
 
 def test_the_traces_that_a_run_writes(tiny_run: tuple[Path, dict[str, Any]]) -> None:
@@ -405,6 +518,13 @@ def test_lm_eval_sample_logs(tmp_path: Path, verify: VerifierPool, measure: Call
     assert pass_at(read(file, filter="flexible-extract"), 1).value == 1
     with pytest.raises(StoreError, match='did you mean "strict-match"'):
         read(file, filter="strict")
+    with pytest.raises(RecipeError, match=r"--field text=resps: .* is read as lm-eval.*, and this option is only for JSON Lines"):
+        read(file, fields={"text": "resps"})
+    asked = {"question": "query"}  # of the evaluation set
+    assert len(read(file, fields=asked, against=True)) == 2
+    with pytest.raises(StoreError, match=r'line 2: the field of the label, "exact_match", is not there'):
+        less = {k: v for k, v in rows[2].items() if k != "exact_match"}
+        read(write(tmp_path / "less.jsonl", [rows[0], less]))
     code, text, _ = measure(file, "--by", "filter")
     assert code == 0 and "[strict-match]" in text and "[flexible-extract]" in text and "paired by problem" in text
 
@@ -486,7 +606,7 @@ def test_inspect_scorers_values_and_parts(tmp_path: Path) -> None:
         (part,) = source.parts
         assert part.samples[0].correct is False and part.samples[0].text == "so 1"
         assert 'scorer "match" is the label (others: judge)' in source.notes
-        assert (file.suffix == ".eval") or any("incomplete" in n for n in source.notes)
+        assert any("incomplete" in n for n in source.notes)
         assert read(file, fields={"correct": "judge"})[0].samples[0].correct is True
         with pytest.raises(StoreError, match='did you mean "judge"'):
             read(file, fields={"correct": "judg"})
@@ -504,6 +624,25 @@ def test_inspect_scorers_values_and_parts(tmp_path: Path) -> None:
     for file in inspect_files(tmp_path, []):
         with pytest.raises(StoreError, match="holds no samples"):
             read(file)
+    none = tmp_path / "none.json"
+    none.write_text('{"status": "error", "eval": {}, "samples": null}')
+    with pytest.raises(StoreError, match="holds no samples"):
+        read(none)
+
+
+def test_an_inspect_log_says_what_is_missing(tmp_path: Path) -> None:
+    other = inspect_sample(1, 2, "2", "C", "2")
+    other["scores"] = {"judge": other["scores"]["match"]}
+    for file in inspect_files(tmp_path, [INSPECT[0], other, INSPECT[3]]):
+        source = one(file)
+        assert [s.correct for p in source.parts for s in p.samples] == [True, None, None]
+        assert source.notes == ['scorer "match" is the label (others: judge); 1 samples have no score by it and so no label']
+        judged = one(file, fields={"correct": "judge"})  # which the first sample has not
+        assert [s.correct for p in judged.parts for s in p.samples] == [None, True, None]
+    with zipfile.ZipFile(tmp_path / "cut.eval", "w") as z:
+        z.writestr("samples/1_epoch_1.json", json.dumps(INSPECT[0]))
+    source = one(tmp_path / "cut.eval")
+    assert len(list(source.parts)) == 1 and "did not come to its end" in source.notes[0]
 
 
 def test_a_large_object_is_read_member_by_member(tmp_path: Path) -> None:

@@ -242,6 +242,17 @@ def test_long_texts_do_not_block_the_pipes(verify: VerifierPool) -> None:
     assert outcomes == ["fail", "fail", "pass"] * 5
 
 
+def test_the_users_folder_hides_no_module_of_pythons_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fractions.py").write_text("raise RuntimeError('a file of the user')")
+    (tmp_path / "my_checks.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])  # as in an interactive Python
+    with VerifierPool() as pool:
+        verdicts = pool([(Task("files", "1+1", 2, "numeric"), "2"), (Task("files", "?", 1, "my_checks:check"), "ok")])
+    sys.modules.pop("my_checks", None)
+    assert [str(v.outcome) for v in verdicts] == ["pass", "pass"], verdicts
+
+
 def test_an_unknown_verifier_is_named(verify: VerifierPool) -> None:
     with pytest.raises(VerifierError, match='did you mean "countdown"'):
         verify([(Task("files", "?", 1, "countdow"), "answer 1")])

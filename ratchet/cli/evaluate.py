@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ratchet.cli.measure import VERDICTS, Level, decided, finite
 from ratchet.core.errors import RecipeError, VerifierError
 
 
@@ -122,22 +123,21 @@ def pick_tasks(name: str, path: str, knobs: dict[str, Any], split: str | None, c
 @click.command()
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the interval.")
+@click.option("--level", type=Level(), default=0.95, show_default=True, help="Of the interval.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(a: Path, b: Path, level: float, as_json: bool) -> None:
     """Is B better than A? Each is a record of `ratchet eval --out`, or a run's folder (what it delivered)."""
-    from ratchet.measure.record import compare as paired
-    from ratchet.measure.record import load_record
+    from ratchet.measure.record import load_record, tell_apart
 
     first, second = load_record(a), load_record(b)
-    d = paired(first, second, level)
-    verdict = "B is better" if d.low > 0 else "A is better" if d.high < 0 else "cannot tell apart"
+    told = tell_apart(first, second, level)
+    d, verdict = told.difference, VERDICTS[told.answer]
     if as_json:
-        click.echo(json.dumps({"difference": asdict(d), "verdict": verdict}))
+        click.echo(json.dumps(finite({"difference": d, "p": told.p, "detectable": told.detectable, "verdict": verdict})))
         return
     click.echo(f"A: {first.model}, {first.strategy}: pass@1 {first.pass_at(1)}")
     click.echo(f"B: {second.model}, {second.strategy}: pass@1 {second.pass_at(1)}")
     click.echo(f"B - A, paired by task: {d}")
-    click.echo(f"{verdict} at {level:.0%}")
+    click.echo(decided(verdict, level, told.p, told.detectable))
     if d.n < max(len(first.rows), len(second.rows)):
         click.echo(f"note: only the {d.n} tasks (or clusters of tasks) that both records hold are compared")

@@ -85,6 +85,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     try:
         code = cli.main(standalone_mode=False)
+        print(end="", flush=True)  # here and not at Python's end, where an error would be no sentence
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
@@ -98,9 +99,28 @@ def main() -> None:
         click.echo("ratchet: stopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # the reader of our output has left; say nothing more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()  # the reader of our output has left; say nothing more
         sys.exit(0)
+    except OSError as e:
+        if writable():
+            raise
+        silence()
+        click.echo(f"ratchet: the output cannot be written: {e.strerror or e}; free space, or send it elsewhere", err=True)
+        sys.exit(2)
+
+
+def writable() -> bool:
+    """Whether the standard output still takes something: an error of another file is not about it."""
+    try:
+        print(flush=True)
+    except OSError:
+        return False
+    return True
+
+
+def silence() -> None:
+    """The standard output is thrown away from here on, so that Python's own flush at the end finds nothing wrong."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass
@@ -20,10 +21,24 @@ if TYPE_CHECKING:
     from ratchet.measure.calibration import Calibration
     from ratchet.measure.contamination import Overlap
     from ratchet.measure.sample_files import Naming, Source
-    from ratchet.measure.samples import Audit, Disagreement, Problem, Verify
+    from ratchet.measure.samples import Audit, Disagreement, Problem, Sample, Verify
     from ratchet.models.endpoint import Endpoint
 
 SHOWN = 10
+VERDICTS = {"better": "B is better", "worse": "A is better", "cannot tell apart": "cannot tell apart"}  # by a comparison's answer
+
+
+class Level(click.FloatRange):
+    """The level of an interval. NaN is in no range, though no comparison says so."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5, 0.9999)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        level = float(super().convert(value, param, ctx))
+        if math.isnan(level):
+            self.fail(f"{value} is not in the range 0.5<=x<=0.9999.", param, ctx)
+        return level
 
 
 @click.command()
@@ -52,7 +67,7 @@ SHOWN = 10
 @click.option(
     "--judge-texts", type=click.IntRange(1), default=100, show_default=True, help="So many texts are judged, of each source."
 )
-@click.option("--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--level", type=Level(), default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--all", "show_all", is_flag=True, help=f"List every disagreement, not only the first {SHOWN}.")
 @click.option("--json", "out", type=click.Path(path_type=Path, dir_okay=False), help="Write all of it here as JSON.")
 def measure(
@@ -62,19 +77,21 @@ def measure(
     """Measure samples in files: pass@k, majority@k, length, calibration, behaviours, and where labels and golds disagree.
 
     PATH is JSON Lines of samples with correctness (also gzipped), an lm-evaluation-harness sample log, an Inspect log
-    (.eval, .json), or ratchet's own: a record, traces, a run's folder. Files that share problems are compared by pairs.
+    (.eval, .json), ratchet's own record or traces, or a folder: a run's, or one of such files. Files that share problems
+    are compared by pairs.
     """
     from ratchet.cli.show import clean
     from ratchet.measure.sample_files import Naming, sources
     from ratchet.verify.pool import VerifierPool
 
     numbers = numbers_of(ks)
-    naming = Naming(pairs_of(fields), filter_name, by)
+    naming = Naming(pairs_of(fields), filter_name, by, against is not None)
     if out is not None and not out.parent.is_dir():
         raise RecipeError(f"--json {out}: the folder {out.parent} does not exist; make it first")
     missing = next((p for p in (*paths, *([against] if against else [])) if not p.exists()), None)
     if missing is not None:
         raise StoreError(f"{missing} does not exist; give files of samples, or a run's folder")
+    refuse_twice(paths)
     evaluation = None if against is None else questions_of(against, naming)
     judge = judge_of(url, judge_model, judge_key)
     measured: list[tuple[str, list[Problem], bool]] = []
@@ -104,6 +121,16 @@ def measure(
         raise refused
 
 
+def refuse_twice(paths: Sequence[Path]) -> None:
+    """StoreError for a file that is given twice: it would be compared with itself."""
+    from ratchet.measure.sample_files import files_at
+
+    counts = Counter(file.resolve() for path in paths for file in files_at(path))
+    twice = next((file for file, times in counts.items() if times > 1), None)
+    if twice is not None:
+        raise StoreError(f"{twice} is given twice; name each file once")
+
+
 def judge_of(url: str, model: str, key: str) -> Endpoint | None:
     if bool(url) != bool(model):
         raise RecipeError("--judge URL and --judge-model NAME go together: " + ("name the model" if url else "give the endpoint"))
@@ -126,15 +153,17 @@ def ask_judge(
         if tally is None:
             click.echo(clean(f"{result['name']}: no texts are stored that could be judged"))
             continue
-        before = judge.tokens
+        tokens, refused = judge.tokens, judge.refused
         try:
             found = result["judged"] = judged(tally, judge, level)
         except EngineError as e:
             return e
-        unread = f"; {found.unknown} more without a readable reply" if found.unknown else ""
-        click.echo(
-            clean(f"{result['name']}, {found.texts} texts judged by {judge.model}{unread} ({judge.tokens - before:,} tokens)")
-        )
+        result["refused"] = refused = judge.refused - refused
+        unread = found.unknown - refused
+        more = f"; {unread} more without a readable reply" if unread else ""
+        more += f"; {refused} more that the endpoint did not answer ({judge.refusal})" if refused else ""
+        spent = judge.tokens - tokens
+        click.echo(clean(f"{result['name']}, {found.texts} texts judged by {judge.model}{more} ({spent:,} tokens)"))
         for name, share in found.shares.items():
             f1 = found.rules[name].f1
             agreed = "neither sees any" if f1 is None else f"F1 of the rules against the judge {bare(f1)}"
@@ -239,11 +268,18 @@ def measured_as(
         "majority_at": {k: asdict(majority_at(problems, k, level)) for k in ks if k > 1 and k <= most and votes},
         "length": None if length is None else asdict(length[0]) | {"of": length[1]},
         "audit": checked,
+        "abstained": abstentions(samples),
         "by_verdict": asdict(pass_at(second, 1, level)) if checked and checked.rows else None,
         "calibration": calibration_of(problems, level),
         "behaviours": {} if tally is None else tally.result(level),
         "notes": notes,
     }
+
+
+def abstentions(samples: Sequence[Sample]) -> dict[str, Any]:
+    """How many samples our verifier abstained on, and its most frequent reason."""
+    reasons = Counter(s.verdict.evidence for s in samples if s.verdict is not None and s.verdict.outcome == "abstain")
+    return {"samples": reasons.total(), "reason": reasons.most_common(1)[0][0] if reasons else ""}
 
 
 def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
@@ -266,7 +302,7 @@ def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
     lines += calibrated(r["calibration"]) if r["calibration"] is not None else []
     lines += behaved(r["behaviours"]) if r["behaviours"] else []
     lines += overlapping(r["contamination"], show_all) if r["contamination"] is not None else []
-    return lines + (audited(r["audit"], show_all) if r["audit"] is not None else [])
+    return lines + (audited(r["audit"], r["abstained"], show_all) if r["audit"] is not None else [])
 
 
 def calibrated(c: Calibration) -> list[str]:
@@ -308,17 +344,16 @@ def overlapping(found: dict[str, Any], show_all: bool) -> list[str]:
 
 
 def interval(e: dict[str, Any], digits: int = 3) -> str:
-    return (
-        f"{e['value']:.{digits}f} [{e['low']:.{digits}f}, {e['high']:.{digits}f}] (n = {e['n']:,} {e['unit']}, {e['level']:.0%})"
-    )
+    return f"{e['value']:.{digits}f} [{e['low']:.{digits}f}, {e['high']:.{digits}f}] (n = {e['n']:,} {e['unit']}, {100 * e['level']:g}%)"
 
 
-def audited(a: Audit, show_all: bool) -> list[str]:
+def audited(a: Audit, abstained: dict[str, Any], show_all: bool) -> list[str]:
     judged = a.agree + a.too_kind + a.too_strict
+    why = f"the verifier abstained on {abstained['samples']:,}: {cut(abstained['reason'], 90)}" if abstained["samples"] else ""
     if not judged:
-        return ["  judged again nothing: that needs a stored gold, an answer and a label"]
+        return [f"  judged again nothing: {why or 'that needs a stored gold, an answer and a label'}"]
     lines = [
-        f"  judged again {judged:,} samples, {a.unjudged:,} could not be; label and gold disagree on "
+        f"  judged again {judged:,} samples, {a.unjudged:,} could not be{f' ({why})' if why else ''}; label and gold disagree on "
         f"{a.too_kind + a.too_strict:,} in {a.problems:,} problems: {a.too_kind:,} labelled right that fail, "
         f"{a.too_strict:,} labelled wrong that pass"
     ]
@@ -367,7 +402,7 @@ def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) 
     for c, p in zip(found, holm([c["p"] for c in found]) if found else (), strict=True):
         c["p_holm"] = float(p)
         known = c["answer"] != Answer.UNCLEAR and p <= 1 - level
-        c["verdict"] = {Answer.BETTER: "B is better", Answer.WORSE: "A is better"}[c["answer"]] if known else str(Answer.UNCLEAR)
+        c["verdict"] = VERDICTS[c["answer"] if known else Answer.UNCLEAR]
     return found
 
 
@@ -375,17 +410,22 @@ def described(c: dict[str, Any], level: float) -> str:
     from ratchet.measure import changes
 
     corrected = f", {c['p_holm']:.2g} after Holm's correction for all pairs" if c["p_holm"] != c["p"] else ""
-    unclear = c["verdict"] == "cannot tell apart" and math.isfinite(c["detectable"])
-    seen = f"; a difference of {c['detectable']:.3f} would show with a chance of 80 %" if unclear else ""
     lines = [
         f"A: {c['a']}",
         f"B: {c['b']}",
         f"  pass@1, B - A, paired by problem: {interval(c['difference'])}",
-        f"  {c['verdict']} at {level:.0%}, sign-flip p = {c['p']:.2g}{corrected}{seen}",
+        f"  {decided(c['verdict'], level, c['p'], c['detectable'], corrected)}",
         f"  what changed: A -> B, {c['changes'].problems:,} problems",
         *(f"    {name:<11} {said}" for name, said in changes.described(c["changes"])),
     ]
     return "\n".join(lines)
+
+
+def decided(verdict: str, level: float, p: float, detectable: float, corrected: str = "") -> str:
+    """What a comparison says, with what it rests on; `ratchet compare` says it too."""
+    unclear = verdict == "cannot tell apart" and math.isfinite(detectable)
+    seen = f"; a difference of {detectable:.3f} would show with a chance of 80 %" if unclear else ""
+    return f"{verdict} at {100 * level:g}%, sign-flip p = {p:.2g}{corrected}{seen}"
 
 
 def finite(value: Any) -> Any:

@@ -91,8 +91,9 @@ def metric_of(row: Mapping[str, Any], naming: Naming, where: str, notes: list[st
 
 def lm_eval_samples(row: Mapping[str, Any], metric: str, where: str, notes: list[str]) -> tuple[list[Sample], bool]:
     """The samples of a line, and whether they are texts (else log-likelihoods of choices)."""
-    from ratchet.measure.sample_files import label
+    from ratchet.measure.sample_files import label, there_is
 
+    there_is(metric, row, where)
     drawn = first_of(row.get("resps"))
     repeats = drawn if isinstance(drawn, list) else [drawn]
     texts = bool(repeats) and all(isinstance(r, str) for r in repeats)
@@ -131,17 +132,24 @@ def text_answer(value: Any) -> str | None:
 def inspect_zip(path: Path, naming: Naming, notes: list[str]) -> Iterator[Problem]:
     """Sample by sample: only one is held at a time."""
     name = ""
+
+    def stored(archive: zipfile.ZipFile, names: list[str]) -> Iterator[tuple[str, Any]]:
+        nonlocal name
+        for name in names:
+            yield f"{path}, {name}", json.loads(archive.read(name))
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json")]
             if not names:
                 raise StoreError(f"{path} holds no samples (no samples/*.json in it); run the evaluation with its samples logged")
-            scorer = ""
-            for name in names:
-                where = f"{path}, {name}"
-                sample = json.loads(archive.read(name))
-                scorer = scorer or scorer_of(sample, naming, where, notes)
-                yield inspect_sample(sample, scorer, naming, where)
+            if "header.json" in archive.namelist():
+                name = "header.json"
+                header = json.loads(archive.read(name))
+                note_status(header.get("status") if isinstance(header, dict) else None, notes)
+            else:
+                notes.append("the log has no header.json: the evaluation did not come to its end")
+            yield from inspect_samples(path, stored(archive, names), naming, notes)
     except NotImplementedError:
         raise StoreError(
             f"{path}, {name}: its compression cannot be read by this Python; write the log as JSON with "
@@ -156,31 +164,43 @@ def inspect_zip(path: Path, naming: Naming, notes: list[str]) -> Iterator[Proble
 
 def inspect_json(path: Path, naming: Naming, notes: list[str]) -> Iterator[Problem]:
     """The text is held whole, its samples are parsed one at a time."""
-    scorer, count = "", 0
-    for key, value in members(path, "samples"):
-        if key == "status" and value != "success":
-            notes.append(f'the evaluation\'s status is "{value}": it may be incomplete')
-        if key != "samples":
-            continue
-        count += 1
-        where = f"{path}, sample {count}"
-        scorer = scorer or scorer_of(value, naming, where, notes)
-        yield inspect_sample(value, scorer, naming, where)
+    count = 0
+
+    def stored() -> Iterator[tuple[str, Any]]:
+        nonlocal count
+        for key, value in members(path, "samples"):
+            if key == "status":
+                note_status(value, notes)
+            elif key == "samples":
+                count += 1
+                yield f"{path}, sample {count}", value
+
+    yield from inspect_samples(path, stored(), naming, notes)
     if not count:
         raise StoreError(f"{path} holds no samples; run the evaluation with its samples logged")
 
 
-def scorer_of(sample: Any, naming: Naming, where: str, notes: list[str]) -> str:
-    """The user's scorer, else the first; empty while no sample has been scored."""
-    scores = sample.get("scores") if isinstance(sample, dict) else None
-    if not isinstance(scores, dict) or not scores:
-        return ""
-    name = naming.fields.get("correct") or next(iter(scores))
-    if name not in scores:
-        raise StoreError(f"{where}: --field correct={name}: there is no such scorer; {nearest(name, scores)}")
-    if len(scores) > 1:
-        notes.append(f'scorer "{name}" is the label (others: {", ".join(s for s in scores if s != name)})')
-    return name
+def note_status(status: Any, notes: list[str]) -> None:
+    if status != "success":
+        notes.append(f"the evaluation's status is {shown(status)}: it may be incomplete")
+
+
+def inspect_samples(path: Path, stored: Iterator[tuple[str, Any]], naming: Naming, notes: list[str]) -> Iterator[Problem]:
+    """A problem per sample, labelled by the user's scorer, else by the first that any sample has."""
+    scorer, seen, missed, others = naming.fields.get("correct", ""), 0, 0, set[str]()
+    for where, sample in stored:
+        scores = sample.get("scores") if isinstance(sample, dict) else None
+        names = list(scores) if isinstance(scores, dict) else []
+        scorer = scorer or next(iter(names), "")
+        yield inspect_sample(sample, scorer, naming, where)
+        seen += scorer in names
+        missed += bool(names) and scorer not in names
+        others.update(name for name in names if name != scorer)
+    if missed and not seen:
+        raise StoreError(f"{path}: --field correct={scorer}: there is no such scorer; {nearest(scorer, others)}")
+    if others:
+        left = f"; {missed:,} samples have no score by it and so no label" if missed else ""
+        notes.append(f'scorer "{scorer}" is the label (others: {", ".join(sorted(others))}){left}')
 
 
 def inspect_sample(sample: Any, scorer: str, naming: Naming, where: str) -> Problem:
@@ -253,7 +273,7 @@ def first_keys(path: Path, most: int = 8) -> set[str]:
 def members(path: Path, streamed: str) -> Iterator[tuple[str, Any]]:
     """Key and value of each member of a file's one object; of the list `streamed` each item, under the same key."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
         raise StoreError(f"cannot read {path}: {e}") from None
     decoder = json.JSONDecoder()
@@ -299,8 +319,8 @@ def members(path: Path, streamed: str) -> Iterator[tuple[str, Any]]:
                 while more:
                     yield key, value()
                     more = skip(",]") == ","
-            else:
-                yield key, value()
+            elif (found := value()) is not None or key != streamed:  # null is a list of none
+                yield key, found
             if skip(",}") == "}":
                 return
     except (ValueError, RecursionError) as e:

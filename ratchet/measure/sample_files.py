@@ -46,20 +46,41 @@ SEVERAL = ("system", "model", "model_name", "generator")  # what a file with sam
 RIGHT = frozenset({"true", "yes", "correct", "right", "pass", "passed", "c", "1"})
 WRONG = frozenset({"false", "no", "incorrect", "wrong", "fail", "failed", "i", "0"})
 UNKNOWN = frozenset({"", "none", "null", "unknown", "abstain", "n/a"})
+ENDINGS = ("*.jsonl", "*.jsonl.gz", "*.json", "*.eval")  # of the files that are measured where a folder is given
+TAKES = {  # which options mean something for a kind of file
+    "JSON Lines": ("--field", "--by"),
+    "lm-evaluation-harness": ("--field correct", "--by", "--filter"),
+    "Inspect log": ("--field correct", "--by"),
+    "ratchet record": (),
+    "ratchet traces": (),
+}
 
 
 @dataclass(frozen=True)
 class Naming:
-    """What the user says about a file: names of fields by role, lm-eval's filter, the field to split by."""
+    """What the user says about a file: names of fields by role, lm-eval's filter, the field to split by.
+
+    `against`: there is an evaluation set too, whose questions the field of that role may name.
+    """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     filter: str = ""
     by: str = ""
+    against: bool = False
 
     def __post_init__(self) -> None:
         for role in self.fields:
             if role not in FIELDS:
                 raise RecipeError(f'--field: there is no role "{role}"; {nearest(role, FIELDS)}')
+
+    def given(self) -> Iterator[tuple[str, str]]:
+        """The options that were given, as `TAKES` names them and as the user wrote them."""
+        for role, name in self.fields.items():
+            if not (role == "question" and self.against):
+                yield f"--field {role}", f"--field {role}={name}"
+        for option, value in (("--filter", self.filter), ("--by", self.by)):
+            if value:
+                yield option, f"{option} {value}"
 
 
 @dataclass
@@ -74,15 +95,47 @@ class Source:
 
 
 def sources(path: Path, naming: Naming) -> list[Source]:
-    """What there is to measure at `path`: one source for a file, one per record for a run's folder."""
-    if path.is_dir():
-        records = (path / "records").glob("*.json")
-        files = sorted(records, key=lambda f: (f.stem != "before", f.stem)) or sorted((path / "traces").glob("*.jsonl.gz"))
-        if not files:
-            raise StoreError(
-                f"{path} is a folder without records/*.json and traces/*.jsonl.gz; give a run's folder, or the files themselves"
+    """What there is to measure at `path`: one source per file of `files_at`."""
+    found = [source_of(file, naming) for file in files_at(path)]
+    for source in found:
+        refuse_unused(source, naming)
+    texts = path / "traces" / "heldout-*.jsonl.gz"
+    if any(s.kind == "ratchet record" for s in found) and any(texts.parent.glob(texts.name)):
+        for source in found:
+            source.notes.append(
+                f"a record holds counts; the texts of the first samples of each task are in {texts}: measure those files for "
+                f"majority@k, behaviours and the entropy of answers"
             )
-        return [s for file in files for s in sources(file, naming)]
+    return found
+
+
+def files_at(path: Path) -> list[Path]:
+    """The file itself; of a run's folder its records, else its traces; of any other folder the files of samples in it."""
+    if not path.is_dir():
+        return [path]
+    found = sorted((path / "records").glob("*.json"), key=lambda f: (f.stem != "before", f.stem))
+    found = found or sorted((path / "traces").glob("*.jsonl.gz"))
+    if not found and not (path / "recipe.json").is_file():  # with one it is a run that has no samples yet
+        found = sorted(f for ending in ENDINGS for f in path.glob(ending) if f.is_file())
+    if not found:
+        raise StoreError(
+            f"{path} is a folder without records/*.json, traces/*.jsonl.gz and files of samples ({', '.join(ENDINGS)}); "
+            f"give a finished run's folder, one with such files, or the files themselves"
+        )
+    return found
+
+
+def refuse_unused(source: Source, naming: Naming) -> None:
+    """RecipeError for an option that does nothing to this kind of file."""
+    kind = source.kind.partition(";")[0]
+    for option, written in naming.given():
+        names = {option, option.partition(" ")[0]}
+        if not names & set(TAKES[kind]):
+            takers = ", ".join(k for k, taken in TAKES.items() if names & set(taken))
+            raise RecipeError(f"{written}: {source.name} is read as {kind}, and this option is only for {takers}; leave it out")
+
+
+def source_of(path: Path, naming: Naming) -> Source:
     from ratchet.measure import eval_logs
 
     source = Source(str(path), "", iter(()))
@@ -118,7 +171,7 @@ def sources(path: Path, naming: Naming) -> list[Source]:
             chosen = choose(row, naming, f"{path}, line 1")
             source.kind = "JSON Lines; " + ", ".join(f"{role}={name}" for role, name in chosen.items())
             source.parts = of_lines(path, again, chosen, naming.by, source.notes)
-    return [source]
+    return source
 
 
 def questions(path: Path, naming: Naming) -> list[str]:
@@ -151,7 +204,7 @@ def lines(path: Path) -> Rows:
     try:
         with path.open("rb") as probe:
             packed = probe.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8-sig") as f:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig") as f:
             for number, line in enumerate(f, start=1):
                 if not line.strip():
                     continue
@@ -231,7 +284,7 @@ def of_lines(path: Path, rows: Rows, chosen: Mapping[str, str], by: str, notes: 
             samples=list(samples_of(row, chosen, where)),
             gold=gold_of(row.get(chosen.get("gold", "")), where, chosen.get("gold", "")),
             question=question,
-            cluster=str(row.get(chosen.get("cluster", ""), "") or ""),
+            cluster="" if (cluster := row.get(chosen.get("cluster", ""))) is None else str(cluster),
             group=group_of(row, by, where),
             where=where,
         )
@@ -274,14 +327,12 @@ def gold_of(value: Any, where: str, name: str) -> Gold | None:
 
 def samples_of(row: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> Iterable[Sample]:
     if "samples" not in chosen:
-        return [sample_of({role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where)]
+        return [sample_of(values_of(row, chosen, where), chosen, where)]
     listed = row.get(chosen["samples"])
     if not isinstance(listed, list):
         raise StoreError(f'{where}: "{chosen["samples"]}" must be a list of samples, got {shown(listed)}')
     if all(isinstance(item, dict) for item in listed):
-        return [
-            sample_of({role: item.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}, chosen, where) for item in listed
-        ]
+        return [sample_of(values_of(item, chosen, where), chosen, where) for item in listed]
     beside: dict[str, Any] = {role: row.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}
     for role, values in beside.items():
         if not isinstance(values, list) or len(values) != len(listed):
@@ -293,6 +344,21 @@ def samples_of(row: Mapping[str, Any], chosen: Mapping[str, str], where: str) ->
     texts = {"text": listed, **beside}
     return [sample_of({role: values[i] for role, values in texts.items()}, {"text": chosen["samples"], **chosen}, where)
             for i in range(len(listed))]  # fmt: skip
+
+
+def values_of(item: Mapping[str, Any], chosen: Mapping[str, str], where: str) -> dict[str, Any]:
+    """A sample's values by role."""
+    there_is(chosen["correct"], item, where)
+    return {role: item.get(chosen[role]) for role in OF_A_SAMPLE if role in chosen}
+
+
+def there_is(name: str, item: Mapping[str, Any], where: str) -> None:
+    """StoreError for a sample without the field of the label. A label that is not known must be said to be so."""
+    if name not in item:
+        raise StoreError(
+            f'{where}: the field of the label, "{name}", is not there; the fields are {", ".join(list(item)[:20])}; '
+            f"write null where a label is not known, or name the field that every sample has with --field correct=NAME"
+        )
 
 
 def sample_of(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> Sample:
@@ -373,9 +439,6 @@ def of_traces(path: Path, rows: Rows) -> Iterator[Problem]:
 def of_record(path: Path) -> Iterator[Problem]:
     """A record holds counts and no texts: as many right, wrong and unknown samples, each with the mean of the tokens."""
     for row in load_record(path).rows:
-        try:
-            labels = [True] * row.passes + [False] * (row.n - row.passes) + [None] * row.abstained
-            samples = [Sample(correct=c, tokens=row.tokens / len(labels)) for c in labels]
-        except TypeError as e:
-            raise StoreError(f"{path}: this is not a record that ratchet wrote ({e}); write it anew with --out") from None
-        yield Problem(str(row.key), samples, cluster=str(row.cluster), where=str(path))
+        labels = [True] * row.passes + [False] * (row.n - row.passes) + [None] * row.abstained
+        samples = [Sample(correct=c, tokens=row.tokens / len(labels)) for c in labels]
+        yield Problem(row.key, samples, cluster=row.cluster, where=str(path))

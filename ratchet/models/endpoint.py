@@ -13,8 +13,8 @@ class Endpoint:
 
     `url` ends before `/chat/completions`, such as `http://localhost:8000/v1`. The key is read from the environment variable
     `key_variable`; without one, a server that wants none is asked. May be called from several threads: `calls` and
-    `tokens` (of prompts and replies, as the server counts them) sum over all. EngineError where `openai` is not installed,
-    the server cannot be reached or refuses.
+    `tokens` (of prompts and replies, as the server counts them) sum over all, and so do the `refused` calls, of which
+    `refusal` is the last reason. EngineError where `openai` is not installed, the server cannot be reached or refuses.
     """
 
     def __init__(self, url: str, model: str, key_variable: str = "OPENAI_API_KEY", max_tokens: int = 1024) -> None:
@@ -27,12 +27,27 @@ class Endpoint:
                 f'an endpoint\'s URL begins with http:// or https://, such as http://localhost:8000/v1, got "{url}"'
             )
         self.url, self.model, self.key_variable, self.max_tokens = url, model, key_variable, max_tokens
-        self.calls = self.tokens = 0
+        self.calls = self.tokens = self.refused = 0
+        self.refusal = ""
         self._counting = Lock()
         self._errors = openai
         self._client = openai.OpenAI(base_url=url, api_key=os.environ.get(key_variable) or "none", timeout=120.0)
 
     def __call__(self, prompt: str) -> str:
+        try:
+            reply, tokens = self._ask(prompt)
+        except EngineError as e:
+            with self._counting:
+                self.refused += 1
+                self.refusal = str(e)
+            raise
+        with self._counting:
+            self.calls += 1
+            self.tokens += tokens
+        return reply
+
+    def _ask(self, prompt: str) -> tuple[str, int]:
+        """The reply and the tokens that the server counted."""
         asked = [{"role": "user", "content": prompt}]
         try:
             reply = self._client.chat.completions.create(
@@ -57,7 +72,4 @@ class Endpoint:
             raise EngineError(
                 f"the endpoint {self.url} gave a reply without a choice; is it OpenAI-compatible, and the URL right?"
             )
-        with self._counting:
-            self.calls += 1
-            self.tokens += reply.usage.total_tokens if reply.usage else 0
-        return reply.choices[0].message.content or ""
+        return reply.choices[0].message.content or "", reply.usage.total_tokens if reply.usage else 0

@@ -119,12 +119,13 @@ class VerifierPool:
             self.close()  # it ended between two batches, with the thread that had started it: no text is to blame
         if self.worker is None:
             self.worker = subprocess.Popen(
-                [sys.executable, "-m", "ratchet.verify.worker"],
+                # -P: the user's folder may hold a file named as a module of Python's own is; so it comes last, for verifiers in it
+                [sys.executable, "-P", "-m", "ratchet.verify.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C is for us
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([*(p for p in sys.path if p), os.curdir])},
             )
             try:
                 self._line(STARTUP_SECONDS)
