@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from ratchet.cli.measure import VERDICTS, Level, decided, finite
+from ratchet.cli.measure import VERDICTS, Level, decided
 from ratchet.core.errors import RecipeError, VerifierError
+from ratchet.core.files import finite
 
 
 def strategy_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ratchet.core.errors import EngineError, RecipeError, StoreError
+from ratchet.core.files import finite
 
 if TYPE_CHECKING:
     from ratchet.measure.behaviours import Behaviour, Tally
@@ -426,14 +427,3 @@ def decided(verdict: str, level: float, p: float, detectable: float, corrected: 
     unclear = verdict == "cannot tell apart" and math.isfinite(detectable)
     seen = f"; a difference of {detectable:.3f} would show with a chance of 80 %" if unclear else ""
     return f"{verdict} at {100 * level:g}%, sign-flip p = {p:.2g}{corrected}{seen}"
-
-
-def finite(value: Any) -> Any:
-    """As JSON has it: no dataclass, and no infinity (an interval of one problem has no ends)."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return finite(asdict(value))
-    if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
