@@ -84,9 +84,22 @@ def test_the_command_prints_rates_attacks_and_disagreements(ratchet: Any, tmp_pa
     [
         (("maths", "--data", "x.jsonl"), 'no verifier named "maths"'),
         (("math", "--data", "missing.jsonl"), "cannot read missing.jsonl"),
-        (("math",), "--data"),
+        (("math",), "give samples with --data FILE"),
+        (("math", "--golds", "missing.jsonl"), "cannot read missing.jsonl"),
+        (("math", "--golds", "x.jsonl", "--against", "exact"), "which --against needs"),
+        (("math", "--golds", "x.jsonl", "--field", "gold"), 'got "gold"'),
     ],
 )
 def test_wrong_input_is_one_sentence(ratchet: Any, args: tuple[str, ...], said: str) -> None:
     answer = ratchet("verify", "audit", *args)
     assert answer.code == 2 and said in answer.err and "Traceback" not in answer.err
+
+
+def test_gold_answers_alone_are_enough_for_attacks_and_rewrites(ratchet: Any, tmp_path: Path) -> None:
+    golds = tmp_path / "set.jsonl"
+    golds.write_text("".join(json.dumps({"question": "?", "target": gold}) + "\n" for gold in GOLDS))
+    answer = ratchet("verify", "audit", "math", "--golds", golds)
+    assert answer.code == 0 and "9 problems, 0 samples" in answer.out and "false accepts" not in answer.out
+    golds.write_text(json.dumps({"question": "?"}) + "\n")
+    answer = ratchet("verify", "audit", "math", "--golds", golds)
+    assert answer.code == 2 and "line 1: no field holds a gold answer" in answer.err

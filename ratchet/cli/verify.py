@@ -26,9 +26,9 @@ def verify() -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Samples with a gold answer, and labels where there are: JSON Lines, as `ratchet measure` reads them.",
+    help="Samples with gold answers and labels: JSON Lines, as `ratchet measure` reads them.",
 )
+@click.option("--golds", type=click.Path(path_type=Path), help="An evaluation set: gold answers alone, for attacks and rewrites.")
 @click.option("--against", default="", help="Another verifier: list where the two disagree.")
 @click.option(
     "--n", "count", type=click.IntRange(1), default=100, show_default=True, help="Gold answers that are attacked and rewritten."
@@ -38,7 +38,8 @@ def verify() -> None:
 @click.option("--all", "show_all", is_flag=True, help="Show every disagreement.")
 @click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write everything to this file too.")
 def audit(
-    verifier: str, data: Path, against: str, count: int, deadline: float, fields: tuple[str, ...], show_all: bool, out: Path | None
+    verifier: str, data: Path | None, golds: Path | None, against: str, count: int, deadline: float, fields: tuple[str, ...],
+    show_all: bool, out: Path | None,
 ) -> None:  # fmt: skip
     """How often VERIFIER pays for wrong answers and refuses right ones. Exit code 1 where a text made to fool it passed."""
     from ratchet.core.files import finite, write_text
@@ -47,18 +48,20 @@ def audit(
     from ratchet.verify.pool import VerifierPool
     from ratchet.verify.verifier import find
 
+    if (data is None) == (golds is None) or (against and data is None):
+        raise click.UsageError("give samples with --data FILE (which --against needs), or gold answers alone with --golds FILE")
     for name in filter(None, (verifier, against)):
         find(name)
     with VerifierPool(deadline) as pool:
-        problems = read(data, fields, pool, verifier)
+        problems = read(data, golds, fields, pool, verifier)
         tasks = tasks_of(problems, verifier, count)
         if not tasks:
             raise click.UsageError(f"{data}: no sample has a gold answer; name the field that holds it with --field gold=NAME")
         labels = against_labels(problems)
         fooled, refused = probe(tasks, must_fail, pool, False), probe(tasks, must_pass, pool, True)
-        other = disagreements(problems, read(data, fields, pool, against)) if against else []
-    click.echo(f"{verifier} on {data}: {len(problems):,} problems, {sum(len(p.samples) for p in problems):,} samples")
-    for line in labelled(labels):
+        other = disagreements(problems, read(data, golds, fields, pool, against)) if against else []
+    click.echo(f"{verifier} on {data or golds}: {len(problems):,} problems, {sum(len(p.samples) for p in problems):,} samples")
+    for line in labelled(labels) if data else ():
         click.echo(line)
     click.echo(f"\ntexts made to fool it, on {len(tasks):,} gold answers")
     report(fooled, "passed")
@@ -69,19 +72,24 @@ def audit(
         for row in other if show_all else other[:SHOWN]:
             click.echo(f"  {row['first']} / {row['second']}: gold {row['gold']!r}, answer {row['answer']!r}")
     if out is not None:
-        write_text(out, json.dumps(finite({"verifier": verifier, "data": str(data), "labels": said(labels), "attacks": fooled,
-                   "rewrites": refused, "against": against, "disagreements": other}), indent=1, allow_nan=False) + "\n")  # fmt: skip
+        whole = {"verifier": verifier, "labels": said(labels), "attacks": fooled, "rewrites": refused, "disagreements": other}
+        write_text(out, json.dumps(finite(whole), indent=1, allow_nan=False) + "\n")
     if any(p.wrong for p in fooled):
         raise SystemExit(1)
 
 
-def read(data: Path, fields: Sequence[str], pool: Any, verifier: str) -> list[Problem]:
-    """The file's samples with verdicts of a verifier."""
-    from ratchet.measure.sample_files import Naming, sources
+def read(data: Path | None, golds: Path | None, fields: Sequence[str], pool: Any, verifier: str) -> list[Problem]:
+    """The samples with verdicts of a verifier, or the gold answers."""
+    from ratchet.measure import sample_files
     from ratchet.measure.samples import condense, gather
 
-    naming = Naming(dict(f.split("=", 1) for f in fields if "=" in f))
-    return gather(part for source in sources(data, naming) for part in condense(source.parts, pool, verifier))
+    if unnamed := [f for f in fields if "=" not in f]:
+        raise click.UsageError(f'--field takes ROLE=NAME, got "{unnamed[0]}"; for example --field gold=target')
+    naming = sample_files.Naming(dict(f.split("=", 1) for f in fields))
+    if data is None:
+        assert golds is not None
+        return sample_files.golds(golds, naming)
+    return gather(part for source in sample_files.sources(data, naming) for part in condense(source.parts, pool, verifier))
 
 
 def disagreements(first: Sequence[Problem], second: Sequence[Problem]) -> list[dict[str, str]]:

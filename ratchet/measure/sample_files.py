@@ -195,6 +195,28 @@ def questions(path: Path, naming: Naming) -> list[str]:
     return found
 
 
+def golds(path: Path, naming: Naming) -> list[Problem]:
+    """The gold answers of an evaluation set, with their questions where there are any; no samples and no labels are needed.
+
+    StoreError for a line without one.
+    """
+    found: list[Problem] = []
+    name = ""
+    for number, row in lines(path):
+        name = name or next((n for n in (naming.fields.get("gold", ""), *FIELDS["gold"]) if n in row), "")
+        if row.get(name) is None:
+            raise StoreError(
+                f"{path}, line {number}: no field holds a gold answer; the fields are {', '.join(list(row)[:20])}, and names that are "
+                f"known are {', '.join(FIELDS['gold'])}; say which it is with --field gold=NAME"
+            )
+        asked = next((n for n in (naming.fields.get("question", ""), *FIELDS["question"]) if isinstance(row.get(n), str)), "")
+        where = f"{path}, line {number}"
+        found.append(Problem(str(number), gold=gold_of(row[name], where, name), question=str(row.get(asked, "")), where=where))
+    if not found:
+        raise StoreError(f"{path} is empty; it should hold one JSON object per line")
+    return found
+
+
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
@@ -217,6 +239,8 @@ def lines(path: Path) -> Rows:
                 if not isinstance(row, dict):
                     raise StoreError(f"{path}, line {number}: each line must be a JSON object, got {type(row).__name__}")
                 yield number, row
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as e:
+        raise StoreError(f"cannot read {path}: {e.strerror or e}") from None
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e:
         raise StoreError(f"{path} cannot be read after line {number}: {e}; it must be UTF-8 text or gzip of it") from None
 

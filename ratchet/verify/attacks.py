@@ -73,7 +73,20 @@ def rewrites(gold: str) -> Texts:
     value = number(gold)
     if value is not None and "%" not in gold and "$" not in gold:
         found |= {name: text for name, text in numeric_rewrites(value).items() if text}
-    return {name: f"\\boxed{{{text}}}" for name, text in found.items()} | {"stated": f"The answer is {gold}."}
+    if not balanced(gold):
+        found = {}
+    stated = {"stated": f"The answer is {gold}."} if len(gold.splitlines()) == 1 and "\n" not in gold else {}
+    return {name: f"\\boxed{{{text}}}" for name, text in found.items()} | stated
+
+
+def balanced(text: str) -> bool:
+    """Whether the text can stand in a box."""
+    depth = 0
+    for c in text:
+        depth += {"{": 1, "}": -1}.get(c, 0)
+        if depth < 0:
+            return False
+    return not depth and bool(text.strip(" *$"))
 
 
 def numeric_rewrites(x: Fraction) -> Texts:

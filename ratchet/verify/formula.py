@@ -218,8 +218,10 @@ class Reader:
             return self.function(t)
         if t == "overline":
             return ("bar", self.group())
-        if t in ("mathbf", "mathbb", "mathcal", "boldsymbol", "vec", "hat", "bar"):
+        if t in ("mathbf", "mathbb", "mathcal", "boldsymbol"):
             return self.subscripted(str(self.group()))
+        if t in ("vec", "hat", "bar", "tilde", "dot"):
+            return self.subscripted(f"{t} {self.group()}")
         t = NAMES.get(t, t)
         if t in CONSTANTS or t in GREEK or (len(t) == 1 and t.isalpha() and t.isascii()):
             return self.subscripted(t)

@@ -18,6 +18,10 @@ NUMBER = re.compile(r"-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?", re.
 CONCLUDES = re.compile(
     r"\b(?:so|thus|therefore|hence|finally|answer|result|solution|we (?:get|have|find|obtain)|is|are|equals?)\b|=", re.IGNORECASE
 )
+ASKS = re.compile(
+    r"\?\s*$|(?:^|[.?!,:;]\s+)(?:find|compute|determine|calculate|what|evaluate|express|how|simplify|solve|write|give|show)\b",
+    re.MULTILINE | re.IGNORECASE,
+)
 TAIL = 600  # characters at the end of a text in which an answer that is not marked is looked for
 
 
@@ -32,7 +36,7 @@ def last_shown(text: str) -> str | None:
     A question does not conclude, and a bare number in other text is no answer: a task told again must not be paid for.
     """
     for part in reversed(re.split(r"\n\s*\n", text.strip()[-TAIL:])):
-        if part.rstrip().endswith("?") or not CONCLUDES.search(part):
+        if ASKS.search(part) or not CONCLUDES.search(part):
             continue
         shown = [next(x for x in m.groups() if x) for m in SHOWN.finditer(part)]
         if shown:
