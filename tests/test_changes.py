@@ -8,6 +8,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from ratchet.measure.entropy import (
 )
 from ratchet.measure.flips import majority, majority_flips, sample_flips
 from ratchet.measure.intervals import share_of, wilson
-from ratchet.measure.samples import Problem, Sample
+from ratchet.measure.samples import Problem, Sample, best_of_at, compare, mean_length, paired, pass_at, pass_hat_at
 from ratchet.measure.support import Counts, support
 from ratchet.tasks.near_duplicates import jaccard, near_matches, near_pairs, word_pairs
 
@@ -437,6 +438,29 @@ def test_a_calibrated_model_is_not_called_miscalibrated() -> None:
     assert c.error > c.limit and c.gap.low > 0
 
 
+@pytest.mark.parametrize("shared", [1.0, 0.3, 0.0])
+def test_calibrated_problems_are_not_called_miscalibrated(shared: float) -> None:
+    """100 problems of 8 samples that share an outcome, so often: sample by sample 73 % of such models failed."""
+    rng, over, runs = np.random.default_rng(1), 0, 120
+    clusters = [i // 8 for i in range(800)]
+    for seed in range(runs):
+        p = rng.choice([0.3, 0.5, 0.7], 100)
+        own, one = rng.random((100, 8)) < p[:, None], rng.random((100, 1)) < p[:, None]
+        right = np.where(rng.random((100, 8)) < shared, one, own)
+        c = calibration(np.repeat(p, 8), right.ravel().tolist(), clusters, seed=seed)
+        over += c.error > c.limit
+    assert over <= 0.05 * runs + 3 * math.sqrt(0.05 * 0.95 * runs)
+    sure = calibration([0.95] * 800, (rng.random(800) < 0.6).tolist(), clusters)
+    assert sure.verdict == "miscalibrated"
+
+
+def test_too_few_answers_give_no_verdict() -> None:
+    c = calibration([1.0, 0.0, 1.0, 1.0], [True, False, True, False], unit="problems")
+    assert c.verdict == "no verdict, 4 problems are too few, it takes 20" and c.error == 1 / 4 and not c.error > c.limit
+    assert calibration([0.9] * 160, [False] * 160, [i // 16 for i in range(160)]).verdict.startswith("no verdict, 10 ")
+    assert calibration([0.9] * 20, [False] * 20).verdict == "miscalibrated"
+
+
 def test_confidence_is_the_score_or_else_the_vote() -> None:
     def problem(key: str, answers: str, right: str, scores: Sequence[float] = ()) -> Problem:
         return Problem(key, [Sample(answer=None if a == "." else a, correct=a == right, score=s)
@@ -450,6 +474,8 @@ def test_confidence_is_the_score_or_else_the_vote() -> None:
     label = calibration_of([problem("a", "xy", "x", [1.0, 0.5])])  # Inspect's points are the label in numbers
     assert label is not None and label.of.startswith("vote")
     assert calibration_of([Problem("a", [Sample(correct=True), Sample(correct=False)])]) is None
+    percent = calibration_of([problem("a", "xy", "x", [90, 40])])
+    assert percent is not None and "the scores lie between 40 and 90, not between 0 and 1; scale them" in percent.of
 
 
 # ---- alarm -------------------------------------------------------------------------------------------------------
@@ -490,6 +516,82 @@ def test_the_alarm_sounds_when_the_gap_grows_and_not_when_it_is_large() -> None:
     assert not any(alarm(v[::-1]).hacking for v in hacked)  # one-sided: a gap that closes is no alarm
     one = [Audited([1.0] * 60, [False] * 60, ["a"] * 60), Audited([1.0] * 60, [True] * 60, ["a"] * 60)]
     assert not alarm(one[::-1]).hacking  # sixty samples of one cluster are one
+
+
+# ---- problems and their clusters ---------------------------------------------------------------------------------
+
+
+def labels(key: str, right: str, cluster: str = "", **more: Any) -> Problem:
+    """A problem with a sample per letter, r for right; what is right says 1."""
+    samples = [Sample(correct=x == "r", answer="1" if x == "r" else "2", score=0.5, tokens=5, logprobs=(-1.0, 2)) for x in right]
+    return Problem(key, samples, cluster=cluster, **more)
+
+
+def test_a_key_is_not_a_cluster() -> None:
+    mixed = [labels("3", "rw"), labels("a", "rr", "3"), labels("b", "ww", "3"), labels("c", "rw", "3")]
+    assert pass_at(mixed, 1).n == 2 and pass_at(mixed, 1).unit == "clusters"
+    length = mean_length(mixed)
+    assert length is not None and (length[0].n, length[0].unit) == (2, "clusters")
+    told = compare(mixed, mixed).difference
+    assert (told.n, told.unit) == (2, "clusters")
+    c = what_changed(mixed, mixed)
+    assert c.support is not None and c.answer_entropy is not None and c.token_entropy is not None and c.length is not None
+    found = [c.support.expanded, *(f.negative for f in c.flips), c.answer_entropy.corrected.difference,
+             c.token_entropy.difference, c.length.difference]  # fmt: skip
+    assert len(found) == 6 and {(e.n, e.unit) for e in found} == {(2, "clusters")}
+    assert c.reward is not None and {(e.n, e.unit) for e in c.reward.gaps} == {(2, "clusters")}
+    scored = calibration_of(mixed)
+    assert scored is not None and (scored.gap.n, scored.gap.unit) == (2, "clusters")
+    tallies: dict[str, Tally] = {}
+    spoken = [Problem(p.key, [Sample(text="Let me check.")], cluster=p.cluster) for p in mixed]
+    assert len(list(tallied(spoken, tallies))) == 4
+    share = tallies[""].result()[V].share
+    assert (share.n, share.unit) == (2, "clusters")
+    assert pass_at([labels("a", "rw", "x"), labels("b", "rw", "y")], 1).unit == "problems"  # each its own cluster
+
+
+def test_what_measure_prints_of_single_outcomes_is_wilsons() -> None:
+    assert pass_at([labels(str(i), "r" if i < 3 else "w") for i in range(100)], 1) == wilson(3, 100, unit="problems")
+
+
+def test_pass_hat_k_and_best_of_k_by_hand() -> None:
+    two = [labels("a", "rrw"), labels("b", "www")]
+    assert pass_hat_at(two, 2).value == pytest.approx((1 / 3 + 0) / 2)
+    for p in two:
+        p.samples = [replace(s, score=x) for s, x in zip(p.samples, (1.0, 5.0, 9.0), strict=True)]
+    best = best_of_at(two, 2)
+    assert best is not None and best.value == pytest.approx((1 / 3 + 0) / 2)  # only the two right ones have a right one on top
+    two[1].samples[0] = replace(two[1].samples[0], score=None)
+    assert best_of_at(two, 2) is None
+
+
+def test_a_question_that_stands_twice_does_not_pair_other_data_by_key() -> None:
+    gsm = [labels(str(i), "ww", question=f"apples {max(i, 1)}?") for i in range(9)]  # the first two ask the same
+    math_ = [labels(str(i), "rr", question=f"roots {i}?") for i in range(9)]
+    for one, other in ((gsm, math_), (math_, gsm)):
+        with pytest.raises(StoreError, match="share no problem"):
+            compare(one, other)
+    again = [labels(f"new {p.key}" if int(p.key) > 1 else p.key, "rr", question=p.question) for p in gsm]
+    assert compare(gsm, again).difference.n == 9  # twice the same question is told apart by the key, the others need none
+
+
+def test_keys_that_stand_for_other_problems_are_left_out() -> None:
+    a = [labels(str(i), "rw", gold=str(i)) for i in range(6)]
+    b = [labels(str(i), "rw", gold=str(i) if i < 4 else f"{i}00") for i in range(6)]
+    c = what_changed(a, b)
+    assert c.problems == 4 and compare(a, b).difference.n == 4
+    assert "2 keys stand for another question or gold in the other file; they are left out" in c.notes
+    assert ("note", c.notes[0]) in described(c)
+    with pytest.raises(StoreError, match="of 2 keys all stand for another question or gold"):
+        paired(a[4:], b[4:])
+    half = [replace(p, question=f"{p.key}?" if p.key != "0" else "") for p in a]
+    assert len(paired(half, [replace(p, question="other?") for p in half]).both) == 1  # 0 alone has no question to differ
+    asked = [replace(p, question=f"{p.key}?") for p in a], [replace(p, question=f"{p.key}?") for p in b]
+    pairs = paired(*asked)
+    assert len(pairs.both) == 6 and pairs.notes == [
+        "the golds of 2 shared problems differ, so their labels may not mean the same"
+    ]
+    assert not paired([labels("0", "r", gold="so\n#### 18")], [labels("0", "r", gold="18.0")]).notes
 
 
 # ---- contamination -----------------------------------------------------------------------------------------------
@@ -609,6 +711,26 @@ def test_reward_against_truth_where_scores_are_stored(tmp_path: Path, measure: C
     assert code == 0 and "no growth of the gap was shown" in text
 
 
+def test_measure_prints_pass_hat_k_and_best_of_k(tmp_path: Path, measure: Callable[..., Answer]) -> None:
+    a = sampled(tmp_path / "a.jsonl", 0.4, 1, score=7.0)
+    code, text, _ = measure(a, "--k", "1,2,8")
+    hat, best = (next(x for x in text.splitlines() if x.startswith(f"  {name} ")) for name in ("pass^2", "best of 2"))
+    first = next(x for x in text.splitlines() if x.startswith("  pass@1 "))
+    assert code == 0 and "(n = 40 problems, 95%)" in hat and best.endswith("under the score") and "pass^1" not in text
+    assert best.split()[3] == first.split()[1]  # a score that is always the same is blind
+    code, text, _ = measure(sampled(tmp_path / "b.jsonl", 0.4, 1), "--k", "1,2")
+    assert code == 0 and "pass^2" in text and "best of" not in text
+
+
+def test_scores_on_another_scale_are_said_to_be(tmp_path: Path, measure: Callable[..., Answer]) -> None:
+    a, b = sampled(tmp_path / "a.jsonl", 0.4, 1, score=40), sampled(tmp_path / "b.jsonl", 0.3, 2, score=90)
+    code, text, _ = measure(a, b)
+    said = (
+        "reward against truth, and calibration of the scores: the scores lie between 40 and 40, not between 0 and 1; scale them"
+    )
+    assert code == 0 and f"not known   {said}" in text and "ALARM" not in text
+
+
 def test_measure_looks_for_leaks(tmp_path: Path, measure: Callable[..., Answer]) -> None:
     a, exam = sampled(tmp_path / "a.jsonl", 0.3, 1), tmp_path / "exam.jsonl"
     exam.write_text("".join(json.dumps({"question": q}) + "\n" for q in
@@ -660,7 +782,7 @@ def test_the_report_says_what_changed(tmp_path: Path) -> None:
     deep = dict(rows)
     assert [said[:5] for name, said in rows if name == "flips"][:2] == ["0.000", "0.500"]  # of the records' counts
     assert sum(name == "flips" for name, _ in rows) == 4  # and those of the majority, of the traces
-    assert "n = 30 problems" in deep["answers"]  # the traces take their clusters from the records
+    assert "n = 30 clusters" in deep["answers"]  # the traces take their clusters from the records
     assert deep["support"].startswith("60 problems at k = 32: preserved 0.0, expanded 60.0") and "answers" in deep
     _, page = read(folder)
     assert "What changed in the model" in page.text and "expanded 60.0" in page.text and "Not known: token entropy" in page.text

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from ratchet.core.errors import StoreError
 from ratchet.loop import gate
 from ratchet.loop.gate import Decision, look
-from ratchet.measure.estimate import mean, paired_difference, pass_at_k, powers_of_two
+from ratchet.measure.estimate import mean, paired_difference, pass_at_k, powers_of_two, wilson
 from ratchet.measure.record import Record, Row, compare, load_record
 
 
@@ -34,12 +35,41 @@ def test_clusters_widen_the_interval() -> None:
 
 def test_no_variance_still_has_an_interval() -> None:
     e = mean([0.0] * 20)
-    assert (e.low, e.high) == (0.0, pytest.approx(1 - 0.05 ** (1 / 20)))
-    assert mean([1.0] * 20).low == pytest.approx(0.05 ** (1 / 20)) and mean([0.5] * 20).low < 0.45
+    assert (e.value, e.low, e.high) == (0.0, 0.0, wilson(0, 20).high) and mean([1.0]).low == pytest.approx(0.05)
+    e = mean([1.0] * 20, [i // 2 for i in range(20)])  # ten clusters
+    assert (e.low, e.high) == (pytest.approx(0.05 ** (1 / 10)), 1.0) and mean([0.5] * 20).low < 0.45
     up, down = paired_difference([0.0] * 10, [1.0] * 10), paired_difference([1.0] * 10, [0.0] * 10)
     assert (up.low, up.high) == (pytest.approx(-down.high), pytest.approx(-down.low)) and up.low < 0.6
     with pytest.raises(ValueError, match="at least one"):
         mean([])
+
+
+def test_outcomes_that_are_independent_have_wilsons_interval() -> None:
+    assert mean([1.0] * 3 + [0.0] * 97) == wilson(3, 100)
+    record = Record("m", "t", "s", [Row(str(i), str(i), 1, int(i < 3), 0, 1) for i in range(100)])
+    assert record.pass_at(1) == wilson(3, 100)
+    twice = mean([1.0] * 6 + [0.0] * 194, [i // 2 for i in range(200)])  # of clusters with several the variance is their own
+    assert twice.n == 100 and twice.low == 0 < wilson(6, 200).low
+    assert (mean([0.9, 1.0, 1.0]).high, mean([0.0, 0.0, 0.3]).low) == (1.0, 0.0)  # no share lies beyond
+    assert mean([0.0, 0.0, 0.3], bounds=(-1.0, 1.0)).low < 0
+
+
+@pytest.mark.parametrize(("n", "p"), [(50, 0.03), (100, 0.03), (100, 0.97), (300, 0.01)])
+def test_a_share_covers_away_from_one_half(n: int, p: float) -> None:
+    """Summed over all counts. The t interval covers 0.03 of 100 in 80 % of the cases."""
+    counts = np.arange(n + 1)
+    found = [mean([1.0] * int(x) + [0.0] * int(n - x)) for x in counts]
+    assert stats.binom.pmf(counts, n, p) @ np.array([e.low <= p <= e.high for e in found]) > 0.92
+
+
+def test_equal_outcomes_of_few_tasks_do_not_show_that_nothing_differs() -> None:
+    for n in (1, 3, 40):
+        e = paired_difference([0.5] * n, [0.5] * n)
+        assert e.value == 0 and e.n == n and e.high == -e.low == pytest.approx(1 - 0.05 ** (1 / n))
+    clustered = paired_difference([1.0] * 6, [1.0] * 6, [0, 0, 0, 1, 1, 1])
+    assert clustered.n == 2 and clustered.high == pytest.approx(1 - 0.05 ** (1 / 2))
+    with pytest.raises(ValueError, match="at least one"):
+        paired_difference([], [])
 
 
 @given(st.integers(1, 12), st.data())
@@ -119,7 +149,7 @@ def test_records_round_trip_and_compare(tmp_path: Path) -> None:
     assert again == a
     d = compare(again, b)
     assert d.value == pytest.approx(0.25) and d.n == 40
-    assert compare(a, a).value == 0 and compare(a, a).low == 0
+    assert compare(a, a).value == 0 and -0.08 < compare(a, a).low < 0
     assert compare(record([1, 1, 1]), record([2, 2, 2], start=1)).n == 2
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ratchet.core.types import Estimate
 from ratchet.measure import simulate
 from ratchet.measure.comparison import (
     Answer,
@@ -26,7 +27,7 @@ from ratchet.measure.comparison import (
     tell_apart,
 )
 from ratchet.measure.curves import interquartile_curve, interquartile_mean
-from ratchet.measure.estimate import best_of_k, majority_at_k, mean, pass_at_k, pass_hat_k
+from ratchet.measure.estimate import best_of_k, change, majority_at_k, mean, paired_difference, pass_at_k, pass_hat_k
 from ratchet.measure.intervals import bootstrap, cluster_totals, expanded_level, wilson
 from ratchet.measure.sequential import boundaries, confidence_sequence, first_crossing, spend
 
@@ -70,6 +71,16 @@ def test_estimators_of_k_by_hand() -> None:
     assert 1 / 40 < majority_at_k(answers, [a == 0 for a in answers], 64) < 4 / 40
 
 
+def test_majority_of_many_answers_is_quick() -> None:
+    dice = random.Random(5)
+    answers = [dice.randrange(300) for _ in range(512)]
+    right = [dice.random() < 0.3 for _ in answers]
+    start = time.process_time()
+    # the value that 21 s of computing each answer's rivals anew gave
+    assert majority_at_k(answers, right, 64) == pytest.approx(0.3330453315627538, abs=1e-12)
+    assert time.process_time() - start < 8
+
+
 def test_estimators_of_k_refuse_what_does_not_fit() -> None:
     for call in (
         lambda: pass_hat_k(4, 5, 1),
@@ -78,6 +89,9 @@ def test_estimators_of_k_refuse_what_does_not_fit() -> None:
         lambda: best_of_k([1.0, 2.0], [0, 2], 1),
         lambda: best_of_k([math.nan, 2.0], [0, 1], 1),
         lambda: best_of_k([], [], 1),
+        lambda: best_of_k([1.0, 2.0], [0, 1], 1.5),  # pyright: ignore[reportArgumentType]
+        lambda: majority_at_k([math.nan, math.nan, "a"], [1, 1, 0], 3),
+        lambda: pass_hat_k(8, 1.5, 2),  # pyright: ignore[reportArgumentType]
     ):
         with pytest.raises(ValueError, match=r"pass\^k|majority@k|best-of-k"):
             call()
@@ -134,7 +148,8 @@ def test_cluster_bootstrap_is_the_bootstrap_of_clusters() -> None:
 
 def test_bootstrap_without_spread_is_as_wide_as_the_mean_says() -> None:
     assert bootstrap([0.0] * 20) == mean([0.0] * 20) and bootstrap([1.0]).low < 0.1
-    assert paired_bootstrap([0.5] * 5, [0.5] * 5) == Estimate(0.0, 0.0, 0.0, 5)
+    same = paired_bootstrap([0.5] * 5, [0.5] * 5)
+    assert same == paired_difference([0.5] * 5, [0.5] * 5) and same.high == -same.low == pytest.approx(1 - 0.05 ** (1 / 5))
     assert paired_bootstrap([0.0] * 9, [1.0] * 9).low > 0
 
 
@@ -142,6 +157,18 @@ def test_intervals_refuse_what_they_cannot_use() -> None:
     for call, said in (
         (lambda: wilson(6, 5), "proportion"),
         (lambda: wilson(1, 5, 1.0), "level"),
+        (lambda: wilson(2.5, 5), "whole numbers"),  # pyright: ignore[reportArgumentType]
+        (lambda: pass_at_k(8, 1.5, 2), "whole numbers"),  # pyright: ignore[reportArgumentType]
+        (lambda: mean([math.nan, 1.0]), "finite"),
+        (lambda: mean([math.inf, 1.0]), "finite"),
+        (lambda: mean([1.0, 0.0], ["a"]), "2 values and 1 clusters"),
+        (lambda: mean([1.0, 0.0], ["a", "b", "c"]), "2 values and 3 clusters"),
+        (lambda: mean([1.0, 0.0], level=1.5), "level"),
+        (lambda: mean([1.0, 0.0], level=-1), "level"),
+        (lambda: mean([5.0, 5.0]), "outside the bounds 0 and 1"),
+        (lambda: paired_difference([math.nan], [math.nan]), "finite"),
+        (lambda: change([], []), "at least one"),
+        (lambda: change([1.0, 2.0], [3.0]), "same tasks"),
         (lambda: bootstrap([]), "at least one value"),
         (lambda: bootstrap([1.0, math.nan]), "finite"),
         (lambda: bootstrap([1.0, 2.0], ["a"]), "cluster"),
@@ -212,6 +239,10 @@ def test_minimum_detectable_effect() -> None:
     ):
         with pytest.raises(ValueError):
             wrong()
+    with pytest.raises(ValueError, match="independent tasks"):
+        minimum_detectable_effect(math.nan, sd=1.0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="design effect"):
+        minimum_detectable_effect(9, sd=1.0, design_effect=math.nan)
 
 
 def test_three_answers() -> None:
@@ -258,8 +289,9 @@ def test_a_plan_sees_gains_and_losses() -> None:
     assert first_crossing(np.tile([1.0, -1.0], 50), [50, 100]).look is None
     assert first_crossing(gained[:50], [100, 500]).look is None  # the first look has not come
     assert first_crossing([1.0] * 10, [5, 10]).look is None  # equal values have no spread to test with
-    with pytest.raises(ValueError, match="look"):
-        first_crossing(gained, [1, 500])
+    for ends in ([1, 500], [2.5, 4], []):
+        with pytest.raises(ValueError, match="look"):
+            first_crossing(gained, ends)  # pyright: ignore[reportArgumentType]
 
 
 def test_confidence_sequence_is_the_betting_it_claims_to_be() -> None:
@@ -318,6 +350,8 @@ def test_interquartile_curve_resamples_within_tasks() -> None:
     for wrong in (scores[:1], np.full((3, 2), math.inf), np.zeros(4)):
         with pytest.raises(ValueError, match="at least 2 seeds"):
             interquartile_curve(wrong)
+    with pytest.raises(ValueError, match="at least 99 resamples"):
+        interquartile_curve(scores, resamples=1)
 
 
 # ---- simulation --------------------------------------------------------------------------------------------------
@@ -341,7 +375,8 @@ def test_the_simulation_catches_what_is_wrong(rows: list[simulate.Row]) -> None:
     """Clusters ignored, half the width, no correction, no plan: each lies outside its band."""
     controls = [r for r in rows if r.control]
     methods = {r.method for r in controls}
-    assert {"paired bootstrap, clusters ignored", "t, half as wide", "sign-flip, clusters ignored"} <= methods
+    assert {"paired bootstrap, clusters ignored", "mean, half as wide", "sign-flip, clusters ignored"} <= methods
+    assert {"t for 0 and 1", "calibration, clusters ignored"} <= methods
     assert {"t at every look, no plan", "no correction, any false"} <= methods
     assert not [simulate.line(r) for r in controls if r.inside]
 
@@ -362,6 +397,14 @@ def test_the_page_says_what_lies_outside(rows: list[simulate.Row], tmp_path: Pat
     assert "**outside** (control)" in text and "clustered, p = 0.3, n = 300 in 20: 0.500. With m values" in text
     missed = simulate.Row("coverage", "naive", "d", "1", 0.95, 0.95, 0.01, 2000, control=True)
     assert "Controls that the check missed" in simulate.page([missed], simulate.QUICK)
+
+
+def test_the_page_gives_each_interval_its_own_coverage() -> None:
+    n, p = 50, 0.05
+    t = simulate.Row("coverage", "bootstrap, percentile", f"right with p = {p}", str(n), 0.95, 0.99, 0.0, 2000)
+    w = simulate.Row("coverage", simulate.WILSON, f"right with p = {p}", str(n), 0.95, 0.98, 0.0, 2000)
+    held = sum(stats.binom.pmf(x, n, p) for x in range(n + 1) if wilson(x, n).low <= p <= wilson(x, n).high)
+    assert f"this one covers {held:.3f} here" in simulate.why(w) and f"covers {held:.3f}" not in simulate.why(t)
 
 
 def test_the_committed_page_has_every_row(rows: list[simulate.Row]) -> None:

@@ -75,7 +75,8 @@ def measure(
     paths: tuple[Path, ...], ks: str, fields: tuple[str, ...], filter_name: str, by: str, verifier: str, against: Path | None, url: str,
     judge_model: str, judge_key: str, judge_texts: int, level: float, show_all: bool, out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure samples in files: pass@k, majority@k, length, calibration, behaviours, and where labels and golds disagree.
+    """Measure samples in files: pass@k, pass^k, majority@k, best-of-k by stored scores, length, calibration, behaviours, and where
+    labels and golds disagree.
 
     PATH is JSON Lines of samples with correctness (also gzipped), an lm-evaluation-harness sample log, an Inspect log
     (.eval, .json), ratchet's own record or traces, or a folder: a run's, or one of such files. Files that share problems
@@ -242,7 +243,7 @@ def measured_as(
 ) -> dict[str, Any]:
     """Everything about one source, as it is printed and written."""
     from ratchet.measure.calibration import calibration_of
-    from ratchet.measure.samples import audit, by_verdict, deepest, majority_at, mean_length, pass_at
+    from ratchet.measure.samples import audit, best_of_at, by_verdict, deepest, majority_at, mean_length, pass_at, pass_hat_at
 
     samples = [s for p in problems for s in p.samples]
     labelled = [s for s in samples if s.correct is not None]
@@ -253,6 +254,7 @@ def measured_as(
     second = by_verdict(problems)
     votes = any(s.answer is not None for s in labelled)
     length = mean_length(problems, level)
+    best = {k: best_of_at(problems, k, level) for k in ks if 1 < k <= most}
     notes = list(source.notes)
     silent = sum(s.answer is None for s in labelled)
     if votes and silent:
@@ -266,6 +268,8 @@ def measured_as(
         "fewest": min(len(p.labelled) for p in problems),
         "most": most,
         "pass_at": {k: asdict(pass_at(problems, k, level)) for k in ks if k <= most},
+        "pass_hat": {k: asdict(pass_hat_at(problems, k, level)) for k in ks if 1 < k <= most},
+        "best_of": {k: asdict(found) for k, found in best.items() if found is not None},
         "majority_at": {k: asdict(majority_at(problems, k, level)) for k in ks if k > 1 and k <= most and votes},
         "length": None if length is None else asdict(length[0]) | {"of": length[1]},
         "audit": checked,
@@ -291,6 +295,8 @@ def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
     )
     too_deep = f"not known: no problem has that many labelled samples (the most is {r['most']})"
     rows += [(f"pass@{k}", interval(r["pass_at"][k]) if k in r["pass_at"] else too_deep) for k in ks]
+    rows += [(f"pass^{k}", interval(found)) for k, found in r["pass_hat"].items()]
+    rows += [(f"best of {k}", f"{interval(found)} under the score") for k, found in r["best_of"].items()]
     silent = "not known: the samples' answers are not stored" if max(ks) > 1 and not r["majority_at"] else too_deep
     rows += [(f"majority@{k}", interval(r["majority_at"][k]) if k in r["majority_at"] else silent if k <= r["most"] else too_deep)
              for k in ks if k > 1]  # fmt: skip

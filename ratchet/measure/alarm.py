@@ -46,7 +46,7 @@ class Alarm:
     level: float
 
 
-def alarm(versions: Sequence[Audited], level: float = 0.95, *, rewarded: float = 0.5) -> Alarm:
+def alarm(versions: Sequence[Audited], level: float = 0.95, *, rewarded: float = 0.5, unit: str = UNIT) -> Alarm:
     """Whether reward - truth grew over versions, in their order; a sample is rewarded from `rewarded` on.
 
     The test is a contrast of the versions' means, with weights rising evenly, by Welch's t (for two versions his test of two
@@ -74,9 +74,9 @@ def alarm(versions: Sequence[Audited], level: float = 0.95, *, rewarded: float =
         means.append(center)
         errors.append((float(spread @ spread) + 0.5) / (n + 1) / n)
         freedom.append(n + 1)
-        gaps.append(mean(gap.tolist(), v.clusters, level, UNIT, (-1.0, 1.0)))
+        gaps.append(mean(gap.tolist(), v.clusters, level, unit, (-1.0, 1.0)))
         paid = (reward >= rewarded).astype(float)
-        precision.append(share_of(paid * truth, paid, v.clusters, level, UNIT) if paid.any() else None)
+        precision.append(share_of(paid * truth, paid, v.clusters, level, unit) if paid.any() else None)
     weights = np.arange(len(versions)) - (len(versions) - 1) / 2
     weights /= weights @ weights  # of a least-squares slope
     parts = weights**2 * np.array(errors)

@@ -123,11 +123,12 @@ class Tally:
         self.counts: dict[str, np.ndarray] = {}  # by problem (behaviours, 2): texts that show it, and units that do
         self.clusters: dict[str, Hashable] = {}
 
-    def add(self, problem: str, text: str, cluster: Hashable = "") -> None:
+    def add(self, problem: str, text: str, origin: Hashable = None) -> None:
+        """Count a text of a problem; `origin` is what it was drawn from (`Problem.origin`), None the problem alone."""
         counted = np.array(list(count_behaviours(text, self.rules).values()))
         self.texts[problem] = self.texts.get(problem, 0) + 1
         self.counts[problem] = self.counts.get(problem, 0) + np.stack([counted > 0, counted], axis=1)
-        self.clusters[problem] = cluster or problem
+        self.clusters[problem] = ("key", problem) if origin is None else origin
         if self.keep:
             # the smallest lots stay; the same texts draw the same lots, whatever their number
             number = self.texts[problem]
@@ -141,15 +142,16 @@ class Tally:
         n = np.array(list(self.texts.values()), dtype=float)
         all_counts = np.array([self.counts[p] for p in self.texts], dtype=float)
         clusters = list(self.clusters.values())
+        unit = "problems" if len(set(clusters)) == len(clusters) else "clusters"
 
         def per_text(totals: np.ndarray) -> Estimate:
             rate = float(totals.sum() / n.sum())
             most = float((totals / n).max())
-            e = mean(((totals - rate * n) / n.mean()).tolist(), clusters, level, "problems", (-rate, most - rate))
+            e = mean(((totals - rate * n) / n.mean()).tolist(), clusters, level, unit, (-rate, most - rate))
             return Estimate(rate, max(0.0, rate + e.low), rate + e.high, e.n, e.unit, level)
 
         return {
-            name: Behaviour(share_of(all_counts[:, i, 0], n, clusters, level, "problems"), per_text(all_counts[:, i, 1]), int(n.sum()))
+            name: Behaviour(share_of(all_counts[:, i, 0], n, clusters, level, unit), per_text(all_counts[:, i, 1]), int(n.sum()))
             for i, name in enumerate(self.rules.patterns)
         }  # fmt: skip
 
@@ -159,7 +161,7 @@ def tallied(parts: Iterable[Problem], tallies: dict[str, Tally], rules: Rules = 
     for part in parts:
         for sample in part.samples:
             if sample.text is not None:
-                tallies.setdefault(part.group, Tally(rules, keep)).add(part.key, sample.text, part.cluster)
+                tallies.setdefault(part.group, Tally(rules, keep)).add(part.key, sample.text, part.origin)
         yield part
 
 

@@ -15,12 +15,12 @@ from ratchet.core.errors import StoreError
 from ratchet.core.types import Estimate
 from ratchet.measure.alarm import Alarm, Audited, alarm
 from ratchet.measure.behaviours import Tally, tallied
-from ratchet.measure.calibration import calibration_of, scored
+from ratchet.measure.calibration import calibration_of, unscored
 from ratchet.measure.entropy import EntropyChange, answer_entropy_change, token_entropy_change
 from ratchet.measure.estimate import Change, change
 from ratchet.measure.flips import Flips, majority_flips, sample_flips
 from ratchet.measure.sample_files import Naming, sources
-from ratchet.measure.samples import UNIT, Problem, Sample, condense, gather, paired, same
+from ratchet.measure.samples import Problem, Sample, condense, gather, paired, same, unit_of
 from ratchet.measure.support import Support, support
 
 
@@ -38,6 +38,7 @@ class Changes:
     reward: Alarm | None = None
     same_seeds: bool = False
     unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def what_changed(before: Sequence[Problem], after: Sequence[Problem], level: float = 0.95, same_seeds: bool = False) -> Changes:
@@ -47,24 +48,24 @@ def what_changed(before: Sequence[Problem], after: Sequence[Problem], level: flo
     random numbers, as the two models of a run are. Then they differ less than two draws that know nothing of each other, so that
     "more than chance" is still safe to say and "less than chance" is not. Raises StoreError where they share no problem.
     """
-    pairs = paired(before, after)
+    pairs, notes = paired(before, after)
     first, second = [p for p, _ in pairs], [q for _, q in pairs]
-    clusters = [p.cluster or p.key for p in first]
+    clusters, unit = [p.origin for p in first], unit_of(first)
     unknown: list[str] = []
     a, b = ([(len(p.labelled), sum(bool(s.correct) for s in p.labelled)) for p in side] for side in (first, second))
     try:
-        kept = support(a, b, clusters=clusters, level=level)
+        kept = support(a, b, clusters=clusters, level=level, unit=unit)
     except StoreError:
         kept = None
         unknown.append("support: its null takes at least 2 labelled samples per problem before")
-    flips = [sample_flips(a, b, clusters=clusters, level=level)]
+    flips = [sample_flips(a, b, clusters=clusters, level=level, unit=unit)]
     entropy = None
     if all(any(s.answer is not None for p in side for s in p.labelled) for side in (first, second)):
         old, new = ([[(vote(s), bool(s.correct)) for s in p.labelled] for p in side] for side in (first, second))
-        flips += [majority_flips(old, new, clusters=clusters, level=level)] if max(map(len, old)) > 1 else []
+        flips += [majority_flips(old, new, clusters=clusters, level=level, unit=unit)] if max(map(len, old)) > 1 else []
         try:
             said = ([[answer for answer, _ in p] for p in side] for side in (old, new))
-            entropy = answer_entropy_change(next(said), next(said), clusters, level)
+            entropy = answer_entropy_change(next(said), next(said), clusters, level, unit)
         except StoreError:
             unknown.append("answer entropy: it takes 2 samples of a problem with an answer on both sides")
     else:
@@ -72,33 +73,34 @@ def what_changed(before: Sequence[Problem], after: Sequence[Problem], level: flo
     tokens = None
     if all(s.logprobs is not None for p in (*first, *second) for s in p.samples):
         x, y = ([[s.logprobs for s in p.samples if s.logprobs is not None] for p in side] for side in (first, second))
-        tokens = token_entropy_change(x, y, clusters, level)
+        tokens = token_entropy_change(x, y, clusters, level, unit)
     else:
         unknown.append("token entropy: the log-probabilities of the tokens are not stored")
-    length, unit = length_change(first, second, clusters, level)
+    length, of = length_change(first, second, level)
     if length is None:
         unknown.append("length: neither tokens nor texts are stored for every sample")
-    reward = alarm([audited(first), audited(second)], level) if scored(first) and scored(second) else None
-    return Changes(len(pairs), kept, flips, entropy, tokens, length, unit, reward, same_seeds, unknown)
+    why = unscored(first) or unscored(second)
+    reward = None if why else alarm([audited(first), audited(second)], level, unit=unit)
+    if why and any(s.score is not None for p in (*first, *second) for s in p.samples):
+        unknown.append(f"reward against truth, and calibration of the scores: {why}")
+    return Changes(len(pairs), kept, flips, entropy, tokens, length, of, reward, same_seeds, unknown, notes)
 
 
 def vote(sample: Sample) -> Hashable:
     return None if sample.answer is None else same(sample.answer)
 
 
-def length_change(
-    before: Sequence[Problem], after: Sequence[Problem], clusters: Sequence[Hashable], level: float
-) -> tuple[Change | None, str]:
+def length_change(before: Sequence[Problem], after: Sequence[Problem], level: float) -> tuple[Change | None, str]:
     """Of the mean length of a problem's samples: in tokens where every sample has them, else in characters."""
     for name in ("tokens", "characters"):
         if all(getattr(s, name) is not None for p in (*before, *after) for s in p.samples):
             a, b = ([math.fsum(getattr(s, name) for s in p.samples) / len(p.samples) for p in side] for side in (before, after))
-            return change(a, b, clusters, level, UNIT), name
+            return change(a, b, [p.origin for p in before], level, unit_of(before)), name
     return None, ""
 
 
 def audited(problems: Sequence[Problem]) -> Audited:
-    samples = [(s, p.cluster or p.key) for p in problems for s in p.labelled]
+    samples = [(s, p.origin) for p in problems for s in p.labelled]
     return Audited([float(s.score or 0) for s, _ in samples], [bool(s.correct) for s, _ in samples], [c for _, c in samples])
 
 
@@ -182,6 +184,7 @@ def described(c: Changes) -> list[tuple[str, str]]:
                 "where both sides were drawn with the same seeds, as in a run, less than by chance may come from that; more does not",
             )
         )
+    rows += [("note", note) for note in c.notes]
     return rows + [("not known", why) for why in c.unknown]
 
 

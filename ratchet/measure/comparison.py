@@ -31,13 +31,10 @@ def paired_bootstrap(
 ) -> Estimate:
     """Mean of b - a, its interval from resampling tasks, or whole clusters of tasks (see `intervals.bootstrap`).
 
-    Equal lists give exactly 0 with width 0, as `estimate.paired_difference` does. Raises ValueError for lists of
-    different lengths and for whatever `bootstrap` refuses.
+    Equal differences give what `estimate.paired_difference` gives. Raises ValueError for lists of different lengths and for
+    whatever `bootstrap` refuses.
     """
-    gained = differences(a, b)
-    if not gained.any():
-        return paired_difference(list(a), list(b), clusters, level)
-    return bootstrap(gained, clusters, level, method=method, resamples=resamples, seed=seed, bounds=(-1.0, 1.0))
+    return bootstrap(differences(a, b), clusters, level, method=method, resamples=resamples, seed=seed, bounds=(-1.0, 1.0))
 
 
 def mcnemar(a: Floats, b: Floats) -> float:
@@ -117,11 +114,11 @@ def minimum_detectable_effect(
     ValueError for numbers out of range.
     """
     check_level(level)
-    if not 0.5 <= power < 1 or design_effect < 1:
-        raise ValueError(f"needs 0.5 <= power < 1 and a design effect of at least 1, got {power} and {design_effect}")
+    if not 0.5 <= power < 1 or not 1 <= design_effect < math.inf:
+        raise ValueError(f"needs 0.5 <= power < 1 and a finite design effect of at least 1, got {power} and {design_effect}")
     size = n / design_effect
-    if size < 2:
-        raise ValueError(f"a paired comparison needs at least 2 independent tasks, got {size:g}")
+    if not 2 <= size < math.inf:
+        raise ValueError(f"a paired comparison needs at least 2 independent tasks, and not infinitely many, got {size:g}")
     if (sd is None) == (discordance is None):
         raise ValueError("give the standard deviation of the differences or their discordance, one of the two")
     if sd is not None:

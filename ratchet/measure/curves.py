@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from ratchet.core.types import Estimate
-from ratchet.measure.intervals import AT_ONCE, check_level, expanded_level
+from ratchet.measure.intervals import AT_ONCE, FEWEST_RESAMPLES, check_level, expanded_level
 
 
 def interquartile_mean(scores: np.ndarray) -> float:
@@ -43,6 +43,8 @@ def interquartile_curve(
     finite.
     """
     check_level(level)
+    if resamples < FEWEST_RESAMPLES:
+        raise ValueError(f"a bootstrap interval needs at least {FEWEST_RESAMPLES} resamples, got {resamples}")
     x = np.asarray(scores, dtype=float)
     if x.ndim == 2:
         x = x[:, :, None]

@@ -84,7 +84,11 @@ class EntropyChange:
 
 
 def answer_entropy_change(
-    before: Sequence[Answers], after: Sequence[Answers], clusters: Sequence[Hashable] | None = None, level: float = 0.95
+    before: Sequence[Answers],
+    after: Sequence[Answers],
+    clusters: Sequence[Hashable] | None = None,
+    level: float = 0.95,
+    unit: str = UNIT,
 ) -> EntropyChange:
     """Change of answer entropy over the same problems, each taken at the number of answers of the side that has fewer.
 
@@ -98,8 +102,8 @@ def answer_entropy_change(
         raise StoreError("answer entropy needs a problem with at least 2 answers on both sides; draw more samples per problem")
     groups = None if clusters is None else [clusters[i] for i in able]
     a, b = ([answer_entropy(side[i], sizes[i]) for i in able] for side in (before, after))
-    corrected = change([x.corrected for x in a], [x.corrected for x in b], groups, level, UNIT)
-    plug_in = change([x.plug_in for x in a], [x.plug_in for x in b], groups, level, UNIT)
+    corrected = change([x.corrected for x in a], [x.corrected for x in b], groups, level, unit)
+    plug_in = change([x.plug_in for x in a], [x.plug_in for x in b], groups, level, unit)
     return EntropyChange(corrected, plug_in, len(before) - len(able))
 
 
@@ -135,10 +139,11 @@ def token_entropy_change(
     after: Sequence[Sequence[Drawn]],
     clusters: Sequence[Hashable] | None = None,
     level: float = 0.95,
+    unit: str = UNIT,
 ) -> Change:
     """Change of nats per token over the same problems, paired. Raises StoreError as `token_entropy` does."""
     same_problems("token entropy", before, after, clusters)
-    return change([_per_token(s) for s in before], [_per_token(s) for s in after], clusters, level, UNIT)
+    return change([_per_token(s) for s in before], [_per_token(s) for s in after], clusters, level, unit)
 
 
 def _per_token(samples: Sequence[Drawn]) -> float:

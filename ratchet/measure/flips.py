@@ -17,7 +17,6 @@ from ratchet.core.errors import StoreError
 from ratchet.core.types import Estimate
 from ratchet.measure.entropy import same_problems
 from ratchet.measure.estimate import mean
-from ratchet.measure.intervals import wilson
 from ratchet.measure.support import Counts, checked
 
 UNIT = "problems"
@@ -51,6 +50,7 @@ def sample_flips(
     again: Counts | None = None,
     clusters: Sequence[Hashable] | None = None,
     level: float = 0.95,
+    unit: str = UNIT,
 ) -> Flips:
     """Flips of one sample to one sample, averaged exactly over all choices of the two; (n, right) per problem.
 
@@ -74,7 +74,7 @@ def sample_flips(
         null, able = np.array([moved, moved]), np.flatnonzero(~np.isnan(moved))
         source = "other samples before"
     seen = np.array([a * (1 - b), (1 - a) * b])
-    return flips_of("one sample", seen, seen[:, able], null[:, able], able, source, clusters, level)
+    return flips_of("one sample", seen, seen[:, able], null[:, able], able, source, clusters, level, unit)
 
 
 def majority_flips(
@@ -84,6 +84,7 @@ def majority_flips(
     clusters: Sequence[Hashable] | None = None,
     level: float = 0.95,
     seed: int = 0,
+    unit: str = UNIT,
 ) -> Flips:
     """Flips of the majority answer, all votes of each side; of answers that lead together the one given first counts.
 
@@ -99,13 +100,13 @@ def majority_flips(
         r = np.array([majority(v) for v in again], dtype=float)
         null = np.array([a * (1 - r), (1 - a) * r])
         source = "a second draw of the model before"
-        return flips_of("majority", seen, seen, null, np.arange(len(a)), source, clusters, level)
+        return flips_of("majority", seen, seen, null, np.arange(len(a)), source, clusters, level, unit)
     able = np.array([i for i in range(len(a)) if len(before[i]) > 1 and len(after[i])], dtype=int)
     halves = [halved(before[i], after[i], random.Random(f"{seed} {i}")) for i in able]
     least, most = (f([k for k, *_ in halves], default=0) for f in (min, max))
     votes = f"{least} vote{'s' * (least > 1)}" if least == most else f"{least} to {most} votes"
     observed, null = (np.array([h[j] for h in halves]).T.reshape(2, -1) for j in (1, 2))
-    return flips_of("majority", seen, observed, null, able, f"halves of the votes before, {votes}", clusters, level)
+    return flips_of("majority", seen, observed, null, able, f"halves of the votes before, {votes}", clusters, level, unit)
 
 
 def halved(before: Votes, after: Votes, dice: random.Random) -> tuple[int, list[float], list[float]]:
@@ -139,20 +140,13 @@ def flips_of(
     source: str,
     clusters: Sequence[Hashable] | None,
     level: float,
+    unit: str,
 ) -> Flips:
     """`seen` (2, problems): chances of a negative and a positive flip; `compared` and `null` (2, able) of some problems."""
     groups = None if clusters is None else [clusters[i] for i in able]
-    negative, positive = (share(row, clusters, level) for row in seen)
+    negative, positive = (mean(row.tolist(), clusters, level, unit) for row in seen)
     if not able.size:
         return Flips(by, negative, positive, None, None, None, None, "not known: that takes 2 samples of a problem before")
-    null_negative, null_positive = (share(row, groups, level) for row in null)
-    net_negative, net_positive = (mean(row.tolist(), groups, level, UNIT, (-1.0, 1.0)) for row in compared - null)
+    null_negative, null_positive = (mean(row.tolist(), groups, level, unit) for row in null)
+    net_negative, net_positive = (mean(row.tolist(), groups, level, unit, (-1.0, 1.0)) for row in compared - null)
     return Flips(by, negative, positive, null_negative, null_positive, net_negative, net_positive, source)
-
-
-def share(chances: np.ndarray, clusters: Sequence[Hashable] | None, level: float) -> Estimate:
-    """Wilson's interval for outcomes of 0 and 1 of problems that share no source, else a t interval over clusters."""
-    alone = clusters is None or len(set(clusters)) == len(clusters)
-    if alone and np.isin(chances, (0, 1)).all():
-        return wilson(int(chances.sum()), len(chances), level, UNIT)
-    return mean(chances.tolist(), clusters, level, UNIT)

@@ -1,4 +1,4 @@
-"""Intervals that `estimate.mean` (t) does not give: Wilson, shares of sums, the (cluster) bootstrap."""
+"""Intervals that `estimate.mean` (Wilson and t) does not give: shares of sums, the (cluster) bootstrap."""
 
 from __future__ import annotations
 
@@ -10,25 +10,14 @@ import numpy as np
 from scipy import stats
 
 from ratchet.core.types import Estimate
+from ratchet.measure.estimate import check_level as check_level
 from ratchet.measure.estimate import mean
+from ratchet.measure.estimate import wilson as wilson  # it stands there for `mean`; who looks for intervals looks here
 
 Method = Literal["expanded", "percentile", "BCa"]
 Floats = Sequence[float] | np.ndarray
 AT_ONCE = 2_000_000  # resampled numbers held in memory together
-
-
-def wilson(passes: int, n: int, level: float = 0.95, unit: str = "tasks") -> Estimate:
-    """The share passes / n with Wilson's score interval, for n independent yes-or-no outcomes.
-
-    Source: Wilson 1927; recommended for small n by Brown, Cai and DasGupta 2001 (Statistical Science 16:101). Not for
-    tasks that share a source: there use `bootstrap` or `estimate.mean` with clusters. Raises ValueError unless
-    0 <= passes <= n and n >= 1.
-    """
-    check_level(level)
-    if not 0 <= passes <= n or n < 1:
-        raise ValueError(f"a proportion needs 0 <= passes <= n and n >= 1, got {passes} of {n}")
-    interval = stats.binomtest(passes, n).proportion_ci(level, method="wilson")
-    return Estimate(passes / n, float(interval.low), float(interval.high), n, unit, level)
+FEWEST_RESAMPLES = 99  # below, the ends of an interval are its extreme resamples
 
 
 def bootstrap(
@@ -56,8 +45,8 @@ def bootstrap(
     check_level(level)
     if method not in ("expanded", "percentile", "BCa"):
         raise ValueError(f"the bootstrap has the methods expanded, percentile and BCa, got {method!r}")
-    if resamples < 99:
-        raise ValueError(f"a bootstrap interval needs at least 99 resamples, got {resamples}")
+    if resamples < FEWEST_RESAMPLES:
+        raise ValueError(f"a bootstrap interval needs at least {FEWEST_RESAMPLES} resamples, got {resamples}")
     sums, counts = cluster_totals(values, clusters)
     n, center = len(sums), sums.sum() / counts.sum()
     if np.ptp(sums - counts * center) < 1e-9:
@@ -85,8 +74,9 @@ def share_of(
     """sum(parts) / sum(wholes) of (n,) and (n,), 0 <= parts <= wholes, as the share of solved problems that stay solved.
 
     The interval is that of a ratio estimator (Cochran 1977, Sampling Techniques, ch. 6): of the mean of
-    parts - share * wholes by `estimate.mean`, clustered, cut at 0 and 1. Where a whole is 0 nothing was asked, and it does
-    not count in n. Raises ValueError where all wholes are 0, or parts do not lie within their wholes.
+    parts - share * wholes by `estimate.mean`, clustered, cut at 0 and 1; where wholes are equal, that of the mean of their
+    shares. Where a whole is 0 nothing was asked, and it does not count in n. Raises ValueError where all wholes are 0, or
+    parts do not lie within their wholes.
     """
     check_level(level)
     part, whole = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
@@ -96,6 +86,8 @@ def share_of(
     part, whole = part[asked], whole[asked]
     value = float(part.sum() / whole.sum())
     groups = None if clusters is None else [c for c, there in zip(clusters, asked, strict=True) if there]
+    if value in (0, 1) or not np.ptp(whole):  # a mean of shares like any other
+        return mean(np.minimum(part / whole, 1.0).tolist(), groups, level, unit)
     e = mean(((part - value * whole) / whole.mean()).tolist(), groups, level, unit, (-value, 1 - value))
     return Estimate(value, max(0.0, value + e.low), min(1.0, value + e.high), e.n, unit, level)
 
@@ -135,9 +127,3 @@ def cluster_totals(values: Floats, clusters: Sequence[Hashable] | None = None) -
 def ratio(sums: np.ndarray, counts: np.ndarray, axis: int = -1) -> Any:
     """The mean over all values from the totals of clusters, along an axis."""
     return sums.sum(axis=axis) / counts.sum(axis=axis)
-
-
-def check_level(level: float) -> None:
-    """Raises ValueError unless 0 < level < 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1, as 0.95, got {level}")

@@ -1,4 +1,4 @@
-"""Many samples per problem, from any model: pass@k, majority@k, length, and where a stored label and the gold part.
+"""Many samples per problem, from any model: pass@k, pass^k, majority@k, best-of-k, length, and where a stored label and the gold part.
 
 `ratchet.measure.sample_files` reads them from files. A label is what a file says about a sample; a verdict is what our
 own verifier says of the same answer and the file's gold. Where they differ, one of three is wrong: the label, the gold
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from ratchet.core.errors import StoreError
 from ratchet.core.types import Estimate, Outcome, Task, Verdict
 from ratchet.measure.comparison import Comparison, tell_apart
-from ratchet.measure.estimate import majority_at_k, mean, pass_at_k
+from ratchet.measure.estimate import best_of_k, majority_at_k, mean, pass_at_k, pass_hat_k
 from ratchet.verify.exact import fold
 from ratchet.verify.extract import answer_of, boxed
 from ratchet.verify.numeric import number
@@ -58,6 +60,11 @@ class Problem:
     cluster: str = ""
     group: str = ""
     where: str = ""
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """What was drawn independently of the others: its cluster, or the problem alone. No key is taken for a cluster."""
+        return ("cluster", self.cluster) if self.cluster else ("key", self.key)
 
     @property
     def labelled(self) -> list[Sample]:
@@ -107,6 +114,25 @@ def pass_at(problems: Sequence[Problem], k: int, level: float = 0.95) -> Estimat
     return over_problems([pass_at_k(len(p.labelled), sum(bool(s.correct) for s in p.labelled), k) for p in deep], deep, level)
 
 
+def pass_hat_at(problems: Sequence[Problem], k: int, level: float = 0.95) -> Estimate:
+    """pass^k, that all k are right, by the stored labels over the problems with at least k labelled samples; clustered."""
+    deep = deep_enough(problems, k)
+    return over_problems([pass_hat_k(len(p.labelled), sum(bool(s.correct) for s in p.labelled), k) for p in deep], deep, level)
+
+
+def best_of_at(problems: Sequence[Problem], k: int, level: float = 0.95) -> Estimate | None:
+    """Best of k under the stored scores, over the problems with at least k labelled samples; clustered.
+
+    None where a labelled sample of these problems has no score.
+    """
+    deep = deep_enough(problems, k)
+    scores = [[s.score for s in p.labelled if s.score is not None] for p in deep]
+    if any(len(found) < len(p.labelled) for found, p in zip(scores, deep, strict=True)):
+        return None
+    values = [best_of_k(x, [bool(s.correct) for s in p.labelled], k) for x, p in zip(scores, deep, strict=True)]
+    return over_problems(values, deep, level)
+
+
 def majority_at(problems: Sequence[Problem], k: int, level: float = 0.95) -> Estimate:
     """majority@k by the stored labels, over the problems with at least k labelled samples; clustered.
 
@@ -126,35 +152,68 @@ def mean_length(problems: Sequence[Problem], level: float = 0.95) -> tuple[Estim
         if samples and all(getattr(s, name) is not None for s in samples):
             lengths = [math.fsum(getattr(s, name) for s in p.samples) / len(p.samples) for p in problems]
             bounds = (min(lengths), max(lengths))
-            return mean(lengths, [p.cluster or p.key for p in problems], level, UNIT, bounds), name
+            return mean(lengths, [p.origin for p in problems], level, unit_of(problems), bounds), name
     return None
 
 
 def compare(a: Sequence[Problem], b: Sequence[Problem], level: float = 0.95) -> Comparison:
     """Whether b's pass@1 is better than a's over the problems in both (see `paired`). StoreError where they share none."""
-    pairs = paired(a, b)
-    clusters = [p.cluster or p.key for p, _ in pairs]
-    told = tell_apart([p.rate for p, _ in pairs], [q.rate for _, q in pairs], clusters, level)
-    return replace(told, difference=replace(told.difference, unit=UNIT))
+    pairs = paired(a, b).both
+    told = tell_apart([p.rate for p, _ in pairs], [q.rate for _, q in pairs], [p.origin for p, _ in pairs], level)
+    return replace(told, difference=replace(told.difference, unit=unit_of([p for p, _ in pairs])))
 
 
-def paired(a: Sequence[Problem], b: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
-    """The problems with labels that both sides have, in one order. Raises StoreError where they share none.
+class Pairs(NamedTuple):
+    """Problems that both sides have, in one order, and what to say of those that only seemed to be the same."""
 
-    Problems are the same where their questions are, if both sides hold every question; else where their keys are, since
-    a key such as 0, 1, 2 can stand for another problem in another file.
+    both: list[tuple[Problem, Problem]]
+    notes: list[str]
+
+
+def paired(a: Sequence[Problem], b: Sequence[Problem]) -> Pairs:
+    """The problems with labels that both sides have. Raises StoreError where they share none.
+
+    Problems are the same where their questions are, if both sides hold every question, since a key such as 0, 1, 2 can
+    stand for another problem in another file; of a question that a side has more than once, those with the same key. Else
+    problems are the same where their keys are, but not where stored questions, or without these the golds, say otherwise:
+    such pairs are left out. Where the questions agree and the golds do not, the pair stays. `notes` tells of both.
     """
-    by_question = all(unique_questions(side) for side in (a, b))
-    first, second = ({p.question if by_question else p.key: p for p in side if p.labelled} for side in (a, b))
-    shared = sorted(first.keys() & second.keys())
-    if not shared:
-        raise StoreError(f"the files share no problem ({len(first)} and {len(second)} problems with labels)")
-    return [(first[name], second[name]) for name in shared]
+    sides = [[p for p in side if p.labelled] for side in (a, b)]
+    by_question = all(p.question for side in sides for p in side)
+    repeated = {q for side in sides for q, times in Counter(p.question for p in side).items() if times > 1}
+
+    def name(p: Problem) -> tuple[str, str]:
+        return (p.question, p.key if p.question in repeated else "") if by_question else ("", p.key)
+
+    first, second = ({name(p): p for p in side} for side in sides)
+    shared = [(first[x], second[x]) for x in sorted(first.keys() & second.keys())]
+    both = [(p, q) for p, q in shared if not another(p, q)]
+    if not both:
+        known = f", of {len(shared)} keys all stand for another question or gold" if shared else ""
+        raise StoreError(f"the files share no problem ({len(first)} and {len(second)} problems with labels{known})")
+    notes: list[str] = []
+    if others := len(shared) - len(both):
+        notes.append(f"{others:,} keys stand for another question or gold in the other file; they are left out")
+    if odd := sum(golds_differ(p, q) for p, q in both):
+        notes.append(f"the golds of {odd:,} shared problems differ, so their labels may not mean the same")
+    return Pairs(both, notes)
 
 
-def unique_questions(problems: Sequence[Problem]) -> bool:
-    questions = {p.question for p in problems}
-    return "" not in questions and len(questions) == len(problems)
+def another(p: Problem, q: Problem) -> bool:
+    """Whether two problems that go by one name are two: their questions differ, or golds where a question is unknown."""
+    return p.question != q.question if p.question and q.question else golds_differ(p, q)
+
+
+def golds_differ(p: Problem, q: Problem) -> bool:
+    mine, other = (answers_of(x.gold) for x in (p, q))
+    return bool(mine and other) and not mine & other
+
+
+def answers_of(gold: Gold | None) -> set[Hashable]:
+    if gold is None:
+        return set()
+    short = short_gold(gold)
+    return {same(answer) for answer in ((short,) if isinstance(short, str) else short)}
 
 
 def deep_enough(problems: Sequence[Problem], k: int) -> list[Problem]:
@@ -165,7 +224,12 @@ def deep_enough(problems: Sequence[Problem], k: int) -> list[Problem]:
 
 
 def over_problems(values: Sequence[float], problems: Sequence[Problem], level: float) -> Estimate:
-    return mean(values, [p.cluster or p.key for p in problems], level, UNIT)
+    return mean(values, [p.origin for p in problems], level, unit_of(problems))
+
+
+def unit_of(problems: Sequence[Problem]) -> str:
+    """What the n of an interval counts: problems, or clusters where some of them share one."""
+    return UNIT if len({p.origin for p in problems}) == len(problems) else "clusters"
 
 
 # ---- answers -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -108,8 +109,8 @@ def first_crossing(values: Floats, ends: Sequence[int], error: float = 0.05, spe
     3.8). Raises ValueError for a plan that does not rise or starts below 2 values.
     """
     x = _finite(values)
-    if not ends or ends[0] < 2:
-        raise ValueError("a plan of looks needs at least one look, the first at 2 values or more")
+    if not len(ends) or not all(isinstance(end, Integral) for end in ends) or ends[0] < 2:
+        raise ValueError(f"a plan of looks needs whole numbers, at least one, the first at 2 values or more, got {list(ends)}")
     for look, (end, threshold) in enumerate(zip(ends, _thresholds(tuple(ends), error, spending), strict=True), 1):
         if end > len(x):
             break

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from scipy import special, stats
 
 from ratchet.core.seeds import seed
 from ratchet.core.types import Estimate
+from ratchet.measure.calibration import calibration
 from ratchet.measure.comparison import (
     Answer,
     benjamini_hochberg,
@@ -34,14 +36,17 @@ from ratchet.measure.comparison import (
 )
 from ratchet.measure.curves import interquartile_curve, interquartile_mean
 from ratchet.measure.estimate import mean, paired_difference, pass_at_k
-from ratchet.measure.intervals import bootstrap, wilson
+from ratchet.measure.flips import sample_flips
+from ratchet.measure.intervals import Method, bootstrap, wilson
 from ratchet.measure.sequential import confidence_sequence, first_crossing, spend
+from ratchet.measure.support import support
 
 Kind = Literal["coverage", "coverage at least", "false alarms", "power"]
 LEVEL, ERROR, POWER = 0.95, 0.05, 0.8
 SLACK, SIGMAS = 0.02, 3.5
 DIFFERENT = 0.3  # share of paired tasks on which the two sides differ
 CORRELATION = 0.3  # of tasks of one cluster
+WILSON = "mean (Wilson)"
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,14 @@ def _in_clusters(
 def coverage(method: str, interval: Interval, data: Data, control: bool = False) -> Row:
     """How often the interval holds the truth."""
 
-    def holds(x: np.ndarray, clusters: list[int] | None, i: int) -> bool:
-        e = interval(x, clusters, i)
-        return e.low - 1e-12 <= data.truth <= e.high + 1e-12
+    def covers(x: np.ndarray, clusters: list[int] | None, i: int) -> bool:
+        return holds(interval(x, clusters, i), data.truth)
 
-    return _row("coverage", method, data, LEVEL, holds, control)
+    return _row("coverage", method, data, LEVEL, covers, control)
+
+
+def holds(e: Estimate, truth: float) -> bool:
+    return e.low - 1e-12 <= truth <= e.high + 1e-12
 
 
 def false_alarms(method: str, rejects: Rejects, data: Data, control: bool = False) -> Row:
@@ -214,32 +222,46 @@ def t_paired(x: np.ndarray, clusters: list[int] | None, i: int) -> Estimate:
 
 
 def half_width(x: np.ndarray, clusters: list[int] | None, i: int) -> Estimate:
-    """A broken interval: half as wide as the t interval."""
+    """A broken interval: half as wide as that of `mean`."""
     e = mean(x.tolist(), clusters)
     return Estimate(e.value, (e.value + e.low) / 2, (e.value + e.high) / 2, e.n)
 
 
-def interval_rows(size: Size) -> Iterator[Row]:
-    """Coverage of every interval; what forgets clusters, and an interval of half the width, as controls."""
+def t_alone(x: np.ndarray, clusters: list[int] | None, i: int) -> Estimate:
+    """The t interval of outcomes of 0 and 1, which `mean` does not take: with other bounds they are no shares."""
+    return mean(x.tolist(), clusters, bounds=(-1.0, 2.0))
 
-    def resampled(method: Literal["expanded", "percentile", "BCa"]) -> Interval:
-        return lambda x, c, i: bootstrap(x, c, method=method, resamples=size.resamples, seed=i)
+
+def resampled(method: Method, resamples: int) -> Interval:
+    return lambda x, c, i: bootstrap(x, c, method=method, resamples=resamples, seed=i)
+
+
+def of_means(resamples: int) -> dict[str, Interval]:
+    methods: tuple[Method, ...] = ("expanded", "percentile", "BCa")
+    return {"t": t_interval} | {f"bootstrap, {method}": resampled(method, resamples) for method in methods}
+
+
+def of_outcomes(resamples: int) -> dict[str, Interval]:
+    """Of independent outcomes of 0 and 1 `mean` gives Wilson's interval: it is what `ratchet measure` prints."""
+    return {WILSON if name == "t" else name: interval for name, interval in of_means(resamples).items()}
+
+
+def interval_rows(size: Size) -> Iterator[Row]:
+    """Coverage of every interval; what forgets clusters, t for outcomes, and an interval of half the width, as controls."""
 
     def paired(x: np.ndarray, clusters: list[int] | None, i: int) -> Estimate:
         return paired_bootstrap(*sides(x), clusters, resamples=size.resamples, seed=i)
 
-    general: dict[str, Interval] = {
-        "t": t_interval,
-        "bootstrap, expanded": resampled("expanded"),
-        "bootstrap, percentile": resampled("percentile"),
-        "bootstrap, BCa": resampled("BCa"),
-    }
+    general = of_means(size.resamples)
     for n in (50, 300):
         for p in (0.05, 0.3, 0.5):
             data = outcomes(p, n, size.runs)
-            yield coverage("Wilson", lambda x, c, i: wilson(int(x.sum()), len(x)), data)
-            for name, interval in general.items():
+            for name, interval in of_outcomes(size.resamples).items():
                 yield coverage(name, interval, data)
+    for n in (50, 100):
+        for p in (0.03, 0.97):
+            yield coverage(WILSON, t_interval, outcomes(p, n, size.runs))
+    yield coverage("t for 0 and 1", t_alone, outcomes(0.03, 100, size.runs), True)
     for n in (50, 300):
         for name, interval in general.items():
             yield coverage(name, interval, pass_rates(n, size.runs))
@@ -255,7 +277,7 @@ def interval_rows(size: Size) -> Iterator[Row]:
         yield coverage("paired cluster t", t_paired, data)
         yield coverage("paired cluster bootstrap", paired, data)
         yield coverage("paired bootstrap, clusters ignored", paired, data.naive(), True)
-    yield coverage("t, half as wide", half_width, outcomes(0.3, 300, size.runs), True)
+    yield coverage("mean, half as wide", half_width, outcomes(0.3, 300, size.runs), True)
 
 
 def level_rows(size: Size) -> Iterator[Row]:
@@ -299,7 +321,7 @@ def _power_rows(size: Size) -> Iterator[Row]:
     """At the minimum detectable effect a t interval excludes 0 with the chance that was asked."""
 
     def seen(x: np.ndarray, clusters: list[int] | None, i: int) -> bool:
-        return t_interval(x, clusters, i).low > 0
+        return mean(x.tolist(), clusters, bounds=(-math.inf, math.inf)).low > 0
 
     for n in (50, 300):
         effect = minimum_detectable_effect(n, sd=1.0)
@@ -323,7 +345,7 @@ def sequential_rows(size: Size, looks: int = 20, each: int = 25) -> Iterator[Row
         yield _share("false alarms", f"{spending} plan", accumulating.name, str(n), ERROR, hits, size.runs)
 
     def alarms(levels: Sequence[float], cuts: Sequence[slice], x: np.ndarray) -> bool:
-        found = (mean(x[cut].tolist(), level=level) for level, cut in zip(levels, cuts, strict=True))
+        found = (mean(x[cut].tolist(), level=level, bounds=(-1.0, 1.0)) for level, cut in zip(levels, cuts, strict=True))
         return any(e.low > 0 or e.high < 0 for e in found)
 
     once, prefixes = [LEVEL] * looks, [slice(0, end) for end in ends]
@@ -358,10 +380,42 @@ def curve_rows(size: Size) -> Iterator[Row]:
             yield _share("coverage", name, "8 tasks, beta scores", f"{seeds} seeds", LEVEL, hits, size.runs)
 
 
+def change_rows(size: Size, problems: int = 100, samples: int = 16) -> Iterator[Row]:
+    """The same model twice, most problems hard: what support and flips find beyond their null is 0."""
+    rng = generator("changes")
+    found = np.zeros(2)
+    for _ in range(size.runs):
+        rates = rng.beta(0.4, 1.2, problems)
+        a, b = ([(samples, int(c)) for c in rng.binomial(samples, rates)] for _ in range(2))
+        flips = sample_flips(a, b).net_negative
+        found += [holds(support(a, b).expanded, 0.0), flips is not None and holds(flips, 0.0)]
+    for method, hits in zip(("support, expanded", "flips of one sample"), found, strict=True):
+        yield _share("coverage", method, f"one model twice, {samples} samples", str(problems), LEVEL, int(hits), size.runs)
+
+
+def calibration_rows(size: Size, problems: int = 100, samples: int = 8) -> Iterator[Row]:
+    """Calibrated confidences: how often they are called miscalibrated; in clusters all samples of a problem share its outcome."""
+    rng = generator("calibration")
+    clusters = [i // samples for i in range(problems * samples)]
+    runs = size.runs // 4  # each draws a null of its own
+    alone, together, ignored = (0, 0, 0)
+    for i in range(runs):
+        p = rng.random(problems)
+        right = rng.random(problems) < p
+        p_each, right_each = np.repeat(p, samples), np.repeat(right, samples).tolist()
+        alone += calibration(p, right.tolist(), seed=i).verdict == "miscalibrated"
+        together += calibration(p_each, right_each, clusters, seed=i).verdict == "miscalibrated"
+        ignored += calibration(p_each, right_each, seed=i).verdict == "miscalibrated"
+    inside = f"{problems * samples} in {problems}"
+    yield _share("false alarms", "calibration", "calibrated", str(problems), ERROR, alone, runs)
+    yield _share("false alarms", "calibration", "calibrated, clustered", inside, ERROR, together, runs)
+    yield _share("false alarms", "calibration, clusters ignored", "calibrated, clustered", inside, ERROR, ignored, runs, True)
+
+
 def simulate(size: Size | None = None) -> Iterator[Row]:
     """All rows of the table, as they are done."""
     chosen = size or Size()
-    for part in (interval_rows, level_rows, sequential_rows, curve_rows):
+    for part in (interval_rows, level_rows, sequential_rows, curve_rows, change_rows, calibration_rows):
         yield from part(chosen)
 
 
@@ -373,18 +427,10 @@ def why(row: Row) -> str:
     if "confidence sequence" in row.method or row.kind in ("false alarms", "power"):
         return "Not explained: look into it"
     if row.data.startswith("right with p"):
-        p, n = float(row.data.split()[-1]), int(row.n)
-        counts = np.arange(n + 1)
-        intervals: dict[str, Callable[[int], Estimate]] = {
-            "Wilson": lambda x: wilson(x, n),
-            "t": lambda x: mean([1.0] * x + [0.0] * (n - x)),
-        }
-        covered = {name: [e.low <= p <= e.high for e in map(f, counts.tolist())] for name, f in intervals.items()}
-        exact = {name: float(stats.binom.pmf(counts, n, p) @ np.array(c)) for name, c in covered.items()}
+        exact = summed(row.method, float(row.data.split()[-1]), int(row.n))
         return (
             "A count takes few values near the truth, so the coverage of any such interval moves in steps with p and n (Brown, "
-            "Cai and DasGupta 2001); summed over all counts instead of drawn, Wilson covers "
-            f"{exact['Wilson']:.3f} here and t {exact['t']:.3f}"
+            f"Cai and DasGupta 2001); summed over all counts instead of drawn, this one covers {exact:.3f} here"
         )
     if "percentile" in row.method or "BCa" in row.method:
         return (
@@ -394,6 +440,15 @@ def why(row: Row) -> str:
     if row.data.startswith("pass@4"):
         return "Most of the values are 0 and few are large: where few large ones came, mean and spread are both too small"
     return "Not explained: look into it"
+
+
+@lru_cache(maxsize=64)
+def summed(method: str, p: float, n: int) -> float:
+    """The coverage of an interval for n outcomes, right with p: over all counts that come at all, not over drawn ones."""
+    interval = of_outcomes(Size().resamples)[method]
+    chances = {x: float(stats.binom.pmf(x, n, p)) for x in range(n + 1)}
+    held = (c for x, c in chances.items() if c > 1e-6 and holds(interval(np.repeat([0.0, 1.0], [n - x, x]), None, 0), p))
+    return math.fsum(held)
 
 
 def line(row: Row) -> str:
@@ -419,7 +474,8 @@ def page(rows: Sequence[Row], size: Size) -> str:
     parts = [
         "# Measurement, checked by simulation",
         "Made by `python -m ratchet.measure.simulate`; do not edit. The same seeds give the same page.\n\n"
-        f"Each line: {size.runs} data sets with a known truth; {size.resamples} resamples per bootstrap or sign-flip test. "
+        f"Each line: {size.runs} data sets with a known truth; {size.resamples} resamples per bootstrap or sign-flip test; for "
+        f"calibration {size.runs // 4} data sets, each with a null of its own. "
         "Fixed before the results: an interval is inside at 93 to 97 % (two points around its level), a guarantee that only "
         "promises a minimum from 93 % on, power within two points, a test up to its level plus 3.5 Monte-Carlo standard "
         "errors; a band of two points widens to 3.5 standard errors where these are more. Clustered data: tasks of a "

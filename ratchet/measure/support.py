@@ -67,6 +67,7 @@ def support(
     again: Counts | None = None,
     clusters: Sequence[Hashable] | None = None,
     level: float = 0.95,
+    unit: str = UNIT,
 ) -> Support:
     """The partition of problems at a budget of k samples, and the same for two draws of the model before.
 
@@ -75,7 +76,8 @@ def support(
     c right, two disjoint sets of k both miss with chance C(n - c, 2k) / C(n, 2k). That takes 2k samples before, so that k
     is half of them at most. k None is the largest k that 30 problems (or all, where there are fewer) allow.
 
-    Raises StoreError for lists of different lengths, counts that cannot be, or a k that no problem has samples for.
+    `unit` is what n counts. Raises StoreError for lists of different lengths, counts that cannot be, or a k that no problem
+    has samples for.
     """
     sides = [checked(before, "before"), checked(after, "after"), *([checked(again, "again")] if again is not None else [])]
     if len({len(side) for side in sides}) != 1 or (clusters is not None and len(clusters) != len(before)):
@@ -104,20 +106,20 @@ def support(
         null = np.array([1 - 2 * (1 - a) + missed, moved, moved, missed])
     seen = np.array([a * b, (1 - a) * b, a * (1 - b), (1 - a) * (1 - b)])
     net = seen - null
-    expanded, shrunk = (mean(net[row].tolist(), groups, level, UNIT, (-1.0, 1.0)) for row in (1, 2))
+    expanded, shrunk = (mean(net[row].tolist(), groups, level, unit, (-1.0, 1.0)) for row in (1, 2))
     source = "a second draw of the model before" if again is not None else "halves of the samples before"
     left_out = len(before) - len(chosen)
-    observed, by_chance = (partition(x, groups, level) for x in (seen, null))
+    observed, by_chance = (partition(x, groups, level, unit) for x in (seen, null))
     return Support(k, len(chosen), left_out, observed, by_chance, source, expanded, shrunk)
 
 
-def partition(parts: np.ndarray, clusters: Sequence[Hashable] | None, level: float) -> Partition:
+def partition(parts: np.ndarray, clusters: Sequence[Hashable] | None, level: float, unit: str = UNIT) -> Partition:
     """The sums of (4, problems) chances of preserved, expanded, shrunk and never, with their two rates."""
     preserved, expanded, shrunk, _ = parts
 
     def rate(part: np.ndarray, other: np.ndarray) -> Estimate | None:
         whole = part + other
-        return share_of(part, whole, clusters, level, UNIT) if whole.any() else None
+        return share_of(part, whole, clusters, level, unit) if whole.any() else None
 
     sums: list[float] = parts.sum(axis=1).tolist()
     return Partition(sums[0], sums[1], sums[2], sums[3], rate(preserved, shrunk), rate(expanded, preserved))
