@@ -354,7 +354,7 @@ def test_a_verifier_that_abstains_says_why(
 
 
 def test_a_texts_control_signs_do_not_reach_the_terminal(tmp_path: Path, measure: Callable[..., Answer]) -> None:
-    rows = [{"id": "a\x1b[2J", "gold": "1", "text": "\x1b[31m2", "correct": True, "system": "\x1b]0;x"}]
+    rows = [{"id": "a\x1b[2J", "gold": "1", "text": "\x1b[31m\\boxed{2}", "correct": True, "system": "\x1b]0;x"}]
     code, text, _ = measure(write(tmp_path / "a.jsonl", rows), "--by", "system")
     assert code == 0 and "we say FAIL" in text and "\x1b" not in text
 

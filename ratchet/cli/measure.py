@@ -50,7 +50,7 @@ class Level(click.FloatRange):
                    "for lm-eval and Inspect logs correct=METRIC or correct=SCORER. Repeatable.")  # fmt: skip
 @click.option("--filter", "filter_name", default="", metavar="NAME", help="The filter of an lm-eval log to measure.")
 @click.option("--by", default="", metavar="FIELD", help="Measure the samples of each value of this field apart.")
-@click.option("--verifier", type=click.Choice(["auto", "numeric", "exact", "none"]), default="auto", show_default=True,
+@click.option("--verifier", type=click.Choice(["auto", "math", "numeric", "exact", "none"]), default="auto", show_default=True,
               help="What judges the stored answers again; auto takes numeric where the gold is a number.")  # fmt: skip
 @click.option("--against", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Look for the measured questions in this evaluation set (JSON Lines with a question each).")  # fmt: skip
@@ -242,7 +242,7 @@ def measured_as(
     name: str, source: Source, problems: list[Problem], tally: Tally | None, ks: Sequence[int], level: float, again: bool
 ) -> dict[str, Any]:
     """Everything about one source, as it is printed and written."""
-    from ratchet.measure.calibration import calibration_of
+    from ratchet.measure.calibration import calibration_of, unscored
     from ratchet.measure.samples import audit, best_of_at, by_verdict, deepest, majority_at, mean_length, pass_at, pass_hat_at
 
     samples = [s for p in problems for s in p.samples]
@@ -256,6 +256,8 @@ def measured_as(
     length = mean_length(problems, level)
     best = {k: best_of_at(problems, k, level) for k in ks if 1 < k <= most}
     notes = list(source.notes)
+    if any(s.score is not None for s in labelled) and (why := unscored(problems)):
+        notes.append(f"scores are not taken as confidences: {why}")
     silent = sum(s.answer is None for s in labelled)
     if votes and silent:
         notes.append(f"{silent:,} labelled samples have no answer that could vote")
@@ -315,9 +317,9 @@ def table(r: dict[str, Any], ks: Sequence[int], show_all: bool) -> list[str]:
 def calibrated(c: Calibration) -> list[str]:
     from ratchet.measure.changes import bare, signed
 
-    shown = "miscalibrated" if c.error > c.limit else "not told from calibrated"
+    below = f" (95% below {c.limit:.3f})" if math.isfinite(c.limit) else ""
     return [
-        f"  {'calibration':<12} of {c.of}: error {c.error:.3f}, by chance {c.chance:.3f} (95% below {c.limit:.3f}): {shown}; "
+        f"  {'calibration':<12} of {c.of}: error {c.error:.3f}, by chance {c.chance:.3f}{below}: {c.verdict}; "
         f"sure minus right {signed(c.gap)}, Brier {bare(c.brier)} (n = {c.gap.n:,} {c.gap.unit})"
     ]
 
@@ -400,7 +402,9 @@ def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) 
     for (a, first, ours), (b, second, too) in combinations(measured, 2):
         try:
             told = compare(first, second, level)
-        except StoreError:
+        except StoreError as e:
+            if {p.key for p in first} & {p.key for p in second}:  # what shares nothing is not meant to be compared
+                click.echo(f"A: {a}\nB: {b}\n  not compared: {e}")
             continue
         changes = what_changed(first, second, level, same_seeds=ours and too)
         found.append({"a": a, "b": b, "difference": asdict(told.difference), "p": told.p, "answer": told.answer,

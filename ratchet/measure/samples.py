@@ -285,7 +285,7 @@ def condense(parts: Iterable[Problem], verify: Verify | None = None, verifier: s
     """The same parts with answers and our verdicts, and without texts: a file of any size passes through in pieces.
 
     What is judged is what a text has in a box, else the stored answer, else what `answer_in` finds. `verifier` is
-    "numeric", "exact", or "auto": numeric where the gold is a number. Without `verify` nothing is judged.
+    "math", "numeric" or "exact"; "auto" is "math". Without `verify` nothing is judged.
     """
     waiting: list[Problem] = []
     held = 0
@@ -343,9 +343,7 @@ def marked(answer: str) -> str:
 
 def task_of(gold: Gold, verifier: str) -> Task:
     answer = plain(gold) if isinstance(gold, str) else [plain(g) for g in gold]
-    if verifier == "auto":
-        verifier = "numeric" if isinstance(answer, str) and number(answer) is not None else "exact"
-    return Task("samples", "", answer, verifier)
+    return Task("samples", "", answer, "math" if verifier == "auto" else verifier)
 
 
 @dataclass(frozen=True)
