@@ -39,10 +39,12 @@ m meter meters metre metres|cm centimeter centimeters|mm millimeter millimeters|
 ft foot feet|yd yard yards|mi mile miles|g gram grams|kg kilogram kilograms|mg milligram milligrams|lb lbs pound pounds|
 oz ounce ounces|l liter liters litre litres|ml milliliter milliliters|cent cents|dollar dollars|degree degrees|mph"""
 ONE_UNIT = {word: names.split()[0] for names in UNITS.split("|") for word in names.split()}
+KNOWN = re.compile(
+    rf"\d\s*(?:{'|'.join(word for word in ONE_UNIT if len(word) > 1)})(?:\s*\^|\s*[/.]|\s|$)", re.ASCII | re.IGNORECASE
+)
 LETTER_UNIT = re.compile(r"(.*[\d})])\s+([msghLJNWVKA])", re.ASCII | re.DOTALL)
 MOST = 3_000  # characters
 UNIT = re.compile(r"[(/*]?§?[A-Za-z][A-Za-z.'/-]{0,30}\)?(?:\^\{?-?\d\}?)?", re.ASCII)
-KNOWN = re.compile(r"\d\s*(?:[cmk]m|kg|mg|ml|mL|ft|in|mi|hr|min|sec|lb|oz|mph)(?:\s*\^|\s*[/.]|\s|$)", re.ASCII)
 ATTACHED = re.compile(r"(.*[\d})%])([A-Za-z]{2,30}(?:\^\{?-?\d\}?)?)", re.ASCII | re.DOTALL)
 RELATIONS = "<>≤≥"
 OPEN, CLOSE = "([{⦃", ")]}⦄"
