@@ -34,9 +34,17 @@ COMMANDS = {
 RENAMED = {rf"\\(?:{'|'.join(names.split())})(?![a-zA-Z])": sign for names, sign in COMMANDS.items()} | {
     "<=": " ≤ ", ">=": " ≥ ", r"(?<!\\)\\\{": " ⦃ ", r"(?<!\\)\\\}": " ⦄ ", r"\\mathbb\s*\{?R\}?|\bℝ": " ℝ ",
 }  # fmt: skip
+UNITS = """s sec secs second seconds|min mins minute minutes|h hr hrs hour hours|day days|week weeks|month months|year years|
+m meter meters metre metres|cm centimeter centimeters|mm millimeter millimeters|km kilometer kilometers|in inch inches|
+ft foot feet|yd yard yards|mi mile miles|g gram grams|kg kilogram kilograms|mg milligram milligrams|lb lbs pound pounds|
+oz ounce ounces|l liter liters litre litres|ml milliliter milliliters|cent cents|dollar dollars|degree degrees|mph"""
+ONE_UNIT = {word: names.split()[0] for names in UNITS.split("|") for word in names.split()}
+KNOWN = re.compile(
+    rf"\d\s*(?:{'|'.join(word for word in ONE_UNIT if len(word) > 1)})(?:\s*\^|\s*[/.]|\s|$)", re.ASCII | re.IGNORECASE
+)
+LETTER_UNIT = re.compile(r"(.*[\d})])\s+([msghLJNWVKA])", re.ASCII | re.DOTALL)
 MOST = 3_000  # characters
 UNIT = re.compile(r"[(/*]?§?[A-Za-z][A-Za-z.'/-]{0,30}\)?(?:\^\{?-?\d\}?)?", re.ASCII)
-KNOWN = re.compile(r"\d\s*(?:[cmk]m|kg|mg|ml|mL|ft|in|mi|hr|min|sec|lb|oz|mph)(?:\s*\^|\s*[/.]|\s|$)", re.ASCII)
 ATTACHED = re.compile(r"(.*[\d})%])([A-Za-z]{2,30}(?:\^\{?-?\d\}?)?)", re.ASCII | re.DOTALL)
 RELATIONS = "<>≤≥"
 OPEN, CLOSE = "([{⦃", ")]}⦄"
@@ -323,9 +331,15 @@ def alike(g: Answer, a: Answer) -> Same:
 
 
 def values_alike(g: Answer, a: Answer) -> Same:
-    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent."""
+    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent. Two units
+    that are known must be one."""
     x, y = g.parts[0], a.parts[0]
+    units = [ONE_UNIT.get(s.marks.replace("§", "").strip(" .")) for s in (g, a)]
+    if None not in units and units[0] != units[1]:
+        return False
     found = equal(x, y)
+    if found is False and (letter := LETTER_UNIT.fullmatch(a.text)) and not symbols(x):
+        return equal(x, read(letter[1]))  # 12 m, where no m is asked for
     if found is not True and "%" in g.text + a.text:
         bare = [read(s.text.replace("%", "")) for s in (g, a)]
         if equal(bare[0], bare[1]):
