@@ -17,7 +17,7 @@ from ratchet.core.errors import StoreError
 from ratchet.core.journal import Journal
 from ratchet.loop.recipe import Imitation, Recipe, recipe_hash, resolve, to_json
 from ratchet.report import sections, traces
-from ratchet.report.chart import Point, Series, whole, x_scale
+from ratchet.report.chart import Point, Series, number, percent, whole, x_scale, y_scale
 from ratchet.report.page import write_report
 from ratchet.report.sections import sharpening
 
@@ -347,3 +347,11 @@ def test_ticks_stand_at_points_and_leave_room() -> None:
     assert ticks([1, *range(5, 61, 5)]) == [10, 20, 30, 40, 50, 60]
     assert ticks(list(range(1, 31))) == [5, 10, 15, 20, 25, 30]
     assert ticks([0, 1, 100]) == [0, 100]
+
+
+def test_an_axis_of_shares_ends_where_shares_do() -> None:
+    wide = [Series("a", [Point(1, 0.7, -0.4, 1.8), Point(2, 0.8, 0.1, 1.5)])]
+    assert (y_scale(wide, percent("right"), False).low, y_scale(wide, percent("right"), False).high) == (0.0, 1.0)
+    assert y_scale(wide, number("nats"), False).high > 1.5
+    below = [Series("a", [Point(1, -0.1, -0.4, 0.2)])]
+    assert y_scale(below, percent("rise"), False).low < -0.3

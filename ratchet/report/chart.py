@@ -44,7 +44,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """A label with its unit. `show` writes a value in full, `tick` beside the axis; `least` is the smallest range drawn."""
+    """A label with its unit. `show` writes a value in full, `tick` beside the axis; `least` is the smallest range drawn. Where
+    all values are shares, an axis of `shares` ends at 0 and 1, though a t interval of few seeds may not."""
 
     label: str
     show: Callable[[float], str]
@@ -52,6 +53,7 @@ class Axis:
     least: tuple[float, float] | None = None
     log2: bool = False
     names: Mapping[float, str] | None = None
+    shares: bool = False
 
 
 def whole(label: str) -> Axis:
@@ -60,7 +62,7 @@ def whole(label: str) -> Axis:
 
 
 def percent(label: str, least: tuple[float, float] | None = None) -> Axis:
-    return Axis(label + " (%)", lambda v: f"{100 * v:.1f}%", lambda v: f"{100 * v:.4g}", least)
+    return Axis(label + " (%)", lambda v: f"{100 * v:.1f}%", lambda v: f"{100 * v:.4g}", least, shares=True)
 
 
 def points(label: str) -> Axis:
@@ -130,6 +132,8 @@ def y_scale(series: Sequence[Series], y: Axis, zero: bool) -> Scale:
     bounds = [b for s in series for p in s.points for b in (p.low, p.y, p.high) if b is not None and math.isfinite(b)]
     bounds += [*(y.least or ()), *([0.0] if zero else [])]
     low, high = min(bounds), max(bounds)
+    if y.shares and all(0 <= p.y <= 1 for s in series for p in s.points):
+        low, high = max(low, 0.0), min(high, 1.0)
     if low == high:
         low, high = low - abs(low) * 0.1 - 1e-9, high + abs(high) * 0.1 + 1e-9
     step = nice((high - low) / 5)
