@@ -27,6 +27,11 @@ IMITATION = ("imitation.turns=2", "imitation.updates=4", "imitation.examples=16"
 REINFORCEMENT = ("reinforcement.turns=2", "reinforcement.updates=2", "reinforcement.tasks=4", "reinforcement.samples=4")
 
 
+def heed_interrupts() -> None:
+    """For a process that a test starts and interrupts: a shell's background jobs, and all they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Answer(NamedTuple):
     """What a command gave."""
 

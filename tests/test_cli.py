@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import IMITATION, REINFORCEMENT, TINY, Answer
+from conftest import IMITATION, REINFORCEMENT, TINY, Answer, heed_interrupts
 
 from ratchet.cli.main import COMMANDS
 from ratchet.models.tokens import WordTokenizer, reasoning_words
@@ -221,7 +221,7 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "ratchet.cli.main", "run", "countdown-prime", "--out", str(folder),
                *settings(*TINY, "imitation.turns=200", "imitation.updates=20")]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     assert process.stdout is not None
     for line in process.stdout:
         if "GO ON" in line:  # a whole turn is done and the next is under way

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, Answer
+from conftest import TINY, Answer, heed_interrupts
 from scipy.stats import t
 from test_runs import in_a_child, quiet
 
@@ -111,7 +111,8 @@ def refused(call: Call, out: Path, more: list[str], message: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a signal at the parent's end")
 def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
     long = command(tmp_path, "--seeds", "2", "--jobs", "2", "--set", "imitation.turns=500")
-    process = subprocess.Popen([sys.executable, "-m", "ratchet.cli.main", *long], stderr=subprocess.PIPE, text=True)
+    started = [sys.executable, "-m", "ratchet.cli.main", *long]
+    process = subprocess.Popen(started, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     seen = processes_at_work(process.pid, tmp_path)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
