@@ -63,6 +63,12 @@ def test_rates_against_labels_by_hand() -> None:
     assert found.false_accepts.value == pytest.approx(1 / 4) and found.false_rejects.value == pytest.approx(1 / 3)
     assert found.abstained.value == pytest.approx(1 / 7) and sum(found.table.values()) == 7
     assert against_labels([Problem("a", [Sample(correct=True)])]) is None
+    problems[0].cluster = "b"  # a cluster's name is no problem's key
+    again = against_labels(problems)
+    assert again is not None and again.abstained.n == 3
+    problems[1].cluster = "b"
+    again = against_labels(problems)
+    assert again is not None and (again.abstained.n, again.abstained.unit) == (2, "clusters")
 
 
 def test_the_command_prints_rates_attacks_and_disagreements(ratchet: Any, tmp_path: Path) -> None:

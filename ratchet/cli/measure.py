@@ -394,6 +394,7 @@ def cut(text: str, most: int) -> str:
 
 def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) -> list[dict[str, Any]]:
     """Every pair that shares problems, with what changed. Where no pair does there is nothing to say."""
+    from ratchet.cli.show import clean
     from ratchet.measure.changes import what_changed
     from ratchet.measure.comparison import Answer, holm
     from ratchet.measure.samples import compare
@@ -404,7 +405,7 @@ def compared(measured: Sequence[tuple[str, list[Problem], bool]], level: float) 
             told = compare(first, second, level)
         except StoreError as e:
             if {p.key for p in first} & {p.key for p in second}:  # what shares nothing is not meant to be compared
-                click.echo(f"A: {a}\nB: {b}\n  not compared: {e}")
+                click.echo(clean(f"A: {a}\nB: {b}\n  not compared: {e}"))
             continue
         changes = what_changed(first, second, level, same_seeds=ours and too)
         found.append({"a": a, "b": b, "difference": asdict(told.difference), "p": told.p, "answer": told.answer,

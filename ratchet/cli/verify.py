@@ -80,12 +80,11 @@ def audit(
 
 def read(data: Path | None, golds: Path | None, fields: Sequence[str], pool: Any, verifier: str) -> list[Problem]:
     """The samples with verdicts of a verifier, or the gold answers."""
+    from ratchet.cli.measure import pairs_of
     from ratchet.measure import sample_files
     from ratchet.measure.samples import condense, gather
 
-    if unnamed := [f for f in fields if "=" not in f]:
-        raise click.UsageError(f'--field takes ROLE=NAME, got "{unnamed[0]}"; for example --field gold=target')
-    naming = sample_files.Naming(dict(f.split("=", 1) for f in fields))
+    naming = sample_files.Naming(pairs_of(fields))
     if data is None:
         assert golds is not None
         return sample_files.golds(golds, naming)

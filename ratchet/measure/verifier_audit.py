@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ratchet.core.seeds import rng
 from ratchet.core.types import Estimate, Outcome, Task
 from ratchet.measure.intervals import share_of
-from ratchet.measure.samples import Gold, Problem, Verify
+from ratchet.measure.samples import Gold, Problem, Verify, unit_of
 
 Texts = Callable[[Task], Iterator[tuple[str, str]]]
 EXAMPLES = 3
@@ -68,13 +68,13 @@ def against_labels(problems: Sequence[Problem], level: float = 0.95) -> Labels |
     judged = [[s for s in p.samples if s.correct is not None and s.verdict is not None] for p in problems]
     if not any(judged):
         return None
-    groups = [p.cluster or p.key for p in problems]
+    groups, unit = [p.origin for p in problems], unit_of(problems)
 
     def share(of: Callable[[bool, Outcome], bool], among: Callable[[bool], bool]) -> Estimate | None:
         pairs = [[(bool(s.correct), s.verdict.outcome) for s in own if s.verdict and among(bool(s.correct))] for own in judged]
         wholes = [float(len(own)) for own in pairs]
         parts = [float(sum(of(*pair) for pair in own)) for own in pairs]
-        return share_of(parts, wholes, groups, level, "problems") if any(wholes) else None
+        return share_of(parts, wholes, groups, level, unit) if any(wholes) else None
 
     table: dict[tuple[bool, Outcome], int] = {}
     for own in judged:

@@ -6,7 +6,7 @@ all three, without a model and without labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from ratchet.core.types import Task
@@ -60,9 +60,9 @@ def disguised(gold: str) -> Texts:
     other = value + 1
     odd = gold.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
     return {
-        "hedge: or": f"\\boxed{{{gold} \\text{{ or }} {plain(other)}}}",
-        "hedge: list": f"\\boxed{{{gold}, {plain(other)}}}",
-        "hedge: two boxes, the last one wrong": f"\\boxed{{{gold}}} or \\boxed{{{plain(other)}}}",
+        "hedge: or": f"\\boxed{{{gold} \\text{{ or }} {other}}}",
+        "hedge: list": f"\\boxed{{{gold}, {other}}}",
+        "hedge: two boxes, the last one wrong": f"\\boxed{{{gold}}} or \\boxed{{{other}}}",
         "look-alike digits": f"\\boxed{{{odd}}}",
     }
 
@@ -75,7 +75,7 @@ def rewrites(gold: str) -> Texts:
         found |= {name: text for name, text in numeric_rewrites(value).items() if text}
     if not balanced(gold):
         found = {}
-    stated = {"stated": f"The answer is {gold}."} if len(gold.splitlines()) == 1 and "\n" not in gold else {}
+    stated = {"stated": f"The answer is {gold}."} if len(gold.splitlines()) == 1 else {}
     return {name: f"\\boxed{{{text}}}" for name, text in found.items()} | stated
 
 
@@ -96,11 +96,11 @@ def numeric_rewrites(x: Fraction) -> Texts:
         "fraction": f"{sign}\\frac{{{abs(n)}}}{{{d}}}",
         "not reduced": f"{sign}\\frac{{{abs(n) * 6}}}{{{d * 6}}}",
         "slash": f"{n}/{d}",
-        "with zeros": f"{plain(x)}.00" if d == 1 else "",
+        "with zeros": f"{x}.00" if d == 1 else "",
         "thousands": f"{n:,}" if d == 1 and abs(n) >= 1000 else "",
-        "name and sign": f"x = {plain(x)}",
-        "unit": f"{plain(x)} \\text{{ units}}",
-        "sum": f"{plain(x - 1)} + 1" if d == 1 else "",
+        "name and sign": f"x = {x}",
+        "unit": f"{x} \\text{{ units}}",
+        "sum": f"{x - 1} + 1" if d == 1 else "",
     }
 
 
@@ -110,19 +110,12 @@ def near_misses(gold: str) -> Texts:
     if value is None:
         return {}
     found = {
-        "one more": plain(value + 1),
-        "a tenth": plain(value / 10 + 7),
-        "twice": plain(2 * value + 1),
-        "the other sign": plain(-value - 3),
+        "one more": str(value + 1),
+        "a tenth": str(value / 10 + 7),
+        "twice": str(2 * value + 1),
+        "the other sign": str(-value - 3),
     }
     return {name: f"\\boxed{{{text}}}" for name, text in found.items() if number(text) not in (value, value / 100, value * 100)}
-
-
-def plain(x: Fraction) -> str:
-    return str(x.numerator) if x.denominator == 1 else f"{x.numerator}/{x.denominator}"
-
-
-Make = Callable[[Task], Iterator[tuple[str, str]]]
 
 
 def must_fail(task: Task) -> Iterator[tuple[str, str]]:

@@ -56,8 +56,7 @@ def read(text: str) -> Tree:
     """The tree of one formula. Raises NotAFormula."""
     if len(text) > LONGEST:
         raise NotAFormula(f"longer than {LONGEST} characters")
-    tree = Reader(list(tokens(text))).whole()
-    return tree
+    return Reader(list(tokens(text))).whole()
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -168,13 +167,7 @@ class Reader:
                 return base
 
     def exponent(self) -> Tree:
-        if self.take("{"):
-            tree = self.sum()
-            self.need("}")
-            return tree
-        if self.take("-"):
-            return ("neg", self.atom())
-        return self.digit() or self.atom()
+        return ("neg", self.atom()) if self.take("-") else self.group()
 
     def digit(self) -> Tree | None:
         r"""LaTeX takes one character where there are no braces: x^23 is x^2 times 3, \frac12 is a half."""
@@ -190,7 +183,8 @@ class Reader:
             tree = self.sum()
             self.need("}")
             return tree
-        return self.digit() or self.atom()
+        digit = self.digit()
+        return self.atom() if digit is None else digit
 
     def atom(self) -> Tree:
         t = self.peek()
