@@ -13,7 +13,8 @@ from ratchet.verify.math import extract
 from ratchet.verify.verifier import find
 
 SAME = [
-    (r"\frac{1}{2}", "0.5"), (r"\frac12", "1/2"), (r"\frac05", "0"), ("7^02", "2"), (r"1\frac{1}{2}", "3/2"), (r"0.\overline{3}", r"\frac{1}{3}"), ("1,234", "1234"),
+    (r"\frac{1}{2}", "0.5"), (r"\frac12", "1/2"), 
+    (r"\frac05", "0"), ("7^02", "2"), (r"1\frac{1}{2}", "3/2"), (r"0.\overline{3}", r"\frac{1}{3}"), ("1,234", "1234"),
     (r"24{,}000", "24000"), (r"5.3\%", "0.053"), (r"50\%", "50"), (r"\$18.90", "18.9"), (r"60^{\circ}", "60"), ("15 hours", "15"),
     ("12", r"12 \, \text{cm}"), ("12 cm", "12"), 
     ("15 hours", "15 hrs"), ("5 feet", r"5 \text{ ft}"), ("9 (apples)", "9 apples"), (".0000672", "0.0000672"), ("1500", r"1.5 \times 10^3"),
