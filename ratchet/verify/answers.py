@@ -78,6 +78,10 @@ def clean(text: str) -> str:
     text = WORDING.sub(lambda m: f" {m[1]} ", text)
     for pattern, name in RENAMED.items():
         text = re.sub(pattern, name, text)
+    return trimmed(text)
+
+
+def trimmed(text: str) -> str:
     return " ".join(text.split()).lstrip(" ,;*").rstrip(" .,;*")
 
 
@@ -98,7 +102,12 @@ def thousands(text: str, place: int) -> bool:
 
 def understand(text: str) -> Answer:
     """What kind of answer a text is. Words where it is nothing else."""
-    text = clean(text)
+    return understood(clean(text))
+
+
+def understood(text: str) -> Answer:
+    """The same of a text that is clean, or of a part of one."""
+    text = trimmed(text)
     for kind in (choice, words_alone, of_matrix, of_set, of_union, of_list, of_brackets, of_relation, of_value):
         found = kind(text)
         if found is not None:
@@ -131,7 +140,7 @@ def of_matrix(text: str) -> Answer | None:
     if match is None or "\\begin" in match[2]:
         return None
     rows = [r for r in re.split(r"\\\\", match[2]) if r.strip(" \\")]
-    return Answer("matrix", tuple(tuple(understand(c) for c in row.split("&")) for row in rows), text=text)
+    return Answer("matrix", tuple(tuple(understood(c) for c in row.split("&")) for row in rows), text=text)
 
 
 def of_set(text: str) -> Answer | None:
@@ -142,13 +151,13 @@ def of_set(text: str) -> Answer | None:
         inside = text[1:-1]
         bar = re.match(r"\s*\\?[A-Za-z]+\s*[|:](.*)", inside, re.DOTALL)
         if bar:
-            return understand(bar[1])
+            return understood(bar[1])
         return members("set", split(inside, ",;"), text)
     return None
 
 
 def members(kind: str, parts: Sequence[str], text: str) -> Answer | None:
-    return Answer(kind, tuple(understand(p) for p in parts), text=text) if all(parts) else None
+    return Answer(kind, tuple(understood(p) for p in parts), text=text) if all(parts) else None
 
 
 def of_union(text: str) -> Answer | None:
@@ -172,7 +181,7 @@ def of_brackets(text: str) -> Answer | None:
         return None
     parts = split(text[1:-1], ",;")
     return (
-        Answer("tuple", tuple(understand(p) for p in parts), text[0] + text[-1], text) if len(parts) > 1 and all(parts) else None
+        Answer("tuple", tuple(understood(p) for p in parts), text[0] + text[-1], text) if len(parts) > 1 and all(parts) else None
     )
 
 
@@ -193,14 +202,14 @@ def of_relation(text: str) -> Answer | None:
     if len(sides) < 2 or not all(sides):
         return None
     if len(sides) > 2:
-        return understand(sides[-1])
+        return understood(sides[-1])
     known = [of_value(side) for side in sides]
     if all(k is not None and k.kind == "value" and not symbols(k.parts[0]) for k in known):
         return known[1]
     if NAME.match(sides[0]):
-        return understand(sides[1])
+        return understood(sides[1])
     if re.fullmatch(r"[A-Za-z][A-Za-z\s]{2,}", sides[0]):
-        return understand(sides[1])
+        return understood(sides[1])
     try:
         return Answer("equation", tuple(read(s) for s in sides), text=text)
     except NotAFormula:
@@ -299,9 +308,8 @@ def same(gold: str, answer: str) -> Same:
     """Whether an answer says what the gold answer says; None where it cannot be told."""
     if max(len(gold), len(answer)) > MOST:
         return None
-    if clean(gold) == clean(answer):
-        return True
-    return alike(understand(gold), understand(answer))
+    g, a = clean(gold), clean(answer)
+    return True if g == a else alike(understood(g), understood(a))
 
 
 def alike(g: Answer, a: Answer) -> Same:
