@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -294,73 +295,64 @@ def exact(tree: Tree) -> Fraction | None:
     """The value as a rational, where the operations keep it one and it stays small."""
     if isinstance(tree, Fraction):
         return tree
-    if not isinstance(tree, tuple) or tree[0] not in ("+", "-", "*", "/", "frac", "neg", "^", "!", "binom", "abs"):
+    if not isinstance(tree, tuple) or tree[0] not in EXACT:
         return None
-    values = [exact(x) for x in tree[1:]]
-    if any(v is None for v in values):
+    x = [exact(part) for part in tree[1:]]
+    if any(v is None or max(v.numerator.bit_length(), v.denominator.bit_length()) > LARGEST for v in x):
         return None
-    return rational(tree[0], [v for v in values if v is not None])
+    return EXACT[tree[0]](*x)
 
 
-def rational(operation: str, x: list[Fraction]) -> Fraction | None:
-    if any(max(v.numerator.bit_length(), v.denominator.bit_length()) > LARGEST for v in x):
-        return None
-    a, b = x[0], x[-1]
-    whole = b.denominator == 1
-    match operation:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "/" | "frac":
-            return a / b if b else None
-        case "neg":
-            return -a
-        case "abs":
-            return abs(a)
-        case "^":
-            small = whole and abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) <= LARGEST
-            return a ** int(b) if small and (a or b > 0) else None
-        case "!":
-            return Fraction(math.factorial(int(a))) if whole and 0 <= a <= 300 else None
-        case _:
-            return Fraction(math.comb(int(a), int(b))) if a.denominator == 1 and whole and 0 <= b <= a <= 1_000 else None
+def quotient(a: Fraction, b: Fraction) -> Fraction | None:
+    return a / b if b else None
+
+
+def power(a: Fraction, b: Fraction) -> Fraction | None:
+    small = b.denominator == 1 and abs(b) * max(a.numerator.bit_length(), a.denominator.bit_length()) <= LARGEST
+    return a ** int(b) if small and (a or b > 0) else None
+
+
+def factorial(a: Fraction) -> Fraction | None:
+    return Fraction(math.factorial(int(a))) if a.denominator == 1 and 0 <= a <= 300 else None
+
+
+def choose(a: Fraction, b: Fraction) -> Fraction | None:
+    whole = a.denominator == 1 and b.denominator == 1
+    return Fraction(math.comb(int(a), int(b))) if whole and 0 <= b <= a <= 1_000 else None
+
+
+EXACT: Mapping[str, Callable[..., Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": quotient, "frac": quotient, "neg": Fraction.__neg__, "abs": abs,
+    "^": power, "!": factorial, "binom": choose,
+}  # fmt: skip
+
+
+def binomial(n: complex, k: complex) -> complex:
+    return math.gamma(n.real + 1) / math.gamma(k.real + 1) / math.gamma(n.real - k.real + 1)
+
+
+def gamma_factorial(x: complex) -> complex:
+    return math.gamma(x.real + 1)
+
+
+def log_to_base(base: complex, x: complex) -> complex:
+    return cmath.log(x) / cmath.log(base)
+
+
+OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    **FUNCTIONS, "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "frac": operator.truediv,
+    "neg": complex.__neg__, "^": operator.pow, "!": gamma_factorial, "binom": binomial,
+    "logb": log_to_base, "bar": complex.conjugate,
+}  # fmt: skip
 
 
 def value(tree: Tree, at: Mapping[str, float]) -> complex:
-    """The value with symbols put in. ArithmeticError or ValueError where there is none."""
+    """The value with symbols put in. ArithmeticError, ValueError or KeyError where there is none."""
     if isinstance(tree, Fraction):
         return complex(float(tree))
     if isinstance(tree, str):
         return complex(CONSTANTS[tree] if tree in CONSTANTS else at[tree])
-    name, *arguments = tree
-    x = [value(a, at) for a in arguments]
-    match name:
-        case "+":
-            return x[0] + x[1]
-        case "-":
-            return x[0] - x[1]
-        case "*":
-            return x[0] * x[1]
-        case "/" | "frac":
-            return x[0] / x[1]
-        case "neg":
-            return -x[0]
-        case "^":
-            return x[0] ** x[1]
-        case "!":
-            return complex(math.gamma(x[0].real + 1))
-        case "binom":
-            n, k = x[0].real, x[1].real
-            return complex(math.gamma(n + 1) / math.gamma(k + 1) / math.gamma(n - k + 1))
-        case "logb":
-            return cmath.log(x[1]) / cmath.log(x[0])
-        case "bar":
-            return x[0].conjugate()
-        case _:
-            return complex(FUNCTIONS[name](x[0]))
+    return complex(OPERATIONS[tree[0]](*(value(part, at) for part in tree[1:])))
 
 
 def points(names: set[str]) -> Iterator[dict[str, float]]:
