@@ -22,6 +22,10 @@ class VerifierError(RatchetError):
     """A verifier is unknown or cannot be set up. What happens while it judges is a verdict, not an error."""
 
 
+class SandboxError(RatchetError):
+    """A program cannot be run safely, or at all. What the program itself does wrong is its result, not an error."""
+
+
 class StoreError(RatchetError):
     """A run's folder cannot be read or written."""
 

@@ -1,0 +1,294 @@
+"""Run programs that nobody trusts: a few wardens behind walls, each of which runs one request after the other.
+
+A run never raises for what the program does: being late, too large, too loud or crashing is its result. SandboxError is for
+what is wrong on our side: a protection that is missing, a warden that does not start.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generator
+
+from ratchet.core.errors import SandboxError
+from ratchet.verify.sandbox import cgroups, kernel, walls
+from ratchet.verify.sandbox.messages import encode, receive, send
+
+FOLDER = Path(__file__).parent
+START = "import sys; sys.path.append(sys.argv[1]); from sandbox.warden import main; main()"
+STARTUP_SECONDS = 30.0
+SLACK = 5.0  # seconds after a run's own limit in which its warden must have answered
+ENVIRONMENT = {"HOME": walls.ROOM, "TMPDIR": walls.ROOM, "LANG": "C.UTF-8"}
+numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds of wall time; megabytes of memory, of the room for files, and of stack; bytes of output, each of standard
+    output and standard error; processes and threads together."""
+
+    seconds: float = 5.0
+    memory: int = 512
+    disk: int = 64
+    stack: int = 64
+    output: int = 1 << 20
+    processes: int = 64
+
+
+@dataclass(frozen=True)
+class Program:
+    """Files (name -> content) and the command that runs them; without a command the first file is run as Python, in a fork of
+    an interpreter that is already there (5 times as fast as starting one). `keep` is a file to bring back afterwards."""
+
+    files: Mapping[str, bytes]
+    command: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+    keep: str = ""
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a program ended. `why` is "" where it ended by itself (see `exit`, negative for a signal), else the limit that it
+    broke: "time", "memory" or "output". `cpu` in seconds, None where it was killed before it could be counted."""
+
+    exit: int
+    why: str
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    cpu: float | None = None
+    kept: bytes | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.why and self.exit == 0
+
+    def ending(self) -> str:
+        """One phrase."""
+        limits = {"time": "it took longer than its time", "memory": "it took more than its memory", "output": "it wrote too much"}
+        if self.why:
+            return limits[self.why]
+        return f"it was killed by signal {-self.exit}" if self.exit < 0 else f"it ended with exit code {self.exit}"
+
+
+class Warden:
+    """One warden's process, its pipes and its control group."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.group = cgroups.make(next(numbers)) if sandbox.grouped else None
+        command = [sandbox.python, "-P", "-S", "-s", "-B"]
+        handed: list[int] = []
+        place = str(FOLDER.parent)
+        user: dict[str, Any] = {}
+        if sandbox.walls == "bwrap":
+            files: dict[str, int] = {}
+            for name in ("__init__", "warden", "kernel", "walls", "messages"):
+                fd = os.open(FOLDER / f"{name}.py", os.O_RDONLY)
+                handed.append(fd)
+                files[f"/ratchet/sandbox/{name}.py"] = fd
+            command = [*walls.bwrap([*sandbox.paths], files), *command]
+            place = "/ratchet"
+        if sandbox.walls != "direct" and os.getuid() == 0:
+            user = {"user": walls.NOBODY, "group": walls.NOBODY, "extra_groups": []}
+        self.process = subprocess.Popen(
+            [*command, "-c", START, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, bufsize=0,
+            start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
+        )  # fmt: skip
+        for fd in handed:
+            os.close(fd)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.into, self.out = self.process.stdin.fileno(), self.process.stdout.fileno()
+        try:
+            if self.group is not None:
+                self.group.bound(Limits().memory, Limits().processes)
+                self.group.add(self.process.pid)
+            self.ask(sandbox.config(), STARTUP_SECONDS)
+        except (OSError, EOFError) as e:
+            self.close()
+            raise SandboxError(f"the walls of the sandbox cannot be built: {e or 'the warden died'}") from None
+        except SandboxError:
+            self.close()
+            raise
+
+    def ask(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """TimeoutError, EOFError or BrokenPipeError where there is no answer; SandboxError where the warden could not do it."""
+        send(self.into, message)
+        if not select.select([self.out], [], [], seconds)[0]:
+            raise TimeoutError("the warden does not answer")
+        answer = receive(self.out)
+        if "error" in answer:
+            raise SandboxError(f"the sandbox: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """Returns when nothing of it is left."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        if self.group is not None:
+            self.group.remove()
+
+
+class Sandbox:
+    """`wardens` runs go on at once. Close it, or use it in a `with`. Runs may be asked for from several threads.
+
+    `paths` are host files and folders that programs can read, beside the system's; `python_path` of these are where Python
+    looks for modules, and `modules` are imported before any run. A protection that cannot be had is SandboxError, unless it is
+    named in `without`: "namespaces", "landlock", "seccomp" or "memory" (what each does: `ratchet sandbox doctor`).
+    """
+
+    def __init__(
+        self, wardens: int = 1, *, paths: Sequence[str] = (), python_path: Sequence[str] = (), modules: Sequence[str] = (),
+        without: Sequence[str] = (), walls: str = "",
+    ) -> None:  # fmt: skip
+        unknown = set(without) - set(PROTECTIONS)
+        if unknown:
+            raise SandboxError(f"the sandbox has no protection named {', '.join(sorted(unknown))}; it has {', '.join(PROTECTIONS)}")
+        self.without, self.modules = tuple(without), tuple(modules)
+        self.python_path = tuple(map(os.path.realpath, python_path))
+        self.grouped = bool(cgroups.places())
+        self.walls, self.asked = walls, tuple(dict.fromkeys([*map(os.path.realpath, paths), *self.python_path]))
+        self.idle: queue.LifoQueue[Warden | None] = queue.LifoQueue()
+        self.size = wardens
+        self.reused = True
+        self._begin()
+        for _ in range(wardens - 1):
+            self.idle.put(None)
+
+    def _begin(self) -> None:
+        """The first warden, behind the first kind of walls that can be built; the others are started when they are needed."""
+        kinds = [self.walls] if self.walls else ["direct", "bwrap"] + ["landlock"] * ("namespaces" in self.without)
+        reasons: list[str] = []
+        for kind in kinds:
+            self.walls, self.python = kind, interpreter(kind)
+            own = [] if self.python.startswith("/usr/") else [os.path.realpath(sys.base_prefix)]
+            self.paths = (*own, *self.asked)
+            try:
+                self.idle.put(Warden(self))
+            except (SandboxError, OSError) as e:
+                reasons.append(f"{kind}: {e}")
+                continue
+            self.reused = kind == "direct"
+            return
+        raise SandboxError(
+            f"programs cannot be run safely here ({'; '.join(reasons)}); `ratchet sandbox doctor` says what is missing and what to do"
+        )
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "walls": self.walls, "without": self.without, "paths": self.paths, "modules": self.modules,
+            "python_path": self.python_path,
+        }  # fmt: skip
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for _ in range(self.size):
+            warden = self.idle.get()
+            if warden is not None:
+                warden.close()
+        self.size = 0
+
+    @contextmanager
+    def warden(self) -> Generator[Warden]:
+        """A warden for one run: one that waits, else a new one. One that has failed is not used again."""
+        warden = self.idle.get()
+        try:
+            if warden is None or warden.process.poll() is not None:
+                if warden is not None:
+                    warden.close()
+                warden = None
+                warden = Warden(self)
+            yield warden
+            if not self.reused:
+                warden.close()
+                warden = None
+        except BaseException:
+            if warden is not None:
+                warden.close()
+            warden = None
+            raise
+        finally:
+            self.idle.put(warden)
+
+    def run(self, program: Program, stdin: bytes = b"") -> Run:
+        """Run a program on its input."""
+        return self._run([program], stdin)[0]
+
+    def examine(self, candidate: Program, examiner: Program) -> tuple[Run, Run]:
+        """Run two programs that talk with each other, each in namespaces of its own: what one writes the other reads. When the
+        examiner ends, the candidate is ended too. The examiner's limit of seconds holds for both."""
+        first, second = self._run([candidate, examiner], b"")
+        return first, second
+
+    def map(self, programs: Iterable[tuple[Program, bytes]]) -> list[Run]:
+        """Many runs, as many at once as there are wardens, in order."""
+        with ThreadPoolExecutor(max(self.size, 1)) as threads:
+            return list(threads.map(lambda item: self.run(*item), programs))
+
+    def _run(self, programs: Sequence[Program], stdin: bytes) -> list[Run]:
+        limits = programs[-1].limits
+        request = {"seconds": limits.seconds, "sides": [self._side(p, stdin) for p in programs]}
+        with self.warden() as warden:
+            before, begun = warden.group.killed() if warden.group else 0, time.monotonic()
+            try:
+                if warden.group:
+                    warden.group.bound(max(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
+                answer = warden.ask(request, limits.seconds + SLACK)
+            except (TimeoutError, EOFError, OSError) as e:
+                if not (warden.group and warden.group.killed() > before):
+                    raise SandboxError(f"the sandbox's warden failed ({e or 'it died'}) during a run") from None
+                warden.close()  # the kernel took the warden with the program
+                return [Run(-9, "memory", b"", b"", time.monotonic() - begun) for _ in programs]
+            starved = warden.group is not None and warden.group.killed() > before
+        return [ended(side, answer["seconds"], starved) for side in answer["sides"]]
+
+    def _side(self, program: Program, stdin: bytes) -> dict[str, Any]:
+        limits = program.limits
+        mode = 0o755 if program.executable else 0o644
+        return {
+            "files": [(name, mode, content.decode("latin-1")) for name, content in program.files.items()],
+            "command": list(program.command), "stdin": stdin.decode("latin-1"), "keep": program.keep,
+            "environment": ENVIRONMENT | {"PATH": f"{os.path.dirname(self.python)}:/usr/local/bin:/usr/bin:/bin"},
+            "limits": vars(limits), "bounded": not self.grouped and "memory" not in self.without,
+        }  # fmt: skip
+
+
+def ended(side: Mapping[str, Any], seconds: float, starved: bool) -> Run:
+    if "broken" in side:
+        raise SandboxError(f"the sandbox could not protect a run: {side['broken']}")
+    kept, out, err = (None if side.get(n) is None else side[n].encode("latin-1") for n in ("kept", "stdout", "stderr"))
+    why = side["why"] or ("memory" if starved and side["exit"] != 0 else "")
+    return Run(side["exit"], why, out or b"", err or b"", seconds, side.get("cpu"), kept)
+
+
+def interpreter(kind: str) -> str:
+    """The Python of the sandbox: ours without its packages, or the system's where root's own may be out of reach for others."""
+    if kind in ("bwrap", "landlock") and os.getuid() == 0:
+        return "/usr/bin/python3"
+    return os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+
+
+PROTECTIONS = {
+    "namespaces": "files, network, processes and users of its own",
+    "landlock": "a second rule over files and ports",
+    "seccomp": "a filter of system calls",
+    "memory": "a bound on memory: a control group, or limits and a watch",
+}
