@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 OVERHEAD = 48  # megabytes for the warden itself
@@ -69,10 +71,12 @@ class Group:
         return int(found[1]) if found else 0
 
     def remove(self) -> None:
-        """When its processes have ended; waits a little for the last of them."""
+        """Ends what is left in it."""
         for folder in set(self.folders.values()):
             for _ in range(200):
                 try:
+                    for pid in (folder / "cgroup.procs").read_text().split():
+                        os.kill(int(pid), signal.SIGKILL)
                     folder.rmdir()
                     break
                 except FileNotFoundError:
@@ -128,10 +132,8 @@ def make(number: int) -> Group | None:
         for left in parent.glob(f"{NAMED}*-*"):
             owner = left.name.split("-")[1]
             if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-                try:
+                with suppress(OSError):
                     left.rmdir()
-                except OSError:
-                    pass
     try:
         return Group(parents, f"{NAMED}{os.getpid()}-{number}")
     except OSError:

@@ -63,7 +63,10 @@ def prctl(option: int, *values: int) -> int:
 
 def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
     data = options.encode() if options else None
-    check(libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), data), f"mount {target}")
+    check(
+        libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), data),
+        f"mount {target}",
+    )
 
 
 def read_only(target: str, recursive: bool = True) -> None:

@@ -41,7 +41,8 @@ class Language:
         return ""
 
     def bounds(self, **changed: Any) -> Limits:
-        return Limits(**{**self.limits, **changed})
+        bounds: dict[str, Any] = {**self.limits, **changed}
+        return Limits(**bounds)
 
 
 def names() -> list[str]:
@@ -89,7 +90,8 @@ def read(data: Any, where: str) -> Language:
     for name in ("file", "artifact"):
         if "/" in values.get(name, ""):
             raise SandboxError(f"{where}: {name} is a file name without folders, got {values[name]!r}")
-    return Language(**values | {n: tuple(values.get(n, ())) for n in ("run", "compile")})
+    commands: dict[str, Any] = {n: tuple(values.get(n, ())) for n in ("run", "compile")}
+    return Language(**{**values, **commands})
 
 
 class Compiler:

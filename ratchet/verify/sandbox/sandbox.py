@@ -13,28 +13,34 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generator
+from signal import SIGXCPU
+from typing import Any
 
 from ratchet.core.errors import SandboxError
-from ratchet.verify.sandbox import cgroups, kernel, walls
-from ratchet.verify.sandbox.messages import encode, receive, send
+from ratchet.verify.sandbox import cgroups, walls
+from ratchet.verify.sandbox.messages import receive, send
+from ratchet.verify.sandbox.warden import descendants
 
 FOLDER = Path(__file__).parent
 START = "import sys; sys.path.append(sys.argv[1]); from sandbox.warden import main; main()"
 STARTUP_SECONDS = 30.0
+PATIENCE = 3.0
 SLACK = 5.0  # seconds after a run's own limit in which its warden must have answered
 ENVIRONMENT = {"HOME": walls.ROOM, "TMPDIR": walls.ROOM, "LANG": "C.UTF-8"}
+CLOSING_SECONDS = 2.0
+FIRST_USER = 1_000_000_000
 numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds of wall time; megabytes of memory, of the room for files, and of stack; bytes of output, each of standard
+    """Seconds of processor time of each process, and on the clock `PATIENCE` times as many, so that a busy machine does not
+    fail a program that sleeps for nobody; megabytes of memory, of the room for files, and of stack; bytes of output, each of standard
     output and standard error; processes and threads together."""
 
     seconds: float = 5.0
@@ -100,7 +106,8 @@ class Warden:
             command = [*walls.bwrap([*sandbox.paths], files), *command]
             place = "/ratchet"
         if sandbox.walls != "direct" and os.getuid() == 0:
-            user = {"user": walls.NOBODY, "group": walls.NOBODY, "extra_groups": []}
+            own = FIRST_USER + os.getpid() * 16 + next(numbers) % 16  # nobody else's, not even another warden's
+            user = {"user": own, "group": own, "extra_groups": []}
         self.process = subprocess.Popen(
             [*command, "-c", START, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, bufsize=0,
             start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
@@ -110,9 +117,11 @@ class Warden:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.into, self.out = self.process.stdin.fileno(), self.process.stdout.fileno()
         try:
+            self.answer(STARTUP_SECONDS)  # it is there, and with it whatever was started before it
             if self.group is not None:
                 self.group.bound(Limits().memory, Limits().processes)
-                self.group.add(self.process.pid)
+                for pid in (self.process.pid, *descendants(self.process.pid)):
+                    self.group.add(pid)
             self.ask(sandbox.config(), STARTUP_SECONDS)
         except (OSError, EOFError) as e:
             self.close()
@@ -124,6 +133,9 @@ class Warden:
     def ask(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """TimeoutError, EOFError or BrokenPipeError where there is no answer; SandboxError where the warden could not do it."""
         send(self.into, message)
+        return self.answer(seconds)
+
+    def answer(self, seconds: float) -> dict[str, Any]:
         if not select.select([self.out], [], [], seconds)[0]:
             raise TimeoutError("the warden does not answer")
         answer = receive(self.out)
@@ -134,9 +146,12 @@ class Warden:
     def close(self) -> None:
         """Returns when nothing of it is left."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.kill()
-        self.process.wait()
+        self.process.stdin.close()  # it ends by itself, and ends what it has started
+        try:
+            self.process.wait(CLOSING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stdout.close()
         if self.group is not None:
             self.group.remove()
@@ -156,7 +171,9 @@ class Sandbox:
     ) -> None:  # fmt: skip
         unknown = set(without) - set(PROTECTIONS)
         if unknown:
-            raise SandboxError(f"the sandbox has no protection named {', '.join(sorted(unknown))}; it has {', '.join(PROTECTIONS)}")
+            raise SandboxError(
+                f"the sandbox has no protection named {', '.join(sorted(unknown))}; it has {', '.join(PROTECTIONS)}"
+            )
         self.without, self.modules = tuple(without), tuple(modules)
         self.python_path = tuple(map(os.path.realpath, python_path))
         self.grouped = bool(cgroups.places())
@@ -235,23 +252,25 @@ class Sandbox:
     def examine(self, candidate: Program, examiner: Program) -> tuple[Run, Run]:
         """Run two programs that talk with each other, each in namespaces of its own: what one writes the other reads. When the
         examiner ends, the candidate is ended too. The examiner's limit of seconds holds for both."""
+        if self.walls != "direct":
+            raise SandboxError("two programs that talk with each other need namespaces of our own; see `ratchet sandbox doctor`")
         first, second = self._run([candidate, examiner], b"")
         return first, second
 
     def map(self, programs: Iterable[tuple[Program, bytes]]) -> list[Run]:
         """Many runs, as many at once as there are wardens, in order."""
         with ThreadPoolExecutor(max(self.size, 1)) as threads:
-            return list(threads.map(lambda item: self.run(*item), programs))
+            return [future.result() for future in [threads.submit(self.run, *item) for item in programs]]
 
     def _run(self, programs: Sequence[Program], stdin: bytes) -> list[Run]:
         limits = programs[-1].limits
-        request = {"seconds": limits.seconds, "sides": [self._side(p, stdin) for p in programs]}
+        request = {"seconds": PATIENCE * limits.seconds, "sides": [self._side(p, stdin) for p in programs]}
         with self.warden() as warden:
             before, begun = warden.group.killed() if warden.group else 0, time.monotonic()
             try:
                 if warden.group:
                     warden.group.bound(max(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
-                answer = warden.ask(request, limits.seconds + SLACK)
+                answer = warden.ask(request, PATIENCE * limits.seconds + SLACK)
             except (TimeoutError, EOFError, OSError) as e:
                 if not (warden.group and warden.group.killed() > before):
                     raise SandboxError(f"the sandbox's warden failed ({e or 'it died'}) during a run") from None
@@ -275,7 +294,7 @@ def ended(side: Mapping[str, Any], seconds: float, starved: bool) -> Run:
     if "broken" in side:
         raise SandboxError(f"the sandbox could not protect a run: {side['broken']}")
     kept, out, err = (None if side.get(n) is None else side[n].encode("latin-1") for n in ("kept", "stdout", "stderr"))
-    why = side["why"] or ("memory" if starved and side["exit"] != 0 else "")
+    why = side["why"] or ("time" if side["exit"] == -SIGXCPU else "memory" if starved and side["exit"] != 0 else "")
     return Run(side["exit"], why, out or b"", err or b"", seconds, side.get("cpu"), kept)
 
 

@@ -61,7 +61,9 @@ def mount_all(paths: list[str]) -> None:
     """A new root in memory: the system and `paths` to read, five devices, an empty /proc of our own, nothing else."""
     k.mount("none", "/", None, k.REC | k.PRIVATE)
     wanted = [p for p in (*SYSTEM, *paths) if os.path.lexists(p)]
-    root = next(d for d in ("/mnt", "/media", "/srv", "/opt", "/tmp") if os.path.isdir(d) and not any(inside(p, d) for p in wanted))
+    root = next(
+        d for d in ("/mnt", "/media", "/srv", "/opt", "/tmp") if os.path.isdir(d) and not any(inside(p, d) for p in wanted)
+    )
     k.mount("tmpfs", root, "tmpfs", k.NOSUID, "mode=755,size=1m")
     for path in sorted(set(wanted)):
         if not any(inside(path, other) for other in wanted if other != path):
@@ -70,7 +72,12 @@ def mount_all(paths: list[str]) -> None:
         os.makedirs(f"{root}/{name}", exist_ok=True)
     for name in DEVICES:
         show(f"/dev/{name}", f"{root}/dev/{name}", writable=True)
-    for name, to in {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}.items():
+    for name, to in {
+        "fd": "/proc/self/fd",
+        "stdin": "/proc/self/fd/0",
+        "stdout": "/proc/self/fd/1",
+        "stderr": "/proc/self/fd/2",
+    }.items():
         os.symlink(to, f"{root}/dev/{name}")
     os.symlink(ROOM, f"{root}/dev/shm")  # shared memory within the bounds of the room
     for name, text in {"passwd": "sandbox:x:1000:1000::/tmp:/bin/sh\n", "group": "sandbox:x:1000:\n", "hosts": ""}.items():

@@ -9,14 +9,18 @@ time is up, `init` ends, and the kernel with it everything that the program star
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import select
+import shutil
 import signal
 import stat
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 # relative: behind the walls this folder is a package of its own
@@ -54,12 +58,13 @@ def init(plan: Plan, side: Message, status: int) -> NoReturn:
     """Process 1 of the run (its standard files are the program's). Never returns."""
     try:
         limits = side["limits"]
+        k.prctl(k.DUMPABLE, 1)  # our own files in /proc are else not ours
+        with open("/proc/self/oom_score_adj", "w") as f:  # whoever must die for want of memory, not the warden
+            f.write("1000")
         if plan.walls == "direct":
-            with open("/proc/self/oom_score_adj", "w") as f:  # whoever must die for want of memory, not the warden
-                f.write("1000")
             k.unshare(k.NEWNS | k.NEWIPC)
             walls.room(limits["disk"])
-        os.chdir(walls.ROOM if plan.walls != "landlock" else side["folder"])
+        os.chdir(side["folder"])
         for name, mode, content in side["files"]:
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
                 f.write(content.encode("latin-1"))
@@ -67,7 +72,8 @@ def init(plan: Plan, side: Message, status: int) -> NoReturn:
         program = os.fork()
         if not program:
             start(side, status)
-        os.close(0), os.close(1), os.close(2)
+        for fd in (0, 1, 2):
+            os.close(fd)
         ended, code = 0, 0
         while ended != program:
             ended, code = os.wait()
@@ -84,9 +90,8 @@ def init(plan: Plan, side: Message, status: int) -> NoReturn:
 def restrict(plan: Plan, side: Message) -> None:
     """The limits and the layers that hold for `init` and the program alike."""
     limits, megabyte = side["limits"], 1 << 20
-    seconds = int(limits["seconds"]) + 1
     bounds = [
-        (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_FSIZE, limits["disk"] * megabyte), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MEMLOCK, 1 << 16),
         (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_STACK, limits["stack"] * megabyte),
     ]  # fmt: skip
@@ -95,7 +100,7 @@ def restrict(plan: Plan, side: Message) -> None:
     for which, most in bounds:
         hard = resource.getrlimit(which)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(which, (most, most))
+        resource.setrlimit(which, (most, most + (which == resource.RLIMIT_CPU)))  # first SIGXCPU, which tells why
     k.prctl(k.DUMPABLE, 0)  # the program, which has our user id, must not look into us
     k.no_new_privileges()
     readable = ["/"] if plan.walls != "landlock" else [p for p in (*walls.SYSTEM, *plan.paths) if os.path.exists(p)]
@@ -163,12 +168,13 @@ def run_python(name: str) -> int:
         code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
         if not isinstance(e.code, int | None):
             print(e.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as e:
+        own = e.__traceback__.tb_next if e.__traceback__ else None  # without this frame of ours
+        traceback.print_exception(type(e), e, own)
         code = 1
     try:
-        threading._shutdown()
-        atexit._run_exitfuncs()
+        threading._shutdown()  # pyright: ignore
+        atexit._run_exitfuncs()  # pyright: ignore
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
@@ -182,8 +188,8 @@ def run_python(name: str) -> int:
 class Side:
     """A program at work: the pid of its `init`, its pipes, and what has come out of them."""
 
-    def __init__(self, most: int) -> None:
-        self.pid, self.most, self.why = 0, most, ""
+    def __init__(self, most: int, sweep: Callable[[], None]) -> None:
+        self.pid, self.most, self.why, self.sweep = 0, most, "", sweep
         self.said = {"out": bytearray(), "err": bytearray(), "status": bytearray()}
 
     def take(self, stream: str, part: bytes) -> None:
@@ -197,10 +203,9 @@ class Side:
 
     def kill(self, why: str) -> None:
         self.why = self.why or why
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        self.sweep()
 
     def report(self) -> Message:
         try:
@@ -252,7 +257,9 @@ def run(plan: Plan, request: Message) -> Message:
     """Run the programs of a request to their end. One alone gets its input and is read; two are connected."""
     begun = time.monotonic()
     wanted: list[Message] = request["sides"]
-    sides = [Side(side["limits"]["output"]) for side in wanted]
+    sides = [Side(side["limits"]["output"], SWEEPS[plan.walls]) for side in wanted]
+    for side in wanted:
+        side["folder"] = walls.ROOM if plan.walls != "landlock" else tempfile.mkdtemp(prefix="ratchet-")
     files, reading, writing = connect(wanted)
     try:
         for i, (side, own) in enumerate(zip(sides, files)):
@@ -266,11 +273,13 @@ def run(plan: Plan, request: Message) -> Message:
         for side in sides:
             if side.pid:
                 side.kill("")
-                os.waitpid(side.pid, 0)
+                with suppress(ChildProcessError):
+                    os.waitpid(side.pid, 0)
         for fd in {*reading, *writing, *(fd for own in files for fd in own)}:
             os.close(fd)
-        while plan.walls == "landlock" and sweep():
-            pass
+        if plan.walls == "landlock":
+            for side in wanted:
+                shutil.rmtree(side["folder"], ignore_errors=True)
     return {"sides": [side.report() for side in sides], "seconds": time.monotonic() - begun}
 
 
@@ -300,6 +309,8 @@ def follow(
         for fd, event in events:
             if fd == 0:
                 if event & (select.POLLHUP | select.POLLERR):
+                    for side in sides:
+                        side.kill("")
                     os._exit(0)
             elif fd in writing:
                 feed(poll, writing, fd)
@@ -312,6 +323,8 @@ def follow(
                     poll.unregister(fd)
                     os.close(fd)
                     del reading[fd]
+                    if stream == "status":
+                        sides[i].sweep()
                     if stream == "status" and i == 1:  # the examiner has ended: whatever the candidate still does is of no use
                         sides[0].kill("")
 
@@ -344,21 +357,51 @@ def in_use() -> int:
     return total
 
 
-def sweep() -> bool:
-    """Without a process namespace: kill what is left of a run, which the kernel has given to us. Whether there was any."""
-    found = False
-    with open(f"/proc/self/task/{os.getpid()}/children") as f:
-        for pid in map(int, f.read().split()):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            found = True
-    return found
+def sweep_namespace() -> None:
+    """Behind bubblewrap's walls a run shares our process namespace: kill all in it but us and its first."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(-1, signal.SIGKILL)
+
+
+def sweep_children() -> None:
+    """Without a process namespace: stop all that descends from us until nothing new is found (what is stopped still counts
+    against the most processes, so a fork bomb cannot outrun this), then kill it."""
+    found: set[int] = set()
+    while new := set(descendants(os.getpid())) - found:
+        found |= new
+        signal_all(new, signal.SIGSTOP)
+    signal_all(found, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        while found:
+            os.waitpid(-1, 0)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as f:
+                for child in map(int, f.read().split()):
+                    yield child
+                    yield from descendants(child)
+    except OSError:  # it has ended
+        return
+
+
+def signal_all(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+SWEEPS: dict[str, Callable[[], None]] = {"direct": lambda: None, "bwrap": sweep_namespace, "landlock": sweep_children}
+"""What ends the processes that the end of `init` does not: the kernel ends all of a namespace with its first process."""
 
 
 def main() -> None:
     try:
+        send(1, {"here": True})
         config = receive(0)
-    except EOFError:
+    except (EOFError, BrokenPipeError):
         return
     plan = Plan(config)
     try:
@@ -367,6 +410,7 @@ def main() -> None:
             plan.own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         elif plan.walls == "landlock":
             k.prctl(k.SUBREAPER, 1)
+        k.prctl(k.DUMPABLE, 0)
         sys.path[-1:] = config["python_path"]  # the last is where this file was found
         for name in plan.modules:
             __import__(name)
