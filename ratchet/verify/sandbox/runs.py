@@ -84,15 +84,16 @@ class Side:
 
     def run(self, seconds: float, starved: bool) -> Run:
         """`starved`: the kernel has killed something for want of memory."""
+        head, _, rest = bytes(self.said["status"]).partition(b"\n")
         try:
-            told: dict[str, Any] = json.loads(bytes(self.said["status"]))
+            told: dict[str, Any] = json.loads(head)
         except ValueError:  # it was ended before it could tell
-            told = {"exit": -9, "cpu": None, "kept": None}
+            told = {"exit": -9, "cpu": None, "kept": False}
         if "broken" in told:
             raise SandboxError(f"the sandbox could not protect a run: {told['broken']}")
         code: int = told["exit"]
         why = self.why or ("time" if code == -SIGXCPU else "memory" if starved and code else "")
-        kept = None if told["kept"] is None else told["kept"].encode("latin-1")
+        kept = rest if told["kept"] else None
         return Run(code, why, bytes(self.said["out"]), bytes(self.said["err"]), seconds, told["cpu"], kept)
 
 

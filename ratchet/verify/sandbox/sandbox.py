@@ -30,7 +30,7 @@ START = "import sys; sys.path.append(sys.argv[1]); from sandbox.warden import ma
 STARTUP_SECONDS = 30.0
 PATIENCE = 3.0
 SLACK = 5.0  # seconds after a run's own limit in which its warden must have answered
-ENVIRONMENT = {"HOME": walls.ROOM, "TMPDIR": walls.ROOM, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"LANG": "C.UTF-8"}
 CLOSING_SECONDS = 2.0
 FIRST_USER = 1_000_000_000
 numbers = itertools.count()
@@ -71,7 +71,7 @@ class Warden:
         self.asker, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [*command, "-c", START, place], stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [*command, "-c", START, place], stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
             )  # fmt: skip
         for fd in handed:
@@ -252,11 +252,11 @@ class Sandbox:
     def _specified(self, program: Program) -> bytes:
         mode = 0o755 if program.executable else 0o644
         specified: dict[str, Any] = {
-            "files": [(name, mode, content.decode("latin-1")) for name, content in program.files.items()],
+            "files": [(name, mode, len(content)) for name, content in program.files.items()],
             "command": list(program.command), "keep": program.keep, "limits": vars(program.limits), "bounded": self._bounded(),
             "environment": ENVIRONMENT | {"PATH": f"{os.path.dirname(self.python)}:/usr/local/bin:/usr/bin:/bin"},
         }  # fmt: skip
-        return json.dumps(specified).encode()
+        return b"".join([json.dumps(specified).encode(), b"\n", *program.files.values()])
 
 
 def interpreter(kind: str) -> str:

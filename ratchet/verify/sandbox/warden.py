@@ -65,7 +65,8 @@ def init(plan: Plan) -> NoReturn:
     """Process 1 of the run (its standard files are the program's). Never returns."""
     try:
         with open(SPECIFIED, "rb") as f:
-            side: Message = json.loads(f.read())
+            side: Message = json.loads(f.readline())
+            contents = [f.read(size) for _, _, size in side["files"]]
         limits = side["limits"]
         k.prctl(k.DUMPABLE, 1)  # our own files in /proc are else not ours
         with open("/proc/self/oom_score_adj", "w") as f:  # whoever must die for want of memory, not the warden
@@ -74,9 +75,9 @@ def init(plan: Plan) -> NoReturn:
             k.unshare(k.NEWNS | k.NEWIPC)
             walls.room(limits["disk"])
         os.chdir(walls.ROOM if plan.walls != "landlock" else plan.folder())
-        for name, mode, content in side["files"]:
+        for (name, mode, _), content in zip(side["files"], contents):
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
-                f.write(content.encode("latin-1"))
+                f.write(content)
         restrict(plan, side)
         program = os.fork()
         if not program:
@@ -89,23 +90,23 @@ def init(plan: Plan) -> NoReturn:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         kept = keep(side["keep"], limits["disk"] << 20) if side["keep"] and code == 0 else None
         report = {"exit": os.waitstatus_to_exitcode(code), "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss >> 10}
-        tell(report | {"kept": kept})
+        tell(report | {"kept": kept is not None}, kept or b"")
     except BaseException as e:
         tell({"broken": f"{type(e).__name__}: {e}"})
     finally:
         os._exit(0)
 
 
-def tell(report: Message) -> None:
+def tell(report: Message, kept: bytes = b"") -> None:
     with open(STATUS, "wb") as f:
-        f.write(json.dumps(report).encode())
+        f.write(json.dumps(report).encode() + b"\n" + kept)
 
 
 def restrict(plan: Plan, side: Message) -> None:
     """The limits and the layers that hold for `init` and the program alike."""
     limits, megabyte = side["limits"], 1 << 20
     bounds = [
-        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 64 if side["bounded"] else 256),
         (resource.RLIMIT_FSIZE, limits["disk"] * megabyte), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MEMLOCK, 1 << 16),
         (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_STACK, limits["stack"] * megabyte),
     ]  # fmt: skip
@@ -122,18 +123,20 @@ def restrict(plan: Plan, side: Message) -> None:
     readable += ["/dev/random", "/dev/urandom"] if plan.walls == "landlock" else []
     plan.tried("landlock", lambda: k.landlock(readable, writable))
     k.drop_capabilities()
-    families = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if plan.walls != "landlock" else (k.AF_UNIX,)
-    plan.tried("seccomp", lambda: k.filter_calls(families))
+    apart = plan.walls != "landlock"  # else what has no namespace is refused; and what no limit of processes counts, where no
+    families = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if apart else ()  # control group does
+    more = {} if apart and not side["bounded"] else k.OF_ALL
+    plan.tried("seccomp", lambda: k.filter_calls(families, more))
 
 
-def keep(name: str, most: int) -> str | None:
-    """A file that the program made, as text of one character a byte; None where it is no plain file or too large."""
+def keep(name: str, most: int) -> bytes | None:
+    """A file that the program made; None where it is no plain file or too large."""
     try:
         with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as f:
             if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
                 return None
             content = f.read(most + 1)
-            return content.decode("latin-1") if len(content) <= most else None
+            return content if len(content) <= most else None
     except OSError:
         return None
 
@@ -148,7 +151,8 @@ def start(side: Message) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         k.close_from(3)
         if side["command"]:
-            os.execvpe(side["command"][0], side["command"], side["environment"])
+            here = {"HOME": os.getcwd(), "TMPDIR": os.getcwd()}
+            os.execvpe(side["command"][0], side["command"], side["environment"] | here)
         code = run_python(side["files"][0][0])
     except OSError as e:
         os.write(2, f"{side['command'][0] if side['command'] else 'python'}: {e.strerror or e}\n".encode())
