@@ -68,6 +68,8 @@ def test_arithmetic_of_a_step() -> None:
         assert not broken(step), (step, broken(step))
     for step in DOES_NOT:
         assert broken(step), step
+    for hostile in ("1" * 20_000, "1=1" * 9_000, "(" * 20_000 + "=1", " " * 20_000, "\\frac{1}{" * 2_000, "1^1" * 6_000 + "=2"):
+        broken(hostile)  # each once took minutes, where a pattern went over all of it from each place
     assert arithmetic(TASK, ["3 + 4 = 7", "7 * 2 = 15", "so 15"]) == [1, 0, 1]
     both = find("agreement:math,ratchet.verify.process:steps_hold")
     assert both(TASK, "3 + 3 = 6\n\\boxed{6}").passed and both(TASK, "3 + 3 = 7\n\\boxed{6}").outcome is Outcome.ABSTAIN

@@ -108,6 +108,9 @@ def arithmetic(task: Task, steps: Sequence[str]) -> list[float]:
 steps_hold = ProcessVerifier(arithmetic)
 """As a member of an ensemble: `agreement:math,ratchet.verify.process:steps_hold`. On its own it passes what it cannot read."""
 
+LONGEST = 20_000  # characters of a step that are read
+NEAR = 30  # characters beside a chain of equalities that say whether it is whole
+
 SIGNS = (
     (re.compile(r"\\(?:times|cdot|ast)(?![a-zA-Z])|[×·∗]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
@@ -120,7 +123,9 @@ SIGNS = (
     (re.compile(r"\b(\d+)\s+(\d+/\d+)\b"), r"(\1+\2)"),
     (re.compile(r"\^(\d\d+)"), r"^(\1)"),
 )
-RUN = re.compile(r"[\d.,()+*/^% \t-]*(?:=[\d.,()+*/^% \t-]*)+")
+RUN = re.compile(
+    r"[\d.,()+*/^%= \t-]+"
+)  # whole, and then looked into: a pattern with the sign of equality in it is slow on long ones
 OPERATOR = re.compile(r"(?<=[\d)%])\s*[-+*/^]")
 BREAK = re.compile(r"[.,]\s")
 BEFORE = re.compile(
@@ -135,11 +140,11 @@ BESIDE = re.compile(r"[\d)%]\s+[\d(]|\)\d")
 
 def broken(step: str) -> str:
     """The first equality in a step that does not hold, as it is written; empty without one."""
-    text = step
+    text = step[:LONGEST]
     for pattern, sign in SIGNS:
         text = pattern.sub(sign, text)
     for run in RUN.finditer(text):
-        sides = sides_of(text, run)
+        sides = sides_of(text, run) if "=" in run[0] else []
         for a, b in pairwise(sides):
             if a and b and differ(a, b):
                 return f"{a} = {b}"
@@ -150,7 +155,8 @@ def sides_of(text: str, run: re.Match[str]) -> list[str]:
     """The sides of a chain of equalities; empty ones where a side is not whole, or says nothing that was worked out."""
     sides = [side.strip() for side in run[0].split("=")]
     blanks = len(run[0]) - len(run[0].lstrip()), len(run[0]) - len(run[0].rstrip())
-    before, after = text[: run.start() + blanks[0]], text[run.end() - blanks[1] :]
+    start, end = run.start() + blanks[0], run.end() - blanks[1]
+    before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]
     first = evened(BREAK.split(sides[0])[-1].rstrip(" .,"), "(")
     last = evened(BREAK.split(sides[-1] + " ")[0].rstrip(" .,"), ")")
     whole = BREAK.search(sides[0]) is not None or not BEFORE.search(before)
