@@ -95,7 +95,8 @@ def judge(
     click.echo(clean(f"{model} as a judge ({how}) on {data}: {len(problems):,} problems, {labels:,} samples"))
     found: dict[str, Any] = {"judge": pool.name, "data": str(data), **agreement(problems)}
     fooled = attacked(problems, pool, golds, found) if attack and not missing else False
-    click.echo(f"\n{pool.asked:,} verdicts asked for, {pool.known:,} known from before, all in {out}")
+    where = f", all in {out}" if pool.kept else ""
+    click.echo(f"\n{pool.asked:,} verdicts asked for, {pool.known:,} known from before{where}")
     click.echo(clean(f"{ask.calls:,} replies, {ask.tokens:,} tokens" + (f"; {mended}" if (mended := ask.trouble()) else "")))
     if summary is not None:
         write_text(summary, json.dumps(finite(found), indent=1, allow_nan=False) + "\n")
