@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 from ratchet.core.errors import VerifierError
@@ -30,15 +31,37 @@ class Verifier:
 verifiers: Registry[Verifier] = Registry("verifier", "ratchet.verify", VerifierError)
 
 
+ensembles: Registry[Callable[..., Verdict]] = Registry("ensemble", "ratchet.verify", VerifierError)
+"""How the votes of several verifiers become one verdict (`ensembles.py`)."""
+
+
 def find(name: str) -> Callable[[Task, str], Verdict]:
-    """A registered verifier, or `module:function` of the user's own with the signature (task, text) -> Verdict."""
+    """A registered verifier, an ensemble such as `cascade:math,exact`, or `module:function` of the user's own.
+
+    The user's own is called with (task, text) and returns a Verdict. VerifierError for a name that is none of these.
+    """
     if ":" not in name:
         return verifiers[name]
-    module, _, function = name.partition(":")
+    first, _, rest = name.partition(":")
+    return several(first, rest) if first in ensembles else imported(name, first, rest)
+
+
+@cache
+def several(kind: str, spec: str) -> Callable[[Task, str], Verdict]:
+    """An ensemble, read once: a worker looks its verifier up for each text."""
+    from ratchet.verify.ensembles import ensemble_named
+
+    return ensemble_named(kind, spec)
+
+
+def imported(name: str, module: str, function: str) -> Callable[[Task, str], Verdict]:
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as e:
-        raise VerifierError(f'verifier "{name}" cannot be imported: {e}; it must be module:function on the Python path') from e
+    except (ImportError, AttributeError, ValueError) as e:
+        kinds = ", ".join(f"{e.name}:NAME,NAME" for e in ensembles)
+        raise VerifierError(
+            f'verifier "{name}" cannot be imported: {e}; it must be module:function on the Python path, or one of {kinds}'
+        ) from e
     return cast(Callable[[Task, str], Verdict], found)
 
 

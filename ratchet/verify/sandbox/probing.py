@@ -90,20 +90,20 @@ def bounds(sandbox: Sandbox) -> Iterator[Line]:
 
 def why_not() -> Iterator[Line]:
     """Where no sandbox can be made: what is missing, and what to do."""
-    for name, path, wanted in (
-        ("user namespaces", "/proc/sys/user/max_user_namespaces", lambda v: int(v) > 0),
-        ("unprivileged namespaces", "/proc/sys/kernel/unprivileged_userns_clone", lambda v: int(v) > 0),
-        ("AppArmor's restriction", "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", lambda v: int(v) == 0),
+    for name, path, good in (
+        ("user namespaces", "/proc/sys/user/max_user_namespaces", True),
+        ("unprivileged namespaces", "/proc/sys/kernel/unprivileged_userns_clone", True),
+        ("AppArmor's restriction", "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", False),
     ):
         try:
             value = Path(path).read_text().strip()
         except OSError:
             continue
-        good = wanted(value)
+        done = (int(value) > 0) is good
         yield (
-            "ok" if good else "MISSING",
+            "ok" if done else "MISSING",
             name,
-            f"{path} is {value}" + ("" if good else "; an administrator can change it with sysctl"),
+            f"{path} is {value}" + ("" if done else "; an administrator can change it with sysctl"),
         )
     found = shutil.which("bwrap")
     yield (

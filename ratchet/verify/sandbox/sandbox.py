@@ -30,7 +30,7 @@ START = "import sys; sys.path.append(sys.argv[1]); from sandbox.warden import ma
 STARTUP_SECONDS = 30.0
 PATIENCE = 3.0
 SLACK = 5.0  # seconds after a run's own limit in which its warden must have answered
-ENVIRONMENT = {"HOME": walls.ROOM, "TMPDIR": walls.ROOM, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"LANG": "C.UTF-8"}
 CLOSING_SECONDS = 2.0
 FIRST_USER = 1_000_000_000
 numbers = itertools.count()
@@ -71,7 +71,7 @@ class Warden:
         self.asker, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [*command, "-c", START, place], stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [*command, "-c", START, place], stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
             )  # fmt: skip
         for fd in handed:
@@ -91,23 +91,26 @@ class Warden:
             self.close()
             raise
 
-    def answer(self, seconds: float) -> None:
+    def answer(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         """OSError where there is none; SandboxError where the warden could not do it."""
         self.asker.settimeout(seconds)
-        said = self.asker.recv(1 << 16)
+        said, files, _, _ = socket.recv_fds(self.asker, 1 << 16, 4)
         if not said:
             raise ConnectionError("it died")
-        if trouble := json.loads(said).get("error"):
+        answer = json.loads(said)
+        if trouble := answer.get("error"):
             raise SandboxError(f"the sandbox: {trouble}")
+        return answer, files
 
-    def start(self, files: Sequence[int]) -> None:
-        """Start programs on their files, five each: see `warden.spawn`."""
-        socket.send_fds(self.asker, [b"run"], list(files))
+    def start(self, files: Sequence[int], alone: Sequence[bool]) -> list[int]:
+        """Start programs on their files, five each: see `warden.spawn`. Returns a file for each init that can be read when it ends."""
+        socket.send_fds(self.asker, [json.dumps(list(alone)).encode()], list(files))
+        return self.answer(STARTUP_SECONDS)[1]
 
-    def end(self) -> None:
-        """Returns when nothing is left of what was started."""
+    def end(self) -> list[tuple[int, float]]:
+        """Returns when nothing is left of what was started: how each init ended, and its seconds of processor time."""
         self.asker.send(b"end")
-        self.answer(SLACK)
+        return self.answer(SLACK)[0]["ended"]
 
     def close(self) -> None:
         """Returns when nothing of it is left."""
@@ -235,8 +238,7 @@ class Sandbox:
             watched = programs[0].limits.memory if self._bounded() else 0
             try:
                 with Talk([self._specified(p) for p in programs], stdin, [p.limits.output for p in programs]) as talk:
-                    warden.start(talk.theirs)
-                    talk.close_theirs()
+                    talk.started(warden.start(talk.theirs, [not (p.command or p.keep) for p in programs]))
                     talk.follow(warden, PATIENCE * limits.seconds, watched)
             except OSError as e:
                 if not (warden.group and warden.group.killed() > before):
@@ -244,7 +246,7 @@ class Sandbox:
                 warden.close()  # the kernel took the warden with the program
                 return [Run(-9, "memory", b"", b"", 0.0) for _ in programs]
             starved = warden.group is not None and warden.group.killed() > before
-        return [side.run(talk.seconds, starved) for side in talk.sides]
+        return [side.run(talk.seconds, starved, p.limits) for side, p in zip(talk.sides, programs, strict=True)]
 
     def _bounded(self) -> bool:
         return not self.grouped and "memory" not in self.without
@@ -252,11 +254,11 @@ class Sandbox:
     def _specified(self, program: Program) -> bytes:
         mode = 0o755 if program.executable else 0o644
         specified: dict[str, Any] = {
-            "files": [(name, mode, content.decode("latin-1")) for name, content in program.files.items()],
+            "files": [(name, mode, len(content)) for name, content in program.files.items()],
             "command": list(program.command), "keep": program.keep, "limits": vars(program.limits), "bounded": self._bounded(),
             "environment": ENVIRONMENT | {"PATH": f"{os.path.dirname(self.python)}:/usr/local/bin:/usr/bin:/bin"},
         }  # fmt: skip
-        return json.dumps(specified).encode()
+        return b"".join([json.dumps(specified).encode(), b"\n", *program.files.values()])
 
 
 def interpreter(kind: str) -> str:
