@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-LATE = 0.5
+LATE = 0.3
 SHOWN = 300
 
 
