@@ -26,7 +26,17 @@ from ratchet.verify.sandbox.warden import descendants
 
 SHORT = Limits(seconds=1.0, memory=128, output=10_000)
 ATTACKS = {a.name: a for a in attacks()}
-SLOW = {"zip_bomb", "memory_of_many", "fork_bomb", "fork_bomb_c", "stop_itself", "names", "network_out", "deep_recursion", "disk_bomb"}
+SLOW = {
+    "zip_bomb",
+    "memory_of_many",
+    "fork_bomb",
+    "fork_bomb_c",
+    "stop_itself",
+    "names",
+    "network_out",
+    "deep_recursion",
+    "disk_bomb",
+}
 ON_THE_MACHINE = ("loopback", "local_sockets", "datagram", "environment", "read_secrets")  # without the sandbox, and harmless
 
 
@@ -225,7 +235,9 @@ def test_when_the_supervisor_is_killed_the_program_ends(tmp_path: Path) -> None:
         f"p = Program({{'m.py': b'import time; time.sleep(300)'}}, ('python3', 'm.py', {mark!r}), Limits(seconds=100))\n"
         "with Sandbox() as s:\n    print('begun', flush=True)\n    s.run(p)\n"
     )
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
     assert process.stdout is not None
     if not process.stdout.readline():
         pytest.skip("no sandbox on this machine")
@@ -263,7 +275,9 @@ def test_a_group_of_version_2_is_bounded_and_read(tmp_path: Path) -> None:
     group = cgroups.Group({"": tmp_path}, "g")
     group.bound(100, 20)
     folder = tmp_path / "g"
-    assert int((folder / "memory.max").read_text()) == (100 + cgroups.OVERHEAD) << 20 and (folder / "pids.max").read_text() == "28"
+    assert (
+        int((folder / "memory.max").read_text()) == (100 + cgroups.OVERHEAD) << 20 and (folder / "pids.max").read_text() == "28"
+    )
     (folder / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
     assert group.killed() == 2
 
