@@ -1,7 +1,7 @@
 r"""Mathematical answers: the last boxed or stated answer, compared with the gold answer by what it means.
 
-Numbers in any writing, formulas, equations, inequalities, intervals, sets, tuples, matrices, ratios, choices, words. What
-cannot be told apart from the gold answer and not shown to be equal either is ABSTAIN, never a guess.
+Numbers in any writing, formulas, equations, inequalities, intervals, sets, tuples, matrices, ratios, choices, words. Where that
+cannot tell, math-verify is asked, if it is installed; where that cannot either, the verdict is ABSTAIN, never a guess.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ratchet.core.types import Task, Verdict
+from ratchet.verify import math_verify
 from ratchet.verify.answers import same
 from ratchet.verify.extract import after_mark, boxed
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
@@ -52,9 +53,17 @@ def judge(task: Task, answer: str) -> Verdict:
     found = [same(str(gold), answer) for gold in golds]
     if any(found):
         return passed("the same as the gold answer")
-    if None in found:
+    asked = [math_verify.second_opinion(str(gold), answer) if own is None else own for gold, own in zip(golds, found, strict=True)]
+    if any(asked):
+        return passed("the same as the gold answer for math-verify")
+    if None in asked:
         return abstained(f"{answer[:60]!r} cannot be compared with {str(golds[0])[:60]!r}")
     return failed(f"{answer[:60]!r} is not {str(golds[0])[:60]!r}")
 
 
-verifiers.put("math", Verifier(extract, judge), summary=__doc__)
+def load() -> None:
+    if math_verify.installed():
+        math_verify.load()
+
+
+verifiers.put("math", Verifier(extract, judge, load), summary=__doc__)
