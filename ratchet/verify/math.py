@@ -14,7 +14,10 @@ from ratchet.verify.answers import same
 from ratchet.verify.extract import after_mark, boxed
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
-SHOWN = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?([^$]+)\$\$?|\*\*([^*]+)\*\*", re.DOTALL)
+SHOWN = re.compile(
+    r"\\\((.+?)\\\)|\\\[(.+?)\\\]|(?<!\\)\$\$?(?!\d[^$\\=]*[a-z]{2,}\s[^$]*\$)([^$]+)\$\$?|\*\*([^*]+)\*\*",  # money is no formula
+    re.DOTALL,
+)
 NUMBER = re.compile(r"-?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?", re.ASCII)
 CONCLUDES = re.compile(
     r"\b(?:so|thus|therefore|hence|finally|answer|result|solution|we (?:get|have|find|obtain)|is|are|equals?)\b|=", re.IGNORECASE
@@ -28,7 +31,13 @@ TAIL = 600  # characters at the end of a text in which an answer that is not mar
 
 def extract(text: str) -> str | None:
     """The last boxed answer, else what follows the last mark, else the last formula or number at the end of the text."""
-    return boxed(text) or after_mark(text) or last_shown(text)
+    return boxed(text) or after_mark_here(text) or last_shown(text)
+
+
+def after_mark_here(text: str) -> str | None:
+    """What follows the last mark in its line, unless that only announces it: "the answer in feet is:"."""
+    found = after_mark(text)
+    return None if found is None or found.endswith(":") or found in ("\\[", "$$") else found
 
 
 def last_shown(text: str) -> str | None:
@@ -53,12 +62,12 @@ def judge(task: Task, answer: str) -> Verdict:
     found = [same(str(gold), answer) for gold in golds]
     if any(found):
         return passed("the same as the gold answer")
-    asked = [math_verify.second_opinion(str(gold), answer) if own is None else own for gold, own in zip(golds, found, strict=True)]
-    if any(asked):
+    if None not in found:
+        return failed(f"{answer[:60]!r} is not {str(golds[0])[:60]!r}")
+    # that math-verify does not find two texts the same is no sign that they differ: it may have read a part of one
+    if any(own is None and math_verify.second_opinion(str(gold), answer) for gold, own in zip(golds, found, strict=True)):
         return passed("the same as the gold answer for math-verify")
-    if None in asked:
-        return abstained(f"{answer[:60]!r} cannot be compared with {str(golds[0])[:60]!r}")
-    return failed(f"{answer[:60]!r} is not {str(golds[0])[:60]!r}")
+    return abstained(f"{answer[:60]!r} cannot be compared with {str(golds[0])[:60]!r}")
 
 
 def load() -> None:
