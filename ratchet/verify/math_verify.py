@@ -59,9 +59,19 @@ def number_without_eval(text: Any, *_: Any, **__: Any) -> Any:
 
 
 def refuse_code(event: str, arguments: tuple[Any, ...]) -> None:
-    """For `sys.addaudithook`. Modules come from files; what is compiled from text has a name such as <string>."""
-    if event == "compile" and not Door.open and str(arguments[1]).startswith("<"):
+    """For `sys.addaudithook`. What is compiled from text has a name such as <string>. A module that is imported late may do so,
+    and sympy writes the products of its monomials out, code in which nothing but their length varies."""
+    if event != "compile" or Door.open or not str(arguments[1]).startswith("<"):
+        return
+    if not bytes(arguments[0] or b"").startswith(b"def monomial_") and not importing():
         raise RuntimeError("text is not evaluated as code here")
+
+
+def importing() -> bool:
+    frame = sys._getframe()
+    while frame.f_back is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame.f_back is not None
 
 
 def limit_memory() -> None:
