@@ -59,7 +59,7 @@ def last_shown(text: str) -> str | None:
 
 def judge(task: Task, answer: str) -> Verdict:
     golds = task.answer if isinstance(task.answer, (list, tuple)) else [task.answer]
-    found = [same(str(gold), answer) for gold in golds]
+    found = [same(str(gold), answer, task.prompt) for gold in golds]
     if any(found):
         return passed("the same as the gold answer")
     if None not in found:
