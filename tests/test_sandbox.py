@@ -184,7 +184,7 @@ def test_an_attack_that_cannot_be_compiled_was_not_contained(box: Sandbox) -> No
 
 def test_without_walls_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "START", "import sys; sys.exit(1)")
-    with pytest.raises(SandboxError, match="cannot be run safely here .*direct: .*bwrap: .*ratchet sandbox doctor"):
+    with pytest.raises(SandboxError, match=r"cannot be run safely here .*direct: .*bwrap: .*ratchet sandbox doctor"):
         Sandbox()
 
 
@@ -200,9 +200,8 @@ def test_a_protection_that_fails_for_a_run_stops_it(box: Sandbox, monkeypatch: p
     monkeypatch.setattr(
         sandbox, "START", sandbox.START.replace("main()", "import sandbox.kernel as k; k.landlock_version = lambda: 0; main()")
     )
-    with Sandbox(walls=box.walls) as lame:
-        with pytest.raises(SandboxError, match="landlock"):
-            lame.run(python("print(1)"))
+    with Sandbox(walls=box.walls) as lame, pytest.raises(SandboxError, match="landlock"):
+        lame.run(python("print(1)"))
     with Sandbox(walls=box.walls, without=("landlock",)) as known:
         assert known.run(python("print(1)")).ok
 
@@ -359,7 +358,7 @@ def test_a_missing_language_and_an_unknown_one_are_told(box: Sandbox, tmp_path: 
         Compiler(box)(language(str(file)), "x")
     with pytest.raises(SandboxError, match='no language named "luaa"; did you mean "lua"'):
         language("luaa")
-    with pytest.raises(SandboxError, match="no language has files that end in '.xyz'"):
+    with pytest.raises(SandboxError, match=r"no language has files that end in .\.xyz."):
         by_ending(Path("a.xyz"))
 
 
