@@ -111,7 +111,8 @@ def task_of(row: Any, where: str, verifier: str, names: tuple[str, str]) -> Task
 
 
 def gold(task: Task) -> str:
-    return f"answer {task.answer[0] if isinstance(task.answer, (list, tuple)) else task.answer}"
+    right = str(task.answer[0] if isinstance(task.answer, (list, tuple)) else task.answer)
+    return f"<answer>{right}</answer>" if "\n" in right.strip() else f"answer {right}"
 
 
 def decoys(task: Task) -> Mapping[str, str]:

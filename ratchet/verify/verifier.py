@@ -15,10 +15,15 @@ from ratchet.core.types import Outcome, Task, Verdict
 
 @dataclass(frozen=True)
 class Verifier:
-    """`extract(text)` takes the answer out of a text, None where there is none; `judge(task, answer)` judges it."""
+    """`extract(text)` takes the answer out of a text, None where there is none; `judge(task, answer)` judges it.
+
+    `load()` is called once in a worker process, before the first text and outside of its deadline: for what takes long to
+    import. It raises VerifierError where something is missing.
+    """
 
     extract: Callable[[str], str | None]
     judge: Callable[[Task, str], Verdict]
+    load: Callable[[], None] | None = None
 
     def __call__(self, task: Task, text: str) -> Verdict:
         answer = self.extract(text)

@@ -154,6 +154,8 @@ class Sandbox:
 
     def _begin(self) -> None:
         """The first warden, behind the first kind of walls that can be built; the others are started when they are needed."""
+        if self.walls == "landlock" and "namespaces" not in self.without:
+            raise SandboxError("walls of Landlock alone are weaker; they are only used where `without` names namespaces")
         kinds = [self.walls] if self.walls else ["direct", "bwrap"] + ["landlock"] * ("namespaces" in self.without)
         reasons: list[str] = []
         for kind in kinds:
