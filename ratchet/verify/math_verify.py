@@ -2,7 +2,8 @@ r"""math-verify, the public grader of mathematics: by itself on a whole text, an
 
 It reads LaTeX by a grammar and compares with sympy, which can take for ever. So it works only in the pool's worker, which is
 killed at the deadline; its own timer, `signal.alarm`, is off. By itself it evaluates arithmetic outside of LaTeX, and sympy makes
-even a number, by `eval` of text: here numbers are made without it, and whatever else would be compiled from text raises. Install it with `pip install 'ratchet[math]'`.
+even a number, by `eval` of text: here numbers are made without it, and whatever else would be compiled from text raises.
+Install it with `pip install 'ratchet[math]'`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def load() -> None:
     if Door.loaded:
         return
     import math_verify.parser
-    import sympy.physics.units  # makes its constants by eval
+    import sympy.physics.units  # noqa: F401 - makes its constants by eval
     from sympy.parsing import sympy_parser
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its timer is off
