@@ -45,6 +45,7 @@ ENDINGS = ("ies", "ing", "ers", "ed", "es", "er", "ly", "s", "e", "y")
 
 LETTERS = str.maketrans({"ı": "i", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "Ae", "œ": "oe", "đ": "d", "&": " and ",
                          "'": "", "’": "", "ʻ": "", "−": "-"})  # fmt: skip
+COMMAND = re.compile(r"\\[A-Za-z]+")  # of LaTeX, no word: \boxed{} is no boxing
 ARTICLES = frozenset(("a", "an", "the"))
 DIGIT = re.compile(r"\d", re.ASCII)
 WITH_DIGITS = [
@@ -68,7 +69,7 @@ ITEMS = re.compile(r"((?<!\d),|,(?!\d)|[;\n/|]|\bor\b|\band\b|[.!?]\s)", re.IGNO
 
 def words(text: str) -> list[str]:
     """The words of a text, folded: numbers as digits, without articles."""
-    text = text.translate(LETTERS)
+    text = COMMAND.sub(" ", text).translate(LETTERS)
     if DIGIT.search(text):
         for pattern, by in WITH_DIGITS:
             text = pattern.sub(by, text)
