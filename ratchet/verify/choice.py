@@ -108,7 +108,7 @@ def matching(text: str, options: Mapping[str, str]) -> set[str]:
 
 def signed(text: str) -> tuple[str, ...]:
     """What the fold of words drops and numbers need."""
-    return tuple(re.findall(r"[-−.(){}\[\]](?=\s*[\d\\])", text.replace("−", "-").replace("$", "")))
+    return tuple(re.findall(r"[-.(){}\[\]](?=\s*[\d\\])", re.sub("[−–]", "-", text).replace("$", "")))
 
 
 def judge(task: Task, answer: str) -> Verdict:

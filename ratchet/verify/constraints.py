@@ -212,6 +212,8 @@ def judge(task: Task, answer: str) -> Verdict:
         return abstained(str(e))
     if len(answer) > LONGEST:
         return Verdict(Outcome.FAIL, f"{len(answer)} characters, at most {LONGEST} are read", score=0.0)
+    if answer.split() == task.prompt.split():
+        return Verdict(Outcome.FAIL, "repeats the task", score=0.0)
     texts = loosened(answer) if task.facts.get("loose") else [answer]
     held = [any(check(text) for text in texts) for _, check in rows]
     score = sum(held) / len(rows)
