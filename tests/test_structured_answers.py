@@ -84,9 +84,11 @@ def test_json_against_a_schema() -> None:
 def test_a_pattern_without_end_is_held_by_the_deadline() -> None:
     pytest.importorskip("jsonschema")
     task = Task("files", "?", None, "json", {"schema": {"pattern": "^(a+)+$"}})
-    with VerifierPool(deadline=1.0) as pool:
-        [late, fine] = pool([(task, json.dumps("a" * 40 + "!")), (task, '"aaa"')])
-    assert str(late.outcome) == "abstain" and "longer than" in late.evidence and fine.passed
+    with VerifierPool(deadline=30.0) as pool:
+        assert pool([(task, '"aaa"')])[0].passed  # the library is imported now
+        pool.deadline = 1.0
+        [late] = pool([(task, json.dumps("a" * 40 + "!"))])
+    assert str(late.outcome) == "abstain" and "longer than" in late.evidence
 
 
 HOLDS: list[tuple[dict[str, Any], str, str]] = [
