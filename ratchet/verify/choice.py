@@ -13,7 +13,7 @@ from string import ascii_uppercase
 from typing import Any, cast
 
 from ratchet.core.types import Task, Verdict
-from ratchet.verify.answers import clean, fold, same
+from ratchet.verify.answers import clean, same
 from ratchet.verify.extract import boxed, trim
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
@@ -26,7 +26,7 @@ REASON = re.compile(r"\s*[,;]?\s+(?:because|since|as|which|so)\b.*|\.\s+[A-Z].*"
 DRESS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm|boldsymbol)\s*\{([^{}]*)\}")
 ALONE = re.compile(r"(?:option|choice|answer)?\s*[\[({]?\s*([A-Za-z])\s*[\])}]?\s*[.:]?", re.IGNORECASE)
 LABELLED = re.compile(
-    r"(?:option|choice)?\s*(?:[\[(]\s*([A-Za-z])\s*[\])]|([A-Za-z])\s*[.):])\s*(?:[:–]|-\s)?\s*(.+)", re.IGNORECASE | re.DOTALL
+    r"(?:option|choice)?\s*(?:[\[(]\s*([A-Za-z])\s*[\])]|([A-Za-z])\s*[.):])\s*(?::)?\s*(.+)", re.IGNORECASE | re.DOTALL
 )
 OWN_LABEL = re.compile(r"\s*\(?([A-Z])\s*[.):]\s*(?=\S)")
 LETTERS = re.compile(r"(?<![A-Za-z\\])([A-Z])(?![A-Za-z'’])")
@@ -97,18 +97,18 @@ def worded(text: str, options: Mapping[str, str]) -> set[str]:
     """The options that the text is, word for word; letter for letter where there is such a one."""
     if exact := {k for k, v in options.items() if v.strip() == text.strip()}:
         return exact
-    folded, signs = fold(clean(text)), signed(text)
-    return {k for k, v in options.items() if folded and fold(clean(v)) == folded and signed(v) == signs}
+    folded = pressed(text)
+    return {k for k, v in options.items() if folded and pressed(v) == folded}
+
+
+def pressed(text: str) -> str:
+    """Without blanks and case; every sign stays, since "-i" is not "i"."""
+    return re.sub(r"\s+", "", clean(text)).casefold().rstrip(".")
 
 
 def matching(text: str, options: Mapping[str, str]) -> set[str]:
     """The options that the text is: word for word, else by what they mean as mathematics."""
     return worded(text, options) or {k for k, v in options.items() if not ALONE.fullmatch(bare(text)) and same(v, text)}
-
-
-def signed(text: str) -> tuple[str, ...]:
-    """What the fold of words drops and numbers need."""
-    return tuple(re.findall(r"[-.(){}\[\]](?=\s*[\d\\])", re.sub("[−–]", "-", text).replace("$", "")))
 
 
 def judge(task: Task, answer: str) -> Verdict:
