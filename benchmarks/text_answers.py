@@ -296,7 +296,8 @@ PAGE = """# Answers in prose: how far the verifier `text` agrees with people
 Made by `python -m benchmarks.text_answers`. EVOUNA (Wang et al. 2023, arXiv 2305.12421; Apache-2.0) holds the answers of five
 systems to questions of Natural Questions (NQ) and TriviaQA (TQ), each labelled right or wrong by people. {rows} answers have a
 label, a text and a gold answer that its makers do not call improper. The rule and every threshold were chosen on half of the
-questions, by a hash of the question (see below for what was seen of the rest); all numbers here are of the other half: {kept} answers to {questions} questions. Shares are
+questions, by a hash of the question (see below for what was seen of the rest); all numbers here are of the
+other half: {kept} answers to {questions} questions. Shares are
 in %, with 95 % intervals over questions. Alternatives of a gold are what stands between its slashes, and the whole.
 
 ## Beside other rules without a model
@@ -309,7 +310,8 @@ The guard against lists and hedges costs agreement, because people let an answer
 reward that did so would be paid for listing, so the verifier does not.
 
 A forest of boosted trees over 27 lexical features (scikit-learn, tried once on the same halves while the rule was being sought,
-not kept in the repository) agreed on 94.4 %: of the few learned rules that were tried none came further. The labels are not without errors themselves.
+not kept in the repository) agreed on 94.4 %: of the few learned rules that were tried none came further. The
+labels are not without errors themselves.
 
 How it was chosen: about 40 variants of the rule (weights, lengths of prefixes, shares, treatment of dates and numbers, limits of the
 guard) were tried on the validation half. The share of 0.5 is not the one that agreed best there (0.3 did, by 0.1 points): it accepts
