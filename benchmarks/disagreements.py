@@ -19,7 +19,9 @@ GRADERS = ("math", "math-verify", "benchmarks.scorers:reasoning_gym", "exact", "
 
 def main() -> None:
     rows = [json.loads(line) for line in FILE.read_text().splitlines()]
-    print("| grader | false accepts, of wrong answers | false rejects, of right answers | abstained, of all |\n| --- | ---: | ---: | ---: |")
+    print(
+        "| grader | false accepts, of wrong answers | false rejects, of right answers | abstained, of all |\n| --- | ---: | ---: | ---: |"
+    )
     for grader in sys.argv[1:] or GRADERS:
         with VerifierPool(5.0) as pool:
             verdicts = pool([(Task("audit", r["question"], r["gold"], grader), r["response"]) for r in rows])

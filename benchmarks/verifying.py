@@ -37,7 +37,7 @@ Row = tuple[str, str]  # gold answer, text
 
 def rows_of(files: Sequence[str], alone: bool) -> list[Row]:
     """So many rows, drawn by hashed chance from all files: whole responses, or the answers in them alone."""
-    rows = [json.loads(line) for file in files for line in gzip.open(file, "rt")]
+    rows = [json.loads(line) for file in files for line in gzip.decompress(Path(file).read_bytes()).splitlines()]
     pairs = [(str(r.get("gold_answer") or r["source_gold"]), str(r["response"])) for r in rows]
     whole = sorted(pairs, key=lambda p: hashlib.blake2b(repr(p).encode()).digest())[:ROWS]
     return [(gold, f"\\boxed{{{answer}}}") for gold, text in whole if (answer := extract(text))] if alone else whole
@@ -100,7 +100,14 @@ def main() -> None:
         heard = contest([c for c in contenders if not c.missing], ROUNDS)
         result = compare(heard, "ratchet", "answers")
         show(name, result)
-        found.append({"work": name, "answers": heard["ratchet"][0]["answers"], "passed": {n: f[0]["passed"] for n, f in heard.items()}, **result})
+        found.append(
+            {
+                "work": name,
+                "answers": heard["ratchet"][0]["answers"],
+                "passed": {n: f[0]["passed"] for n, f in heard.items()},
+                **result,
+            }
+        )
     hostile = [*attacks(Task("benchmark", "1 + 1?", "2", "math")).values(), *SLOW]
     for verifier, texts in (("math", hostile), ("benchmarks.verifying:endless", hostile[:4])):
         found.append({"work": "deadline", **overshoot(verifier, texts)})

@@ -8,6 +8,7 @@ from ratchet.core.errors import SandboxError
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify import code
 from ratchet.verify.code import bench, extract, same_output
+from ratchet.verify.pool import VerifierPool
 from ratchet.verify.sandbox.attacks import attacks
 from ratchet.verify.sandbox.sandbox import Program
 from ratchet.verify.verifier import find
@@ -137,3 +138,11 @@ def test_the_program_is_the_last_fenced_block() -> None:
     assert extract("```py\na = 1\n```\nthen\n```\nb = 2\n```") == "b = 2\n"
     assert extract("c = 3") == "c = 3" and extract("") is None
     assert code.FENCE.findall("```python\nx = '''```'''\n```")[-1][1] == "x = '''```'''\n"
+
+
+def test_a_pool_gives_a_program_the_time_of_its_tests() -> None:
+    task = Task("t", "", None, "code", {"tests": [{"input": "", "output": "1"}], "limits": FAST})
+    waits = Task("t", "", None, "cascade:code,exact", task.facts)
+    with VerifierPool(deadline=0.2) as pool:
+        slow = pool([(t, "import time\ntime.sleep(0.6)\nprint(1)") for t in (task, waits)])
+    assert [v.outcome for v in slow] == [Outcome.PASS, Outcome.PASS], slow

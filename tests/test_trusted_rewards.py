@@ -18,7 +18,7 @@ from ratchet.loop.recipe import resolve
 from ratchet.loop.run import begin, check_names
 
 VERDICTS = [Verdict(Outcome.PASS), Verdict(Outcome.FAIL), *[Verdict(Outcome.ABSTAIN, "it took too long")] * 8]
-PLUGIN = '''
+PLUGIN = """
 from ratchet.core.journal import Journal
 from ratchet.core.types import Outcome, Verdict
 def gullible(task, text):
@@ -31,7 +31,7 @@ def sound(task, text):
     return find("math")(task, text)
 def unsure(task, text):
     return Verdict(Outcome.PASS if text.startswith("answer") else Outcome.ABSTAIN, "no idea", str(task.answer))
-'''
+"""
 
 
 @pytest.mark.parametrize(("way", "instead"), [("skip", None), ("wrong", 0.0)])
@@ -68,7 +68,8 @@ def file_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(verifier: str) -> list[str]:
         data = tmp_path / "tasks.jsonl"
         rows = [
-            {"prompt": f"start {i} + {i} :", "answer": str(2 * i + 11), "verifier": f"plugin_for_audits:{verifier}"} for i in range(60)
+            {"prompt": f"start {i} + {i} :", "answer": str(2 * i + 11), "verifier": f"plugin_for_audits:{verifier}"}
+            for i in range(60)
         ]
         data.write_text("".join(json.dumps(r) + "\n" for r in rows))
         return ["tasks.family=files", f"tasks.path={data}", "imitation=none", "model=new", "new.words=corpus", "new.width=32",
@@ -82,7 +83,10 @@ def file_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize(
     ("verifier", "said"),
-    [("gullible", r"it passed .*attack: instructions \(\d+ of \d+\)"), ("strict", r"refused \d+ of \d+ gold answers in other writings")],
+    [
+        ("gullible", r"it passed .*attack: instructions \(\d+ of \d+\)"),
+        ("strict", r"refused \d+ of \d+ gold answers in other writings"),
+    ],
 )
 def test_a_run_that_requires_an_audit_does_not_begin_with_such_a_verifier(
     file_of: Any, tmp_path: Path, verifier: str, said: str
@@ -102,7 +106,7 @@ def test_a_sound_verifier_comes_through_and_the_audit_is_in_the_journal(file_of:
 
 
 def test_a_run_stops_where_its_verifier_abstains_too_often(file_of: Any, tmp_path: Path) -> None:
-    with pytest.raises(VerifierError, match="--on-abstain stop asks.*no idea"):
+    with pytest.raises(VerifierError, match=r"--on-abstain stop asks.*no idea"):
         begin(resolve("countdown", [*file_of("unsure"), "on_abstain=stop"]), tmp_path / "run", lambda event: None)
 
 

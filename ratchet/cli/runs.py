@@ -25,9 +25,13 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/."
 )
 @click.option(
-    "--on-abstain", metavar="WAY", help="What training does with an answer that could not be judged: skip (the default), wrong, stop."
+    "--on-abstain",
+    metavar="WAY",
+    help="What training does with an answer that could not be judged: skip (the default), wrong, stop.",
 )
-@click.option("--require-audit", is_flag=True, help="Begin only where the verifier passes gold answers and no text made to fool it.")
+@click.option(
+    "--require-audit", is_flag=True, help="Begin only where the verifier passes gold answers and no text made to fool it."
+)
 @click.option("--dry", is_flag=True, help="Print the resolved recipe and its hash, and stop.")
 @click.option("--seeds", type=int, metavar="N", help="Run N seeds side by side, from the recipe's on, each with one thread.")
 @click.option("--jobs", type=int, metavar="J", help="With --seeds: at most J of them at once; by default one for each core.")

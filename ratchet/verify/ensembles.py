@@ -110,6 +110,17 @@ class Ensemble:
     def __call__(self, task: Task, text: str) -> Verdict:
         return self.combine((Vote(m, vote(m, task, text)) for m in self.members), **self.knobs)
 
+    def load(self) -> None:
+        """Each member's own `load`, as in `Verifier`."""
+        for member in self.members:
+            if prepare := getattr(member.verify, "load", None):
+                prepare()
+
+    def seconds(self, task: Task) -> float:
+        """All that its members may need."""
+        needs = [getattr(m.verify, "seconds", None) for m in self.members]
+        return sum(need(task) for need in needs if need)
+
 
 def vote(member: Member, task: Task, text: str) -> Verdict:
     try:

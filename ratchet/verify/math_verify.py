@@ -2,12 +2,15 @@ r"""math-verify, the public grader of mathematics: by itself on a whole text, an
 
 It reads LaTeX by a grammar and compares with sympy, which can take for ever. So it works only in the pool's worker, which is
 killed at the deadline; its own timer, `signal.alarm`, is off. By itself it evaluates arithmetic outside of LaTeX, and sympy makes
-even a number, by `eval` of text: here numbers are made without it, and whatever else would be compiled from text raises. Install it with `pip install 'ratchet[math]'`.
+even a number, by `eval` of text: here numbers are made without it, and whatever else would be compiled from text raises.
+Install it with `pip install 'ratchet[math]'`.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import inspect
 import logging
 import re
 import sys
@@ -38,12 +41,11 @@ def load() -> None:
         raise VerifierError("math-verify is not installed; `pip install 'ratchet[math]'` brings it")
     if Door.loaded:
         return
-    import math_verify.parser
-    import sympy.physics.units  # makes its constants by eval
-    from sympy.parsing import sympy_parser
-
+    parser: Any = importlib.import_module("math_verify.parser")
+    sympy_parser: Any = importlib.import_module("sympy.parsing.sympy_parser")
+    importlib.import_module("sympy.physics.units")  # makes its constants by eval
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its timer is off
-    sympy_parser.parse_expr = math_verify.parser.parse_expr = number_without_eval
+    sympy_parser.parse_expr = parser.parse_expr = number_without_eval
     sys.addaudithook(refuse_code)
     limit_memory()
     Door.loaded = True
@@ -51,8 +53,7 @@ def load() -> None:
 
 def number_without_eval(text: Any, *_: Any, **__: Any) -> Any:
     """In the place of sympy's `parse_expr`, which makes every number by eval. Raises SyntaxError for all but a number."""
-    import sympy
-
+    sympy: Any = importlib.import_module("sympy")
     if not NUMBER.fullmatch(text):
         raise SyntaxError("only numbers are read here")
     return sympy.Integer(text) if text.lstrip("+-").isdigit() else sympy.Float(text)
@@ -68,10 +69,10 @@ def refuse_code(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def importing() -> bool:
-    frame = sys._getframe()
-    while frame.f_back is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+    frame = inspect.currentframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back
-    return frame.f_back is not None
+    return frame is not None
 
 
 def limit_memory() -> None:
@@ -86,13 +87,14 @@ def limit_memory() -> None:
 def ask(gold: str, text: str, plain: bool = True) -> bool | None:
     """What math-verify says of a text; None where it cannot read it or the gold answer, or fails. `plain`: numbers outside
     of LaTeX count too."""
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-
-    kinds = [LatexExtractionConfig(), ExprExtractionConfig()] if plain else [LatexExtractionConfig()]
+    grader: Any = importlib.import_module("math_verify")
+    kinds = [grader.LatexExtractionConfig(), *([grader.ExprExtractionConfig()] if plain else [])]
     Door.open = False
     try:
-        first, second = (parse(x, kinds, fallback_mode="no_fallback", parsing_timeout=None) for x in (f"\\boxed{{{gold}}}", text))
-        return verify(first, second, timeout_seconds=None, raise_on_error=True) if first and second else None
+        first, second = (
+            grader.parse(x, kinds, fallback_mode="no_fallback", parsing_timeout=None) for x in (f"\\boxed{{{gold}}}", text)
+        )
+        return grader.verify(first, second, timeout_seconds=None, raise_on_error=True) if first and second else None
     except Exception:  # whatever sympy raises on texts like these
         return None
     finally:

@@ -124,7 +124,8 @@ class Worker(subprocess.Popen[bytes]):
 
 
 class VerifierPool:
-    """Judges (task, text) pairs within `deadline` seconds each. Close it, or use it in a `with`."""
+    """Judges (task, text) pairs within `deadline` seconds each, or what a verifier says that a task needs, where that is more.
+    Close it, or use it in a `with`."""
 
     def __init__(self, deadline: float = 2.0) -> None:
         self.deadline = deadline
@@ -159,13 +160,15 @@ class VerifierPool:
         # the samples of a task share its part of the line
         tasks = {id(task): json.dumps(plain(task), default=str) for task in {id(t): t for t, _ in pairs}.values()}
         lines = [f'{{"task": {tasks[id(task)]}, "text": {json.dumps(text)}}}\n' for task, text in pairs]
+        needed = {name: getattr(find(name), "seconds", None) for name in names}
+        deadlines = [max(self.deadline, need(t) if (need := needed[t.verifier]) else 0.0) for t, _ in pairs]
         verdicts: list[Verdict] = []
         with self.one_at_a_time:
             while len(verdicts) < len(pairs):
-                verdicts += self._batch(self._start(names), lines[len(verdicts) :])
+                verdicts += self._batch(self._start(names), lines[len(verdicts) :], deadlines[len(verdicts) :])
         return verdicts
 
-    def _batch(self, worker: Worker, lines: Sequence[str]) -> list[Verdict]:
+    def _batch(self, worker: Worker, lines: Sequence[str], deadlines: Sequence[float]) -> list[Verdict]:
         """Verdicts of the first lines: all of them, or up to and with the first that is late or kills the worker."""
         verdicts: list[Verdict] = []
         ahead = 0
@@ -174,16 +177,16 @@ class VerifierPool:
                 # answers are read before more is written than a pipe holds: neither side may wait for the other
                 while len(verdicts) < sent and ahead + len(line) > AHEAD:
                     ahead -= len(lines[len(verdicts)])
-                    verdicts.append(self._verdict(worker))
+                    verdicts.append(self._verdict(worker, deadlines[len(verdicts)]))
                 try:
                     worker.send(line)
                 except BrokenPipeError:
                     break  # what it answered before it died is still to be read
                 ahead += len(line)
             while len(verdicts) < len(lines):
-                verdicts.append(self._verdict(worker))
+                verdicts.append(self._verdict(worker, deadlines[len(verdicts)]))
         except TimeoutError:
-            verdicts.append(self._unanswered(f"the verifier took longer than {self.deadline:g} s"))
+            verdicts.append(self._unanswered(f"the verifier took longer than {deadlines[len(verdicts)]:g} s"))
             self._drop(worker)
         except (EOFError, ValueError, KeyError):
             verdicts.append(self._unanswered("the verifier's process died"))
@@ -221,9 +224,9 @@ class VerifierPool:
         """The worker will not say how long this one took; the wait for it does."""
         return replace(abstained(reason), seconds=time.monotonic() - self.asked)
 
-    def _verdict(self, worker: Worker) -> Verdict:
+    def _verdict(self, worker: Worker, deadline: float) -> Verdict:
         self.asked = time.monotonic()
-        reply = json.loads(worker.line(self.deadline))
+        reply = json.loads(worker.line(deadline))
         return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
 
 

@@ -18,12 +18,14 @@ class Verifier:
     """`extract(text)` takes the answer out of a text, None where there is none; `judge(task, answer)` judges it.
 
     `load()` is called once in a worker process, before the first text and outside of its deadline: for what takes long to
-    import. It raises VerifierError where something is missing.
+    import. It raises VerifierError where something is missing. `seconds(task)` is how long a verdict may take where a pool's own
+    deadline is too short for that; it does not raise.
     """
 
     extract: Callable[[str], str | None]
     judge: Callable[[Task, str], Verdict]
     load: Callable[[], None] | None = None
+    seconds: Callable[[Task], float] | None = None
 
     def __call__(self, task: Task, text: str) -> Verdict:
         answer = self.extract(text)
