@@ -10,13 +10,19 @@ without a right answer: they can be learned by reinforcement, and `ratchet tasks
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from functools import cache
 from random import Random
 from typing import Any, cast
 
 from ratchet.core.errors import TaskError, nearest
+from ratchet.core.processes import end_with_parent, own_channel
 from ratchet.core.seeds import rng
 from ratchet.core.types import Task
 from ratchet.tasks.family import Family, families
@@ -30,30 +36,55 @@ def draw(random: Random, *, name: str = "chain_sum", config: str = "") -> Task:
     """An item of one of the named families."""
     names = [n.strip() for n in name.split(",")]
     one = random.choice(names)
-    return task_of(one, config, item(one, config, random.getrandbits(31)))
+    found = item(one, config, random.getrandbits(31))
+    facts = {"name": one, "config": settings(config), "entry": found["encoded"]}
+    return Task("reasoning-gym", f"{found['question'].rstrip()}\n\n{FORM}", found["answer"], "reasoning-gym", facts)
 
 
-def task_of(name: str, config: str, entry: Mapping[str, Any]) -> Task:
-    facts = {"name": name, "config": settings(config), "entry": encoded(entry)}
-    return Task("reasoning-gym", f"{entry['question'].rstrip()}\n\n{FORM}", entry["answer"], "reasoning-gym", facts)
+# ---- the library, in a process of its own ------------------------------------------------------------------------------
 
 
-# ---- the library --------------------------------------------------------------------------------------------------
+class Library:
+    """A process that draws items: the library takes 3 s and 100 MB to import, prints, and lets the order of sets decide, which
+    only a process with a fixed hash seed repeats."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join(p for p in sys.path if p)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ratchet.tasks.reasoning_gym"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True, env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path},
+        )  # fmt: skip
+        self.lock = threading.Lock()
+        atexit.register(self.process.kill)
+
+    def ask(self, *question: Any) -> Any:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        with self.lock:
+            try:
+                self.process.stdin.write(json.dumps(question).encode() + b"\n")
+                self.process.stdin.flush()
+                reply = json.loads(self.process.stdout.readline())
+            except (OSError, ValueError):
+                library.cache_clear()
+                raise TaskError("the process that draws reasoning-gym's items has ended; give the same command again") from None
+        if "error" in reply:
+            raise TaskError(reply["error"])
+        return reply["value"]
 
 
 @cache
-def library() -> Any:
-    """The registry of the library (3 s to import). TaskError where it is not installed."""
-    try:
-        from reasoning_gym import factory  # pyright: ignore[reportMissingImports]
-    except ImportError as e:
-        raise TaskError(f'the family reasoning-gym needs the library of that name ({e}); pip install "ratchet[gym]"') from None
-    return factory
+def library() -> Library:
+    return Library()
 
 
 def names() -> list[str]:
-    """All but "composite", which mixes others: several names do that."""
-    return sorted(n for n in library().DATASETS if n != "composite")
+    """All families of the library but "composite", which mixes others: several names do that."""
+    return library().ask("names")
+
+
+def item(name: str, config: str, seed: int) -> dict[str, Any]:
+    """The item of a seed, its metadata still encoded. TaskError for a wrong name or configuration."""
+    return library().ask("item", name, settings(config), seed)
 
 
 def settings(config: str) -> dict[str, Any]:
@@ -70,31 +101,57 @@ def settings(config: str) -> dict[str, Any]:
     return found
 
 
-def made(name: str, config: str, seed: int) -> Any:
-    """The library's data set, of one item. TaskError for a wrong name or configuration."""
-    if name not in names():
-        raise TaskError(f'reasoning-gym has no family named "{name}"; {nearest(name, names())}')
+def serve() -> None:
+    """The process: a question a line, an answer a line."""
+    end_with_parent()
+    questions, replies = own_channel()
+    for line in questions:
+        what, *arguments = json.loads(line)
+        try:
+            reply = {"value": {"names": known, "item": drawn}[what](*arguments)}
+        except TaskError as e:
+            reply = {"error": str(e)}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+def factory() -> Any:
     try:
-        return library().create_dataset(name, seed=seed, size=1, **settings(config))
-    except (TypeError, ValueError, AssertionError, AttributeError, KeyError) as e:
-        raise TaskError(f"reasoning-gym: {name} cannot be made with {config!r}: {type(e).__name__}: {e}") from None
+        from reasoning_gym import factory  # pyright: ignore[reportMissingImports]
+    except ImportError as e:
+        raise TaskError(f'the family reasoning-gym needs the library of that name ({e}); pip install "ratchet[gym]"') from None
+    return factory
+
+
+def known() -> list[str]:
+    return sorted(n for n in factory().DATASETS if n != "composite")
+
+
+def drawn(name: str, config: dict[str, Any], seed: int) -> dict[str, Any]:
+    data = kept(name, json.dumps(config, sort_keys=True)) or made(name, config, seed)
+    data.seed = data.config.seed = seed
+    try:
+        entry = data[0]
+    except Exception as e:  # of a hundred authors' code
+        raise TaskError(f"reasoning-gym: {name} cannot draw an item with {config}: {type(e).__name__}: {e}") from None
+    return {"question": entry["question"], "answer": entry["answer"], "encoded": encoded(entry)}
 
 
 @cache
 def kept(name: str, config: str) -> Any:
     """A data set that can be given another seed, or None where what it is made of depends on its seed."""
-    first, second = made(name, config, 1), made(name, config, 2)
+    first, second = (made(name, json.loads(config), seed) for seed in (1, 2))
     parts = [{k: v for k, v in vars(d).items() if k not in ("seed", "config")} for d in (first, second)]
     return first if parts[0] == parts[1] else None
 
 
-def item(name: str, config: str, seed: int) -> dict[str, Any]:
-    """The item of a seed."""
-    data = kept(name, config)
-    if data is None:
-        data = made(name, config, seed)
-    data.seed = data.config.seed = seed
-    return data[0]
+def made(name: str, config: dict[str, Any], seed: int) -> Any:
+    """The library's data set, of one item."""
+    if name not in known():
+        raise TaskError(f'reasoning-gym has no family named "{name}"; {nearest(name, known())}')
+    try:
+        return factory().create_dataset(name, seed=seed, size=1, **config)
+    except Exception as e:  # of a hundred authors' code
+        raise TaskError(f"reasoning-gym: {name} cannot be made with {config}: {type(e).__name__}: {e}") from None
 
 
 def encoded(value: Any) -> Any:
@@ -121,7 +178,8 @@ def wrapped(answer: str) -> str:
     return f"<answer>{answer}</answer>"
 
 
-def right_answer(entry: Mapping[str, Any], name: str) -> str | None:
+def right_answer(name: str, data: Any) -> str | None:
+    entry = decoded(data)
     if entry["answer"] is not None:
         return entry["answer"]
     example = entry["metadata"].get(EXAMPLES.get(name, ""))
@@ -139,7 +197,7 @@ def decoded(value: Any) -> Any:
 
 def gold(task: Task) -> str | None:
     """The library's answer, or an example that it knows; None for an item without one."""
-    answer = right_answer(decoded(task.facts["entry"]), task.facts["name"])
+    answer = right_answer(task.facts["name"], task.facts["entry"])
     return None if answer is None else wrapped(answer)
 
 
@@ -147,7 +205,7 @@ def decoys(task: Task) -> Mapping[str, str]:
     """Texts that are no right answer: among them another item's, where it is another answer."""
     name = task.facts["name"]
     config = " ".join(f"{k}={json.dumps(v, separators=(',', ':'))}" for k, v in task.facts["config"].items())
-    right = right_answer(decoded(task.facts["entry"]), name)
+    right = right_answer(name, task.facts["entry"])
     found = {
         "empty": "",
         "empty answer": wrapped(""),
@@ -156,7 +214,7 @@ def decoys(task: Task) -> Mapping[str, str]:
         "code": wrapped("__import__('os').system('id')"),
     }
     random = rng("decoy", task.key)
-    others = (right_answer(item(name, config, random.getrandbits(31)), name) for _ in range(8))
+    others = (right_answer(name, item(name, config, random.getrandbits(31))["encoded"]) for _ in range(8))
     other = next((o for o in others if o is not None and o != right), None)
     if other is not None:
         found["answer of another item"] = wrapped(other)
@@ -165,3 +223,6 @@ def decoys(task: Task) -> Mapping[str, str]:
 
 
 families.put("reasoning-gym", Family(draw, gold, decoys), paper="arXiv 2505.24760", summary=__doc__)
+
+if __name__ == "__main__":
+    serve()
