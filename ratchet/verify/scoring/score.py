@@ -24,6 +24,7 @@ CALLED = {
     "acsc", "sinh", "cosh", "tanh", "coth", "asinh", "acosh", "atanh", "exp", "log", "ln", "sqrt", "cbrt", "root", "Abs", "sign", "floor",
     "ceiling", "Max", "Min", "Mod", "Pow", "Add", "Mul", "erf", "erfi", "gamma", "Ei", "Si", "Ci", "li", "abs",
 }  # fmt: skip
+OWN = "from sympy import *"  # what sympy itself executes, to know its names
 NEVER = (
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill", "os.remove", "os.rename", "subprocess.", "socket.",
     "ctypes.", "pty.", "import pty", "code.__new__",
@@ -34,6 +35,8 @@ def plain(source: Any) -> bool:
     """Whether a text is a formula that can be evaluated without running anything of its own."""
     try:
         text = source.decode() if isinstance(source, bytes) else source
+        if text == OWN:
+            return True
         if not isinstance(text, str) or "#" in text:  # a comment would hide a second answer
             return False
         tree = ast.parse(text.lstrip(" \t"), mode="eval")
