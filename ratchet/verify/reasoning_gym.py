@@ -16,7 +16,7 @@ from pathlib import Path
 from ratchet.core.errors import SandboxError, VerifierError
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify.sandbox.runs import Limits
-from ratchet.verify.sandbox.sandbox import Program, Sandbox
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox
 from ratchet.verify.verifier import Verifier, abstained, failed, verifiers
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
@@ -86,4 +86,4 @@ def seconds(task: Task) -> float:
     return PATIENCE * LIMITS.seconds + SLACK
 
 
-verifiers.put("reasoning-gym", Verifier(extract, judge, load, seconds), summary=__doc__)
+verifiers.put("reasoning-gym", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)
