@@ -85,7 +85,9 @@ def check(family: str, path: str, knobs: tuple[str, ...], count: int) -> None:
     for name, right, total in result.rows:
         click.echo(f"  {'ok  ' if right == total else 'FAIL'}  {name:<28} {right} of {total}")
     if result.unproven:
-        click.echo(f"  none  {'gold answer is known':<28} {result.unproven} of {result.tasks}: nothing shows that these can be passed")
+        click.echo(
+            f"  none  {'gold answer is known':<28} {result.unproven} of {result.tasks}: nothing shows that these can be passed"
+        )
     for line in result.failures[:10]:
         click.echo(f"  {line}")
     if not result.holds:

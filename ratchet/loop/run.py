@@ -442,8 +442,9 @@ def check_golds(recipe: Recipe, source: Source) -> None:
     tasks = source.take("train", 200, "check golds")
     known = [t for t in tasks if t.verifier in verifiers]  # a user's own verifier may want another form than ours
     with VerifierPool(recipe.deadline) as verify:
-        verdicts = verify([(t, source.family.gold(t)) for t in known])
-    for task, verdict in zip(known, verdicts, strict=True):
+        golds = [(t, text) for t in known if (text := source.family.gold(t)) is not None]
+        verdicts = verify(golds)
+    for (task, _), verdict in zip(golds, verdicts, strict=True):
         if not verdict.passed:
             raise TaskError(
                 f"{source.path}: the answer {task.answer!r} of {task.prompt[:60]!r} does not pass its own verifier "

@@ -82,11 +82,19 @@ class Audit:
 
 
 def audit(
-    tasks: Sequence[Task], gold: Callable[[Task], str], verify: Verify, rewritten: Rewritten, nearly: Texts, attacked: Texts
+    tasks: Sequence[Task],
+    gold: Callable[[Task], str | None],
+    verify: Verify,
+    rewritten: Rewritten,
+    nearly: Texts,
+    attacked: Texts,
 ) -> Audit:
-    """A verifier against the tasks that it is to pay for: `gold(task)` is a text that must pass, and so must the rewrites of the
-    answer in it; `nearly(task)` must not, nor must `attacked(task)`, which hardly depends on the task: it is asked of a few."""
-    verdicts = verify([(task, gold(task)) for task in tasks])
+    """A verifier against the tasks that it is to pay for.
+
+    `gold(task)` is a text that must pass (None where none is known, which counts as not passed), and so must the rewrites of the
+    answer in it; `nearly(task)` must not, nor must `attacked(task)`, which hardly depends on the task: it is asked of a few.
+    """
+    verdicts = verify([(task, gold(task) or "") for task in tasks])
     answers = {task.key: verdict.answer or "" for task, verdict in zip(tasks, verdicts, strict=True)}
     return Audit(
         tasks[0].verifier,

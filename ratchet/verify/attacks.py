@@ -16,7 +16,9 @@ Texts = Mapping[str, str]
 
 
 def golds(task: Task) -> list[str]:
-    return [str(g) for g in (task.answer if isinstance(task.answer, list | tuple) else [task.answer])]
+    """None of a task that is judged by its facts."""
+    answers = task.answer if isinstance(task.answer, list | tuple) else [task.answer]
+    return [str(g) for g in answers if g is not None]
 
 
 def attacks(task: Task) -> Texts:
@@ -129,9 +131,9 @@ def attacked(task: Task) -> Iterator[tuple[str, str]]:
 
 def nearly(task: Task) -> Iterator[tuple[str, str]]:
     """(name, text) of the gold answer in disguise and of near misses."""
-    own = golds(task)[0]
-    for name, text in {**disguised(own), **near_misses(own)}.items():
-        yield f"near miss: {name}", text
+    for own in golds(task)[:1]:
+        for name, text in {**disguised(own), **near_misses(own)}.items():
+            yield f"near miss: {name}", text
 
 
 def must_fail(task: Task) -> Iterator[tuple[str, str]]:
@@ -141,5 +143,6 @@ def must_fail(task: Task) -> Iterator[tuple[str, str]]:
 
 def must_pass(task: Task, answer: str = "") -> Iterator[tuple[str, str]]:
     """(name, text) of the rewrites of a right answer, the gold one where none is given."""
-    for name, text in rewrites(answer or golds(task)[0]).items():
-        yield f"rewrite: {name}", text
+    for own in golds(task)[:1]:
+        for name, text in rewrites(answer or own).items():
+            yield f"rewrite: {name}", text

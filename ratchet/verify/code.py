@@ -152,4 +152,4 @@ def seconds(task: Task) -> float:
         return 0.0
 
 
-verifiers.put("code", Verifier(extract, judge, load, seconds), summary=__doc__)
+verifiers.put("code", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)

@@ -223,4 +223,4 @@ def judge(task: Task, answer: str) -> Verdict:
     return Verdict(Outcome.FAIL, f'"{name}" does not hold; {sum(held)} of {len(rows)} do', score=score)
 
 
-verifiers.put("constraints", Verifier(extract, judge), summary=__doc__)
+verifiers.put("constraints", Verifier(extract, judge, needs_answer=False), summary=__doc__)

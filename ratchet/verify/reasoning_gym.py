@@ -86,4 +86,4 @@ def seconds(task: Task) -> float:
     return PATIENCE * LIMITS.seconds + SLACK
 
 
-verifiers.put("reasoning-gym", Verifier(extract, judge, load, seconds), summary=__doc__)
+verifiers.put("reasoning-gym", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)

@@ -158,4 +158,4 @@ def judge(task: Task, answer: str) -> Verdict:
     return passed("equal to the gold value" if there else "valid under the schema")
 
 
-verifiers.put("json", Verifier(extract, judge), summary=__doc__)
+verifiers.put("json", Verifier(extract, judge, needs_answer=False), summary=__doc__)

@@ -19,15 +19,18 @@ class Verifier:
 
     `load()` is called once in a worker process, before the first text and outside of its deadline: for what takes long to
     import. It raises VerifierError where something is missing. `seconds(task)` is how long a verdict may take where a pool's own
-    deadline is too short for that; it does not raise.
+    deadline is too short for that; it does not raise. `needs_answer`: a task without one cannot be judged.
     """
 
     extract: Callable[[str], str | None]
     judge: Callable[[Task, str], Verdict]
     load: Callable[[], None] | None = None
     seconds: Callable[[Task], float] | None = None
+    needs_answer: bool = True
 
     def __call__(self, task: Task, text: str) -> Verdict:
+        if task.answer is None and self.needs_answer:
+            return abstained("the task has no answer to compare with")
         answer = self.extract(text)
         if answer is None:
             return Verdict(Outcome.FAIL, "no answer was found in the text")
