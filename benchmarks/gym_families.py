@@ -61,7 +61,7 @@ def look(name: str, count: int, again: list[str]) -> dict[str, Any]:
     return {
         "family": name, "items": count, "distinct": len({t.key for t in tasks}), "same_in_another_process": [t.key for t in tasks] == again,
         "gold_passes": [sum(v.passed for v in golds), len(golds)], "decoys_fail": [sum(v.outcome == "fail" for _, v in decoys), len(decoys)],
-        "forgeries": {what: str(v.outcome) for what, v in forged}, "refused_as_code": sum("refused:" in v.evidence for _, v in forged),
+        "forgeries": {what: str(v.outcome) for what, v in forged}, "refused_as_code": sum("would evaluate" in v.evidence for _, v in forged),
         "seconds_per_item": round(took / count, 3), "wrong": wrong,
     }  # fmt: skip
 

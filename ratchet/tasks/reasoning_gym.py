@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -32,11 +33,11 @@ EXAMPLES = {"graph_color": "possible_answer", "propositional_logic": "example_an
 """Where these keep a right answer among many, which they do not call `answer`."""
 
 
-def draw(random: Random, *, name: str = "chain_sum", config: str = "") -> Task:
+def draw(random_: Random, *, name: str = "chain_sum", config: str = "") -> Task:
     """An item of one of the named families."""
     names = [n.strip() for n in name.split(",")]
-    one = random.choice(names)
-    found = item(one, config, random.getrandbits(31))
+    one = random_.choice(names)
+    found = item(one, config, random_.getrandbits(31))
     facts = {"name": one, "config": settings(config), "entry": found["encoded"]}
     return Task("reasoning-gym", f"{found['question'].rstrip()}\n\n{FORM}", found["answer"], "reasoning-gym", facts)
 
@@ -129,6 +130,7 @@ def known() -> list[str]:
 def drawn(name: str, config: dict[str, Any], seed: int) -> dict[str, Any]:
     data = kept(name, json.dumps(config, sort_keys=True)) or made(name, config, seed)
     data.seed = data.config.seed = seed
+    random.seed(seed)  # a few families draw from it
     try:
         entry = data[0]
     except Exception as e:  # of a hundred authors' code
@@ -213,8 +215,8 @@ def decoys(task: Task) -> Mapping[str, str]:
         "no answer": "I do not know.",
         "code": wrapped("__import__('os').system('id')"),
     }
-    random = rng("decoy", task.key)
-    others = (right_answer(name, item(name, config, random.getrandbits(31))["encoded"]) for _ in range(8))
+    spread = rng("decoy", task.key)
+    others = (right_answer(name, item(name, config, spread.getrandbits(31))["encoded"]) for _ in range(8))
     other = next((o for o in others if o is not None and o != right), None)
     if other is not None:
         found["answer of another item"] = wrapped(other)

@@ -1,6 +1,6 @@
 """Items of reasoning-gym, judged by the library's own scorers, in the sandbox.
 
-PASS is the whole point, 1.0; anything less is FAIL, with the score kept. An answer that its scorer would run as code is FAIL and
+PASS is the whole point, 1.0; anything less is FAIL, with the score kept. A few scorers give it for too little and are held to more. An answer that its scorer would run as code is FAIL and
 is not run (scoring/score.py). A scorer that is late or crashes is ABSTAIN.
 """
 
@@ -66,7 +66,7 @@ def judge(task: Task, answer: str) -> Verdict:
     except (ValueError, KeyError, TypeError):
         return abstained(f"the scorer of {facts['name']} said no score")
     if refused:
-        return failed(f"the scorer of {facts['name']} would evaluate the answer as code; refused: {refused}")
+        return failed(f"refused by {facts['name']}: {refused}")
     if not 0.0 <= score <= 1.0:
         return abstained(f"the scorer of {facts['name']} gave {score}, which is no score between 0 and 1")
     outcome = Outcome.PASS if score == 1.0 else Outcome.FAIL

@@ -11,7 +11,9 @@ import ast
 import builtins
 import json
 import os
+import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 PLAIN = (
@@ -24,6 +26,18 @@ CALLED = {
     "acsc", "sinh", "cosh", "tanh", "coth", "asinh", "acosh", "atanh", "exp", "log", "ln", "sqrt", "cbrt", "root", "Abs", "sign", "floor",
     "ceiling", "Max", "Min", "Mod", "Pow", "Add", "Mul", "erf", "erfi", "gamma", "Ei", "Si", "Ci", "li", "abs",
 }  # fmt: skip
+FRACTION = r"[$\s]*(-?\d+\s*/\s*-?\d+|\\d?frac\s*\{-?\d+\}\s*\{-?\d+\})[$\s]*"
+BESIDES: dict[str, Callable[[str, Any], bool]] = {
+    # of 0.1.25: it pays for every text where "False" is right
+    "game_of_life_halting": lambda answer, entry: answer.strip().casefold() == entry["answer"].casefold(),
+    # it pays for 24 from any four numbers
+    "puzzle24": lambda answer, entry: sorted(map(int, re.findall(r"\d+", answer))) == sorted(entry["metadata"]["numbers"]),
+    # these look for an answer in the text, and pay for two answers at once
+    "gsm_symbolic": lambda answer, _: re.fullmatch(r"\s*\$?-?[\d,]+(\.\d+)?\s*", answer) is not None,
+    "fraction_simplification": lambda answer, _: re.fullmatch(FRACTION, answer) is not None,
+    "letter_jumble": lambda answer, entry: answer.casefold().split() == entry["answer"].casefold().split(),
+}
+"""What must hold beside the whole point, where a scorer gives it for too little."""
 OWN = "from sympy import *"  # what sympy itself executes, to know its names
 NEVER = (
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill", "os.remove", "os.rename", "subprocess.", "socket.",
@@ -82,9 +96,9 @@ class Guard:
             finally:
                 self.looking = False
             if not allowed:
-                self.refuse("evaluate a text that is no plain formula")
+                self.refuse("the scorer would evaluate it, and it is no plain formula")
         elif event.startswith(NEVER):
-            self.refuse(event)
+            self.refuse(f"it made the scorer do {event}")
 
     def refuse(self, what: str) -> None:
         self.refused = self.refused or what
@@ -111,7 +125,14 @@ def main() -> None:
     entry = decoded(given["entry"])
     guard = Guard()
     sys.addaudithook(guard)
-    score = float(data.score_answer(given["answer"], entry))
+    try:
+        score = float(data.score_answer(given["answer"], entry))
+    except Exception:
+        if not guard.refused:
+            raise
+        score = 0.0
+    if score == 1.0 and not BESIDES.get(given["name"], lambda *_: True)(given["answer"], entry):
+        guard.refused, score = "the scorer pays for it, but it is not the answer alone", 0.0
     os.write(own, json.dumps({"score": score, "refused": guard.refused}).encode())
     os._exit(0)
 
