@@ -69,7 +69,7 @@ def look(name: str, count: int, again: list[str]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, default=3, help="items of each family")
-    parser.add_argument("--only", default="", help="names, with commas between; nothing is kept")
+    parser.add_argument("--only", default="", help="names, with commas between; the rows of others stay as they were")
     parser.add_argument("--keys", action="store_true", help="only print the keys of the items")
     options = parser.parse_args()
     try:
@@ -84,8 +84,10 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     except RatchetError as e:
         raise SystemExit(f"Error: {e}") from None
-    if not options.only:
-        write_text(RESULT, "[\n" + ",\n".join(f" {json.dumps(row)}" for row in rows) + "\n]\n")
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else []
+    rows += [row for row in before if row["family"] not in names]
+    lines = [f" {json.dumps(row)}" for row in sorted(rows, key=lambda row: row["family"])]
+    write_text(RESULT, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Items of reasoning-gym, judged by the library's own scorers, in the sandbox.
 
-PASS is the whole point, 1.0; anything less is FAIL, with the score kept. A few scorers give it for too little and are held to more. An answer that its scorer would run as code is FAIL and
-is not run (scoring/score.py). A scorer that is late or crashes is ABSTAIN.
+PASS is the whole point, 1.0; anything less is FAIL, with the score kept. A few scorers pay for too little and are held to more. An
+answer that its scorer would evaluate as code is FAIL and is not evaluated (scoring/score.py). A scorer that is late or crashes is
+ABSTAIN.
 """
 
 from __future__ import annotations
