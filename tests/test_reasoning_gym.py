@@ -206,6 +206,6 @@ def test_families_of_the_library_prove_themselves() -> None:
         for name in names:
             result = check(Source("reasoning-gym", "", {"name": name}), verify, count=1)
             assert result.holds, result.failures
-            for text in (*FORGERIES[:3], "9**9**9**9"):
-                task = drawn(name)
+            task = drawn(name)
+            for text in FORGERIES[:3]:
                 assert not verify([(task, gym.wrapped(text))])[0].passed
