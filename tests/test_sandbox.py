@@ -380,3 +380,25 @@ def test_the_command_attacks_and_says_how_it_went(box: Sandbox) -> None:
     assert done.exit_code == 0 and "2 contained, 0 escaped" in done.output
     wrong = CliRunner().invoke(cli, ["sandbox", "attack", "--only", "loopbak"])
     assert wrong.exit_code == 2 and 'did you mean "loopback"' in wrong.output
+
+
+def test_a_path_below_the_room_is_shown_again_to_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    (folder / "mine.py").write_text("VALUE = 7")
+    (folder / "data").write_text("eight")
+    source = f"import mine\nprint(mine.VALUE, open({str(folder / 'data')!r}).read())\nopen({str(folder / 'new')!r}, 'w')"
+    try:
+        with Sandbox(python_path=[str(folder)]) as own:
+            run = own.run(python(source))
+            if own.walls == "direct":
+                assert run.stdout == b"7 eight\n" and b"Read-only file system" in run.stderr and not (folder / "new").exists()
+    except SandboxError as e:
+        pytest.skip(f"no sandbox on this machine: {e}")
+
+
+def test_a_module_that_does_not_load_is_named(tmp_path: Path, box: Sandbox) -> None:
+    tmp_path.chmod(0o755)  # root gives itself up before it reads
+    (tmp_path / "bad.py").write_text("raise AttributeError('broken inside')")
+    with pytest.raises(SandboxError, match="cannot get ready: AttributeError: broken inside"):
+        Sandbox(python_path=[str(tmp_path)], modules=["bad"], walls=box.walls)

@@ -23,7 +23,7 @@ from ratchet.core.errors import SandboxError, VerifierError
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.sandbox.languages import COMPILING, Compiler, Language, language
 from ratchet.verify.sandbox.runs import Limits, Run
-from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox, once
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"
@@ -38,7 +38,7 @@ def extract(text: str) -> str | None:
     return (blocks[-1][1] if blocks else text) or None
 
 
-@cache
+@once
 def bench() -> Compiler:
     """This process's sandbox, made when it is first needed."""
     sandbox = Sandbox()

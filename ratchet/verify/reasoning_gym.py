@@ -17,7 +17,7 @@ from pathlib import Path
 from ratchet.core.errors import SandboxError, VerifierError
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify.sandbox.runs import Limits
-from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox, once
 from ratchet.verify.verifier import Verifier, abstained, failed, verifiers
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
@@ -32,7 +32,7 @@ def extract(text: str) -> str | None:
     return (marked[-1] if marked else text).strip() or None
 
 
-@cache
+@once
 def bench() -> Sandbox:
     """This process's sandbox, with the library read in (3 s). SandboxError where it is not installed."""
     found = [importlib.util.find_spec(name) for name in LIBRARIES]

@@ -13,12 +13,13 @@ import queue
 import socket
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ratchet.core.errors import SandboxError
 from ratchet.verify.sandbox import cgroups, walls
@@ -34,6 +35,7 @@ ENVIRONMENT = {"LANG": "C.UTF-8"}
 CLOSING_SECONDS = 2.0
 FIRST_USER = 1_000_000_000
 numbers = itertools.count()
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,26 @@ class Sandbox:
             "environment": ENVIRONMENT | {"PATH": f"{os.path.dirname(self.python)}:/usr/local/bin:/usr/bin:/bin"},
         }  # fmt: skip
         return b"".join([json.dumps(specified).encode(), b"\n", *program.files.values()])
+
+
+def once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """`make`, called once in this process: what it gave is given again, and a SandboxError is raised again, since walls that
+    cannot be built are not worth trying for every verdict."""
+
+    @cache
+    def tried() -> Made | SandboxError:
+        try:
+            return make()
+        except SandboxError as e:
+            return e
+
+    def given() -> Made:
+        found = tried()
+        if isinstance(found, SandboxError):
+            raise found
+        return found
+
+    return given
 
 
 def interpreter(kind: str) -> str:

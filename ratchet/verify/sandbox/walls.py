@@ -68,6 +68,8 @@ def mount_all(paths: list[str]) -> None:
     for path in sorted(set(wanted)):
         if not any(inside(path, other) for other in wanted if other != path):
             show(path, root + path)
+    for i, path in enumerate(in_room(paths)):
+        show(path, f"{root}/shown/{i}")
     for name in ("proc", "dev", ROOM[1:]):
         os.makedirs(f"{root}/{name}", exist_ok=True)
     for name in DEVICES:
@@ -111,9 +113,16 @@ def show(source: str, target: str, writable: bool = False) -> None:
         k.read_only(target)
 
 
-def room(megabytes: int) -> None:
+def in_room(paths: list[str]) -> list[str]:
+    """Paths that a fresh room would hide, such as a checkout in /tmp: the room shows them again."""
+    return [p for p in paths if inside(p, ROOM)]
+
+
+def room(megabytes: int, paths: list[str]) -> None:
     """A fresh, bounded place to write, and the processes of this namespace alone in /proc, which cannot be written to."""
     k.mount("tmpfs", ROOM, "tmpfs", k.NOSUID | k.NODEV, f"size={megabytes}m,nr_inodes=20000,mode=777")
+    for i, path in enumerate(in_room(paths)):
+        show(f"/shown/{i}", path)
     k.mount("proc", "/proc", "proc", k.NOSUID | k.NODEV | 8 | k.RDONLY)
 
 

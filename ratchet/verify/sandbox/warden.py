@@ -85,7 +85,7 @@ def init(plan: Plan, alone: bool) -> NoReturn:
             f.write("1000")
         if plan.walls == "direct":
             k.unshare(k.NEWNS | k.NEWIPC)
-            walls.room(limits["disk"])
+            walls.room(limits["disk"], plan.paths)
         os.chdir(walls.ROOM if plan.walls != "landlock" else plan.folder())
         for (name, mode, _), content in zip(side["files"], contents):
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
@@ -335,8 +335,8 @@ def main() -> None:
             __import__(name)
         gc.collect()
         gc.freeze()  # what is shared with every run is not touched by its collections
-    except (OSError, ImportError) as e:
-        asker.send(json.dumps({"error": str(e)}).encode())
+    except Exception as e:  # a module may raise anything as it is imported
+        asker.send(json.dumps({"error": f"the warden cannot get ready: {type(e).__name__}: {e}"}).encode())
         return
     asker.send(b"{}")
     with suppress(OSError):  # nobody asks any more
