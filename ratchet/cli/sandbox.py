@@ -83,6 +83,8 @@ def attack(only: tuple[str, ...], without: tuple[str, ...], walls: str | None, o
     for name in only:
         if name not in known:
             raise click.UsageError(f'no attack named "{name}"; {nearest(name, known, 60)}')
+    if out is not None:
+        write_text(out, "{}\n")  # before the attacks: it may not be possible
     results: list[dict[str, Any]] = []
     with Sandbox(without=without, walls=walls or "") as box, Bait() as bait:
         compiler = Compiler(box)
@@ -93,6 +95,8 @@ def attack(only: tuple[str, ...], without: tuple[str, ...], walls: str | None, o
             results.append({"attack": one.name, "language": one.language, "escaped": signs, "ended": ending})
             mark = click.style("ESCAPED  ", fg="red") if signs else click.style("contained", fg="green")
             click.echo(f"{mark} {one.name:<20} {one.language:<7} {'; '.join(signs) or ending}"[:200])
+    if not results:
+        raise click.UsageError("none of these attacks can be tried behind these walls")
     escaped = sum(bool(r["escaped"]) for r in results)
     click.echo(f"\n{len(results) - escaped} contained, {escaped} escaped ({box.walls} walls)")
     if out is not None:

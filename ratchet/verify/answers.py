@@ -359,7 +359,8 @@ def values_alike(g: Answer, a: Answer) -> Same:
 
 def counted(unit: str) -> set[str]:
     """The words of a unit, in the singular and each known unit by one name."""
-    words = (ONE_UNIT.get(w, w) for w in re.findall(r"[a-z]+", unit.replace("§", " ")))
+    found: list[str] = re.findall(r"[a-z]+", unit.replace("§", " "))
+    words = [ONE_UNIT.get(w, w) for w in found]
     return {w[:-1] if len(w) > 3 and w.endswith("s") else w for w in words} - UNNAMED
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import re
+import secrets
+import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,15 +30,25 @@ from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox, on
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+SHOWN_ONLY = {
+    "",
+    "text",
+    "txt",
+    "plaintext",
+    "output",
+    "console",
+    "shell-session",
+}  # of fences: no program, where another has one
 EXAMINER = Limits(memory=256)
 SHOWN = 60
 
 
 def extract(text: str) -> str | None:
-    """The last fenced block; without one the whole text."""
-    blocks = FENCE.findall(text)
-    return (blocks[-1][1] if blocks else text) or None
+    """The last fenced block that names a language, else the last one; without one the whole text."""
+    blocks = [(info.strip().lower(), textwrap.dedent(body)) for _, info, body in FENCE.findall(text.replace("\r\n", "\n"))]
+    named = [body for info, body in blocks if info not in SHOWN_ONLY]
+    return (named or [body for _, body in blocks] or [text])[-1] or None
 
 
 @once
@@ -51,10 +64,9 @@ def judge(task: Task, answer: str) -> Verdict:
     try:
         spoken = language(str(facts.get("language", "python")))
         limits = spoken.bounds(**facts.get("limits", {}))
-        source = str(facts.get("before", "")) + answer
         if "asserts" in facts:
-            return by_asserts(bench(), source, facts, limits)
-        return by_output(bench(), spoken, source, facts, limits)
+            return by_asserts(bench(), answer, facts, limits)
+        return by_output(bench(), spoken, str(facts.get("before", "")) + answer, facts, limits)
     except SandboxError as e:
         return abstained(str(e))
     except (TypeError, KeyError, AttributeError) as e:
@@ -67,10 +79,12 @@ def by_output(bench: Compiler, spoken: Language, source: str, facts: Mapping[str
     if not tests:
         return abstained("the task has no tests")
     program = bench(spoken, source, limits)
+    if isinstance(program, Run) and program.why == "time":
+        return abstained("the compiler was late")
     if isinstance(program, Run):
         return failed(f"it does not compile: {first_line(program.stderr) or program.ending()}")
     for number, test in enumerate(tests, 1):
-        run = bench.sandbox.run(program, test.get("input", "").encode())
+        run = bench.sandbox.run(program, as_bytes(test.get("input", "")))
         if not run.ok:
             return failed(f"test {number} of {len(tests)}: {run.ending()}; {last_line(run.stderr)}")
         said = run.stdout.decode(errors="replace")
@@ -93,30 +107,38 @@ def close(word: str, other: str, tolerance: float) -> bool:
         a, b = float(word), float(other)
     except ValueError:
         return word == other
-    return word == other or abs(a - b) <= tolerance * max(1.0, abs(b))
+    return word == other or ((math.isfinite(a) and math.isfinite(b)) and abs(a - b) <= tolerance * max(1.0, abs(b)))
 
 
-def by_asserts(bench: Compiler, source: str, facts: Mapping[str, Any], limits: Limits) -> Verdict:
+def by_asserts(bench: Compiler, answer: str, facts: Mapping[str, Any], limits: Limits) -> Verdict:
     """Python statements, in a process that asks the candidate's."""
     if facts.get("language", "python") != "python":
         return abstained("asserts are Python's; for another language give tests of input and output")
-    tests = [facts["setup"], *facts["asserts"]] if facts.get("setup") else list(facts["asserts"])
-    if not facts["asserts"]:
-        return abstained("the task has no tests")
-    given = json.dumps({"tests": tests, "entry": facts.get("entry", "")}).encode()
-    content = source.encode("utf-8", "surrogateescape")
-    candidate = Program({"serve.py": inside("serve"), "plain.py": inside("plain"), "candidate.py": content}, limits=limits)
+    asserts, setup, before = facts["asserts"], facts.get("setup", ""), str(facts.get("before", ""))
+    if not isinstance(asserts, list | tuple) or not asserts:
+        return abstained("the task's asserts must be a list of statements with at least one")
+    tests = [str(t) for t in ([setup, *asserts] if setup else asserts)]
+    word = secrets.token_hex(16)
+    given = {"tests": tests, "setups": 1 if setup else 0, "entry": facts.get("entry", ""), "before": before, "word": word}
+    shared = {"plain.py": inside("plain")}
+    candidate = Program(
+        {"serve.py": inside("serve"), **shared, "before.py": as_bytes(before), "candidate.py": as_bytes(answer)}, limits=limits
+    )
     examiner = Program(
-        {"examine.py": inside("examine"), "plain.py": inside("plain"), "tests.json": given},
+        {"examine.py": inside("examine"), **shared, "tests.json": json.dumps(given).encode()},
         limits=Limits(limits.seconds, EXAMINER.memory),
     )
     one, other = bench.sandbox.examine(candidate, examiner)
-    if other.ok:
+    told = last_line(other.stderr)
+    if other.ok and told == word:
         return passed(f"all {len(tests)} tests hold")
     if other.why == "time" or one.why:
         return failed((one if one.why else other).ending())
-    told = last_line(other.stderr)
     return abstained(f"a test is wrong itself: {told}") if other.exit == 3 else failed(told or other.ending())
+
+
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class Group:
     def __init__(self, parents: dict[str, Path], name: str) -> None:
         self.folders = {controller: parent / name for controller, parent in parents.items()}
         self.second = "" in parents
-        self.limit = 0
+        self.limit = 0, 0
         for folder in self.folders.values():
             folder.mkdir()
 
@@ -40,7 +41,7 @@ class Group:
     def bound(self, memory: int, processes: int) -> None:
         """Megabytes, and how many processes and threads; one core. OSError where it cannot be done."""
         size, most = str(memory + OVERHEAD << 20), str(processes + 8)
-        if self.limit != memory:
+        if self.limit != (memory, processes):
             if self.second:
                 done = self.write("memory", "memory.max", size)
                 self.write("memory", "memory.swap.max", "0")
@@ -53,7 +54,7 @@ class Group:
                 self.write("cpu", "cpu.cfs_quota_us", "100000")
             if not (done and self.write("pids", "pids.max", most)):
                 raise OSError("the control group takes no limits")
-            self.limit = memory
+            self.limit = memory, processes
 
     def add(self, pid: int) -> None:
         for folder in set(self.folders.values()):
@@ -135,6 +136,6 @@ def make(number: int) -> Group | None:
                 with suppress(OSError):
                     left.rmdir()
     try:
-        return Group(parents, f"{NAMED}{os.getpid()}-{number}")
+        return Group(parents, f"{NAMED}{os.getpid()}-{number}-{secrets.token_hex(4)}")
     except OSError:
         return None

@@ -125,12 +125,13 @@ REFUSED = {
 }  # fmt: skip
 OF_ALL = {"shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)}
 """Shared memory, semaphores and messages: of the whole machine where there is no namespace of their own."""
-CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
+CLONE, CLONE3, SOCKET, IOCTL, PRLIMIT, MMAP = (56, 220), (435, 435), (41, 198), (16, 29), (302, 261), (9, 222)
 TYPES_INTO_TERMINAL = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL = 0x7FFF0000, 0x80000000
-NUMBER, ARCH, FIRST, SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data; arguments by their lower halves
+AND = 0x54
+NUMBER, ARCH, FIRST, SECOND, FOURTH = 0, 4, 16, 24, 40  # offsets in struct seccomp_data; arguments by their lower halves
 
 
 def refuse(number: int) -> int:
@@ -156,6 +157,12 @@ def seccomp_program(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) 
     checks = [(EQUAL, len(sockets) - i, 0, family) for i, family in enumerate(sockets)]
     code += [(EQUAL, 0, len(sockets) + 3, SOCKET[COLUMN]), (LOAD, 0, 0, FIRST), *checks]
     code += [(RETURN, 0, 0, refuse(errno.EAFNOSUPPORT)), (RETURN, 0, 0, ALLOW)]
+    # limits of other processes; nothing needs more than its own
+    code += [(EQUAL, 0, 4, PRLIMIT[COLUMN]), (LOAD, 0, 0, FIRST), (EQUAL, 1, 0, 0)]
+    code += [(RETURN, 0, 0, refuse(errno.EPERM)), (RETURN, 0, 0, ALLOW)]
+    if more:  # shared memory of no file, which no limit of a process counts
+        code += [(EQUAL, 0, 5, MMAP[COLUMN]), (LOAD, 0, 0, FOURTH), (AND, 0, 0, 0x21), (EQUAL, 0, 1, 0x21)]
+        code += [(RETURN, 0, 0, refuse(errno.EPERM)), (RETURN, 0, 0, ALLOW)]
     code += [(EQUAL, 0, 5, IOCTL[COLUMN]), (LOAD, 0, 0, SECOND)]
     code += [(EQUAL, 1, 0, TYPES_INTO_TERMINAL[0]), (EQUAL, 0, 1, TYPES_INTO_TERMINAL[1]), (RETURN, 0, 0, refuse(errno.EPERM))]
     code += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ALLOW)]

@@ -93,9 +93,13 @@ def read(data: Any, where: str) -> Language:
         if name not in values:
             raise SandboxError(f"{where}: {name} is missing; a language needs name, file and run")
     allowed = {f.name for f in fields(Limits)}
-    for name, value in values.get("limits", {}).items():
-        if name not in allowed or isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise SandboxError(f"{where}: limits.{name} must be one of {', '.join(sorted(allowed))} and above 0, got {value!r}")
+    for name in values.get("limits", {}):
+        if name not in allowed:
+            raise SandboxError(f'{where}: no limit named "{name}"; {nearest(name, allowed)}')
+    try:
+        Limits(**values.get("limits", {}))
+    except SandboxError as e:
+        raise SandboxError(f"{where}: {e}") from None
     if ("compile" in values) != ("artifact" in values):
         raise SandboxError(f"{where}: compile and artifact (the file that compiling makes) go together")
     for name in ("file", "artifact"):
@@ -118,7 +122,8 @@ class Compiler:
         """A program, or the run of the compiler that refused it. SandboxError where the language is not installed."""
         if tool := language.missing():
             raise SandboxError(
-                f'the language "{language.name}" needs the program {tool}, which is not installed; apt-get install {language.package}'
+                f'the language "{language.name}" needs the program {tool}, which is not installed'
+                + (f"; apt-get install {language.package}" if language.package else "")
             )
         own = limits or language.bounds()
         content = source.encode("utf-8", "surrogatepass")
@@ -131,7 +136,8 @@ class Compiler:
                 self.kept.move_to_end(key)
         if found is None:
             found = self.compiled(language, content)
-            self.keep(key, found)
+            if isinstance(found, Program) or not found.why:  # a compiler that was late may have more time another day
+                self.keep(key, found)
         return replace(found, limits=own) if isinstance(found, Program) else found
 
     def compiled(self, language: Language, content: bytes) -> Program | Run:
@@ -141,11 +147,16 @@ class Compiler:
         return Program({language.artifact: run.kept}, language.run, executable=True)
 
     def keep(self, key: str, made: Program | Run) -> None:
-        size = len(made.kept or b"") if isinstance(made, Run) else sum(map(len, made.files.values()))
+        size = size_of(made)
         with self.lock:
             if key not in self.kept and size <= self.most:
                 self.kept[key] = made
                 self.size += size
             while self.size > self.most:
                 _, old = self.kept.popitem(last=False)
-                self.size -= 0 if isinstance(old, Run) else sum(map(len, old.files.values()))
+                self.size -= size_of(old)
+
+
+def size_of(made: Program | Run) -> int:
+    parts = (made.stdout, made.stderr) if isinstance(made, Run) else made.files.values()
+    return 1_000 + sum(map(len, parts))

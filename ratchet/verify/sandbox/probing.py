@@ -68,7 +68,11 @@ def calls(sandbox: Sandbox, seen: Mapping[str, Any]) -> Iterator[Line]:
     if "seccomp" in sandbox.without:
         yield "off", "system calls", "not filtered, as was asked for"
     else:
-        yield "ok", "system calls", f"{len(kernel.REFUSED)} refused, and new namespaces, odd sockets and foreign calls"
+        yield (
+            judged(seen["filter"], bool(seen["filter"])),
+            "system calls",
+            f"{len(kernel.REFUSED)} refused, and new namespaces, odd sockets and foreign calls",
+        )
     version = kernel.landlock_version()
     if "landlock" in sandbox.without:
         yield "off", "landlock", "not used, as was asked for"

@@ -17,6 +17,7 @@ from ratchet.verify.sandbox.warden import descendants
 
 WATCH = 0.02  # seconds between two looks at the memory in use, where no control group bounds it
 MOST_PIPE = 1 << 16
+MOST = {"seconds": 86_400, "memory": 1 << 20, "disk": 1 << 16, "stack": 1 << 12, "output": 1 << 30, "processes": 10_000}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Limits:
     stack: int = 64
     output: int = 1 << 20
     processes: int = 64
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            whole = name == "seconds" or (isinstance(value, int) and not isinstance(value, bool))
+            if not (isinstance(value, int | float) and whole and 0 < value <= MOST[name]):
+                kind = "a number" if name == "seconds" else "a whole number"
+                raise SandboxError(f"the limit {name} takes {kind} above 0 and at most {MOST[name]:,}, got {value!r}")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ SLACK = 5.0  # seconds after a run's own limit in which its warden must have ans
 ENVIRONMENT = {"LANG": "C.UTF-8"}
 CLOSING_SECONDS = 2.0
 FIRST_USER = 1_000_000_000
-numbers = itertools.count()
+numbers, users = itertools.count(), itertools.count()
 Made = TypeVar("Made")
 
 
@@ -54,7 +54,12 @@ class Warden:
     """One warden's process, its pipes and its control group."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.maker = os.getpid()
         self.group = cgroups.make(next(numbers)) if sandbox.grouped else None
+        if sandbox.grouped and self.group is None:
+            raise SandboxError(
+                "a control group cannot be made, though there is a place for one; is it full, or owned by another?"
+            )
         command = [sandbox.python, "-P", "-S", "-s", "-B"]
         handed: list[int] = []
         place = str(FOLDER.parent)
@@ -68,7 +73,7 @@ class Warden:
             command = [*walls.bwrap([*sandbox.paths], files), *command]
             place = "/ratchet"
         if sandbox.walls != "direct" and os.getuid() == 0:
-            own = FIRST_USER + os.getpid() * 16 + next(numbers) % 16  # nobody else's, not even another warden's
+            own = FIRST_USER + os.getpid() * 256 + next(users) % 256  # nobody else's, not even another warden's
             user = {"user": own, "group": own, "extra_groups": []}
         self.asker, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -115,7 +120,10 @@ class Warden:
         return self.answer(SLACK)[0]["ended"]
 
     def close(self) -> None:
-        """Returns when nothing of it is left."""
+        """Returns when nothing of it is left. In a fork of its maker it is not ours to end."""
+        if os.getpid() != self.maker:
+            self.asker.close()
+            return
         self.asker.close()  # it ends by itself, and ends what it has started
         try:
             self.process.wait(CLOSING_SECONDS)
@@ -148,7 +156,7 @@ class Sandbox:
         self.grouped = bool(cgroups.places())
         self.walls, self.asked = walls, tuple(dict.fromkeys([*map(os.path.realpath, paths), *self.python_path]))
         self.idle: queue.LifoQueue[Warden | None] = queue.LifoQueue()
-        self.size = wardens
+        self.size, self.maker = wardens, os.getpid()
         self.reused = True
         self._begin()
         for _ in range(wardens - 1):
@@ -188,6 +196,8 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
+        if os.getpid() != self.maker:
+            return
         for _ in range(self.size):
             warden = self.idle.get()
             if warden is not None:
@@ -197,6 +207,8 @@ class Sandbox:
     @contextmanager
     def warden(self) -> Generator[Warden]:
         """A warden for one run: one that waits, else a new one. One that has failed is not used again."""
+        if not self.size:
+            raise SandboxError("the sandbox is closed")
         warden = self.idle.get()
         try:
             if warden is None or warden.process.poll() is not None:
@@ -237,10 +249,10 @@ class Sandbox:
         limits = programs[-1].limits
         with self.warden() as warden:
             before = warden.group.killed() if warden.group else 0
-            if warden.group:
-                warden.group.bound(max(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
             watched = programs[0].limits.memory if self._bounded() else 0
             try:
+                if warden.group:
+                    warden.group.bound(sum(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
                 with Talk([self._specified(p) for p in programs], stdin, [p.limits.output for p in programs]) as talk:
                     talk.started(warden.start(talk.theirs, [not (p.command or p.keep) for p in programs]))
                     talk.follow(warden, PATIENCE * limits.seconds, watched)
@@ -270,14 +282,14 @@ def once(make: Callable[[], Made]) -> Callable[[], Made]:
     cannot be built are not worth trying for every verdict."""
 
     @cache
-    def tried() -> Made | SandboxError:
+    def tried(process: int) -> Made | SandboxError:
         try:
             return make()
         except SandboxError as e:
             return e
 
     def given() -> Made:
-        found = tried()
+        found = tried(os.getpid())  # a fork makes its own
         if isinstance(found, SandboxError):
             raise found
         return found

@@ -13,6 +13,7 @@ from . import kernel as k  # relative: see warden.py
 
 EVERYTHING = k.NEWUSER | k.NEWNS | k.NEWPID | k.NEWNET | k.NEWIPC | k.NEWUTS | k.NEWCGROUP
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache", "/etc/R")
+HIDDEN = ("/usr/src", "/usr/local/src")  # of the system, but where images of containers have their users' work
 DEVICES = ("null", "zero", "full", "random", "urandom")
 NOBODY = 65534
 ROOM = "/tmp"  # the one place in which a program can write
@@ -68,6 +69,9 @@ def mount_all(paths: list[str]) -> None:
     for path in sorted(set(wanted)):
         if not any(inside(path, other) for other in wanted if other != path):
             show(path, root + path)
+    for hidden in HIDDEN:
+        if os.path.isdir(root + hidden):
+            k.mount("tmpfs", root + hidden, "tmpfs", k.NOSUID | k.NODEV | k.RDONLY, "size=4k")
     for i, path in enumerate(in_room(paths)):
         show(path, f"{root}/shown/{i}")
     for name in ("proc", "dev", ROOM[1:]):
@@ -133,6 +137,8 @@ def bwrap(paths: list[str], files: dict[str, int]) -> list[str]:
     for path in (p for p in (*SYSTEM, *paths) if os.path.lexists(p)):
         link = os.path.islink(path)
         command += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
+    for path in filter(os.path.isdir, HIDDEN):
+        command += ["--tmpfs", path, "--remount-ro", path]
     for path, fd in files.items():
         command += ["--ro-bind-data", str(fd), path]
     command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--size", str(64 << 20), "--tmpfs", ROOM]

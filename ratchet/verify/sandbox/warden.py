@@ -76,6 +76,7 @@ def init(plan: Plan, alone: bool) -> NoReturn:
     """Process 1 of the run (its standard files are the program's). Never returns. `alone`: it becomes the program itself, Python
     of which nothing is kept; a fork is half of what such a run costs."""
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program may send it to us
         with open(SPECIFIED, "rb") as f:
             side: Message = json.loads(f.readline())
             contents = [f.read(size) for _, _, size in side["files"]]
@@ -176,11 +177,13 @@ def start(side: Message) -> NoReturn:
 def run_python(name: str) -> int:
     """Run a file as `__main__` in this process, a fork of an interpreter that has started long ago. Returns the exit code."""
     import atexit
+    import builtins
     import threading
     import traceback
     import types
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    builtins.exit = builtins.quit = sys.exit  # as `site` has them
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
@@ -204,8 +207,9 @@ def run_python(name: str) -> int:
     try:
         threading._shutdown()  # pyright: ignore
         atexit._run_exitfuncs()  # pyright: ignore
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
     except BaseException:
         code = code or 1
     return code & 0xFF

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import types
 
 from plain import from_json, hear, say, to_json
 
@@ -16,34 +17,63 @@ def hold(value):
     return len(kept) - 1
 
 
+def call(target, arguments, named):
+    """The value, and the arguments where the call has changed them: the tests may look at these too."""
+    before = to_json(arguments, hold)
+    value = to_json(target(*arguments, **named), hold)
+    after = to_json(arguments, hold)
+    return {"value": value} | ({"arguments": after} if after != before else {})
+
+
+def told(step):
+    return lambda *arguments: {"value": to_json(step(*arguments), hold)}
+
+
 OPERATIONS = {
-    "call": lambda target, arguments, named: target(*arguments, **named),
-    "attribute": lambda target, name: getattr(target, name),
-    "set": lambda target, name, value: setattr(target, name, value),
-    "item": lambda target, key: target[key],
-    "length": len,
-    "list": list,
-    "text": str,
+    "call": call,
+    "attribute": told(getattr),
+    "set": told(setattr),
+    "item": told(lambda target, key: target[key]),
+    "length": told(len),
+    "truth": told(bool),
+    "list": told(list),
+    "text": told(str),
 }
-space = {"__name__": "candidate", "__builtins__": __builtins__}
+module = sys.modules["candidate"] = types.ModuleType("candidate")
 
 
 def answer(question):
     operation, target, *rest = (from_json(part, kept.__getitem__) for part in question)
-    return {"value": to_json(OPERATIONS[operation](target, *rest), hold)}
+    return OPERATIONS[operation](target, *rest)
 
 
 def guarded(step, *arguments):
     try:
         return step(*arguments)
     except BaseException as e:
-        return {"raised": type(e).__name__, "message": str(e)[:300]}
+        kinds = [kind.__name__ for kind in type(e).__mro__ if kind.__module__ == "builtins"]
+        return {"raised": kinds, "name": type(e).__name__, "message": str(e)[:300]}
+
+
+def source(name):
+    with open(name, encoding="utf-8", errors="surrogatepass") as f:
+        return f.read().lstrip("\ufeff")
 
 
 def load():
-    with open("candidate.py", encoding="utf-8", errors="surrogateescape") as f:
-        exec(compile(f.read(), "candidate.py", "exec"), space)
-    return {"names": {name: to_json(value, hold) for name, value in list(space.items()) if not name.startswith("__")}}
+    """What the task begins with, then the code; where that goes on in the middle of a function, both as one."""
+    before, code = source("before.py"), source("candidate.py")
+    try:
+        parts = [compile(text, "candidate.py", "exec") for text in (before, code)]
+    except SyntaxError:
+        parts = [compile(before + code, "candidate.py", "exec")]
+    for part in parts:
+        exec(part, module.__dict__)
+    return {"names": {name: described(value) for name, value in list(vars(module).items()) if not name.startswith("__")}}
+
+
+def described(value):
+    return {"module": value.__name__} if isinstance(value, types.ModuleType) else to_json(value, hold)
 
 
 sys.setrecursionlimit(20_000)
