@@ -6,7 +6,6 @@ import pytest
 
 from ratchet.core.errors import SandboxError
 from ratchet.core.types import Outcome, Task, Verdict
-from ratchet.verify import code
 from ratchet.verify.code import bench, extract, same_output
 from ratchet.verify.pool import VerifierPool
 from ratchet.verify.sandbox.attacks import attacks
@@ -135,9 +134,11 @@ def test_outputs_are_compared_line_by_line(said: str, wanted: str, tolerance: fl
 
 
 def test_the_program_is_the_last_fenced_block() -> None:
-    assert extract("```py\na = 1\n```\nthen\n```\nb = 2\n```") == "b = 2\n"
+    assert extract("```\na = 1\n```\nthen\n```\nb = 2\n```") == "b = 2\n"
+    assert extract("```python\r\na = 1\r\n```\r\nOutput:\r\n```\r\n3\r\n```") == "a = 1\n"  # what it prints is no program
+    assert extract("1. so:\n   ```python\n   if a:\n       b()\n   ```") == "if a:\n    b()\n"
     assert extract("c = 3") == "c = 3" and extract("") is None
-    assert code.FENCE.findall("```python\nx = '''```'''\n```")[-1][1] == "x = '''```'''\n"
+    assert extract("```python\nx = '''```'''\n```") == "x = '''```'''\n"
 
 
 def test_a_pool_gives_a_program_the_time_of_its_tests() -> None:
@@ -146,3 +147,36 @@ def test_a_pool_gives_a_program_the_time_of_its_tests() -> None:
     with VerifierPool(deadline=0.2) as pool:
         slow = pool([(t, "import time\ntime.sleep(0.6)\nprint(1)") for t in (task, waits)])
     assert [v.outcome for v in slow] == [Outcome.PASS, Outcome.PASS], slow
+
+
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        ("from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\ndef f():\n    return P(3)", ["assert f().x == 3"]),
+        ("def f(xs):\n    xs.sort()", ["xs = [2, 1]\nf(xs)\nassert xs == [1, 2]"]),
+        ("class Bad(ValueError): pass\ndef f():\n    raise Bad('no')", ["try:\n    f()\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no'"]),
+        ("import math\ndef f():\n    return math.factorial(2000)", ["assert f() == math.factorial(2000)"]),
+        ("from fractions import Fraction\ndef f():\n    return Fraction(1, 3)", ["from fractions import Fraction\nassert f() == Fraction(1, 3)"]),
+        ("\ufeffnt = 3\ndef select(x):\n    return x", ["assert select(4) == 4"]),
+    ],
+)  # fmt: skip
+def test_right_programs_of_many_kinds_pass(program: str, tests: list[str]) -> None:
+    verdict = judged(program, asserts=tests, entry="select" if "select" in program else "")
+    assert verdict.passed, verdict
+
+
+def test_what_the_task_defines_cannot_be_replaced() -> None:
+    before = "def encode(s):\n    return s[::-1] + '!'\n\ndef decode(s):\n"
+    tests = ["assert decode(encode('abc')) == 'abc'"]
+    right, wrong = "    return s[:-1][::-1]", "    return s\n\ndef encode(s):\n    return s"
+    assert judged(right, asserts=tests, before=before, entry="decode").passed
+    whole = "def encode(s):\n    return s\n\ndef decode(s):\n    return s"
+    assert [str(judged(p, asserts=tests, before=before + "    pass\n", entry="decode").outcome) for p in (wrong, whole)] == [
+        "fail",
+        "fail",
+    ]
+
+
+def test_what_cannot_be_handed_over_abstains() -> None:
+    verdict = judged("def f(g):\n    return g(1)", asserts=["assert f(lambda x: x) == 1"])
+    assert verdict.outcome is Outcome.ABSTAIN and "hand function to the candidate" in verdict.evidence

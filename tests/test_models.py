@@ -145,8 +145,9 @@ def test_packed_weights_give_the_same_products_until_they_change(
     tiny_engine.bf16 = bf16
     close = 0.05 if bf16 else 1e-5  # two roundings to bfloat16 need not be the same one
     [[c]] = tiny_engine.sample([Draw(PROMPTS[0])], [[3]])
-    if not packed.can_pack():
-        pytest.skip("this torch has no packed products")
+    if not packed.can_pack(bf16):
+        assert not served
+        pytest.skip("this torch or this processor has no such packed products")
     assert served
     ids = torch.tensor([[*c.prefix, *c.tokens]])
     with torch.no_grad(), products_in(bf16, ids.device):
@@ -501,3 +502,20 @@ def test_a_draw_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None
 
     with pytest.raises(RecipeError, match="a draw needs"):
         Draw("x", **settings)
+
+
+def test_a_processor_without_packed_products_in_bfloat16_samples_all_the_same(
+    tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on one without AVX-512, where packing raises."""
+
+    def refused(self: packed.Packed, weight: torch.Tensor, bf16: bool) -> None:
+        raise RuntimeError("bf16 path needs the cpu support")
+
+    packed.can_pack.cache_clear()
+    monkeypatch.setattr(packed.Packed, "__init__", refused)
+    tiny_engine.bf16 = True
+    try:
+        assert tiny_engine.sample([Draw(PROMPTS[0])], [[3]])[0][0].tokens
+    finally:
+        packed.can_pack.cache_clear()

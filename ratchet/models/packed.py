@@ -9,6 +9,7 @@ product does, once per change of the weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -64,13 +65,21 @@ class Linear(nn.Linear):
 def pack(layers: Sequence[Linear], head: Tensor, bf16: bool) -> Packed | None:
     """Pack the weights of layers, and that of the head in float32, where this torch and their device can; the head's."""
     weights = [*(layer.weight for layer in layers), head]
-    if not can_pack() or any(w.is_cuda or w.dtype != torch.float32 for w in weights) or sum(w.nbytes for w in weights) > MOST:
+    if not can_pack(bf16) or any(w.is_cuda or w.dtype != torch.float32 for w in weights) or sum(w.nbytes for w in weights) > MOST:
         return None
     for layer in layers:
         layer.packed = Packed(layer.weight, bf16)
     return Packed(head, False)
 
 
-def can_pack() -> bool:
-    """Whether this torch has oneDNN's packed products, which are not part of its public interface."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+@cache
+def can_pack(bf16: bool) -> bool:
+    """Whether this torch has oneDNN's packed products, which are not part of its public interface, and this processor those in
+    bfloat16, for which it needs AVX-512 or the like."""
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
+        return False
+    try:
+        Packed(torch.zeros(8, 8), bf16)
+    except RuntimeError:
+        return False
+    return True
