@@ -152,14 +152,23 @@ def test_a_pool_gives_a_program_the_time_of_its_tests() -> None:
 @pytest.mark.parametrize(
     ("program", "tests"),
     [
-        ("from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\ndef f():\n    return P(3)", ["assert f().x == 3"]),
+        (
+            "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\ndef f():\n    return P(3)",
+            ["assert f().x == 3"],
+        ),
         ("def f(xs):\n    xs.sort()", ["xs = [2, 1]\nf(xs)\nassert xs == [1, 2]"]),
-        ("class Bad(ValueError): pass\ndef f():\n    raise Bad('no')", ["try:\n    f()\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no'"]),
+        (
+            "class Bad(ValueError): pass\ndef f():\n    raise Bad('no')",
+            ["try:\n    f()\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no'"],
+        ),
         ("import math\ndef f():\n    return math.factorial(2000)", ["assert f() == math.factorial(2000)"]),
-        ("from fractions import Fraction\ndef f():\n    return Fraction(1, 3)", ["from fractions import Fraction\nassert f() == Fraction(1, 3)"]),
+        (
+            "from fractions import Fraction\ndef f():\n    return Fraction(1, 3)",
+            ["from fractions import Fraction\nassert f() == Fraction(1, 3)"],
+        ),
         ("\ufeffnt = 3\ndef select(x):\n    return x", ["assert select(4) == 4"]),
     ],
-)  # fmt: skip
+)
 def test_right_programs_of_many_kinds_pass(program: str, tests: list[str]) -> None:
     verdict = judged(program, asserts=tests, entry="select" if "select" in program else "")
     assert verdict.passed, verdict
