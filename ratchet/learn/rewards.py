@@ -15,3 +15,9 @@ rewards.put("verdict", verdict_reward)
 def random(verdict: Verdict, *path: Part) -> float | None:
     """A coin, whatever the verdict: the negative control. Nothing may be promoted by it."""
     return float(fraction("random reward", *path) < 0.5)
+
+
+@rewards.add("score")
+def score(verdict: Verdict, *path: Part) -> float | None:
+    """The verdict's score, as a learned verifier gives one; none where it has none."""
+    return verdict.score

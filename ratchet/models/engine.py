@@ -87,11 +87,13 @@ def ends(row: Row, draw: Draw, tokenizer: Tokenizer, end: frozenset[int]) -> str
 
 
 def completion_of(row: Row, draw: Draw, tokenizer: Tokenizer, version: int) -> Completion:
+    start = draw.prefix if isinstance(draw.prefix, Completion) else Completion(row.prefix, (), "", (), "length")
+    tokens = (*start.tokens, *row.tokens)
     return Completion(
-        prefix=row.prefix,
-        tokens=tuple(row.tokens),
-        text=tokenizer.decode([t for t in row.tokens if t not in tokenizer.end]),
-        logprobs=tuple(row.logprobs),
+        prefix=start.prefix,
+        tokens=tokens,
+        text=tokenizer.decode([t for t in tokens if t not in tokenizer.end]),
+        logprobs=(*start.logprobs, *row.logprobs),
         stop=row.stop,  # type: ignore[arg-type]
         policy_version=version,
         role=draw.role,
@@ -102,7 +104,8 @@ def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]
     """Rows to fill for each draw. Raises EngineError for a prompt that leaves no room in the context."""
     rows: list[list[Row]] = []
     for draw, own in zip(draws, seeds, strict=True):
-        prefix = engine.encode(draw.prefix)
+        start = draw.prefix
+        prefix = start.prefix + start.tokens if isinstance(start, Completion) else engine.encode(start)
         room = context - len(prefix)
         if not prefix or room < 1:
             raise EngineError(

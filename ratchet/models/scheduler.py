@@ -33,6 +33,12 @@ class Running:
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
+def tokens_of(draw: Draw | None, completions: Sequence[Completion]) -> tuple[int, int]:
+    """How many tokens a draw read, and how many it sampled: those that it went on from were sampled before."""
+    before = len(draw.prefix.tokens) if draw is not None and isinstance(draw.prefix, Completion) else 0
+    return len(completions[0].prefix) + before if completions else 0, sum(len(c.tokens) - before for c in completions)
+
+
 @dataclass
 class Scheduler:
     """`run` plays a strategy on tasks and returns a judged trace for each task and sample.
@@ -99,9 +105,8 @@ class Scheduler:
         drawn = self.engine.sample(draws, seeds, judge if self.beside else None)
         for r, completions in zip(waiting, drawn, strict=True):
             r.draws += len(completions)
-            cost = Cost(
-                sum(len(c.tokens) for c in completions), len(completions[0].prefix) if completions else 0, len(completions)
-            )
+            read, new = tokens_of(r.waiting, completions)
+            cost = Cost(new, read, len(completions))
             r.trace.cost.add(cost)
             self.spent.add(cost)
         self.seconds["sampling"] += time.perf_counter() - start
@@ -121,7 +126,12 @@ class Scheduler:
                 return
             try:
                 if isinstance(request, Draw):
-                    wanted = self.engine.max_tokens if request.max_tokens is None else request.max_tokens
+                    start = request.prefix
+                    room = self.engine.max_tokens - len(start.tokens) if isinstance(start, Completion) else self.engine.max_tokens
+                    if isinstance(start, Completion) and room < 1:  # it is as long as an answer may be
+                        send = lambda full=[replace(start, stop="length")] * request.n: r.play.send(full)
+                        continue
+                    wanted = room if request.max_tokens is None else request.max_tokens
                     r.waiting = replace(request, max_tokens=budget.most_tokens(r.trace.cost, request.n, wanted))
                     return
                 budget.allow_call(r.trace.cost)
