@@ -33,10 +33,15 @@ class Running:
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
-def tokens_of(draw: Draw | None, completions: Sequence[Completion]) -> tuple[int, int]:
-    """How many tokens a draw read, and how many it sampled: those that it went on from were sampled before."""
-    before = len(draw.prefix.tokens) if draw is not None and isinstance(draw.prefix, Completion) else 0
-    return len(completions[0].prefix) + before if completions else 0, sum(len(c.tokens) - before for c in completions)
+def started(draw: Draw) -> int:
+    """How many tokens of its answers a draw goes on from."""
+    return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
+
+
+def full(draw: Draw) -> list[Completion]:
+    """The answers of a draw that goes on from a completion that is as long as one may be: that one, ended."""
+    assert isinstance(draw.prefix, Completion)
+    return [replace(draw.prefix, stop="length")] * draw.n
 
 
 @dataclass
@@ -103,10 +108,11 @@ class Scheduler:
             waiting[d].judged.append(thread.submit(self.verify, pairs))
 
         drawn = self.engine.sample(draws, seeds, judge if self.beside else None)
-        for r, completions in zip(waiting, drawn, strict=True):
+        for r, draw, completions in zip(waiting, draws, drawn, strict=True):
             r.draws += len(completions)
-            read, new = tokens_of(r.waiting, completions)
-            cost = Cost(new, read, len(completions))
+            before = started(draw)
+            read = len(completions[0].prefix) + before if completions else 0
+            cost = Cost(sum(len(c.tokens) - before for c in completions), read, len(completions))
             r.trace.cost.add(cost)
             self.spent.add(cost)
         self.seconds["sampling"] += time.perf_counter() - start
@@ -126,12 +132,13 @@ class Scheduler:
                 return
             try:
                 if isinstance(request, Draw):
-                    start = request.prefix
-                    room = self.engine.max_tokens - len(start.tokens) if isinstance(start, Completion) else self.engine.max_tokens
-                    if isinstance(start, Completion) and room < 1:  # it is as long as an answer may be
-                        send = lambda full=[replace(start, stop="length")] * request.n: r.play.send(full)
+                    room = self.engine.max_tokens - started(request)
+                    if room < 1:
+                        answers = full(request)
+                        send = lambda answers=answers: r.play.send(answers)
                         continue
-                    wanted = room if request.max_tokens is None else request.max_tokens
+                    asked = room if request.max_tokens is None else request.max_tokens
+                    wanted = min(asked, room) if started(request) else asked
                     r.waiting = replace(request, max_tokens=budget.most_tokens(r.trace.cost, request.n, wanted))
                     return
                 budget.allow_call(r.trace.cost)

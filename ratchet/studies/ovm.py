@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ratchet.models.critic import Critic
     from ratchet.models.engine import Policy
 
-COUNT, LARGEST, TARGETS = 4, 9, (10, 24)
-LONGEST = 40
+COUNT, LARGEST, TARGETS = 3, 15, (10, 45)
+LONGEST = 24
 K, BEAMS = 20, 5
 CRITICS = ("orm", "ovm", "prm")
 SAMPLES, BATCH, RATE = 10, 64, 1e-3  # of each problem that the critics learn from; texts and rate of an update of theirs
@@ -53,7 +53,7 @@ DEPARTURES = (
 
 
 def problems(split: Split, n: int, *path: Part) -> list[Task]:
-    """So many different problems of four numbers up to 20 with the target 24, drawn from all of the split that have a solution."""
+    """So many different problems of the split, drawn from all that have a solution in the language."""
     random, found = rng("ovm", *path), dict[str, Task]()
     while len(found) < n:
         task = task_of([random.randint(1, LARGEST) for _ in range(COUNT)], random.randint(*TARGETS))
@@ -70,7 +70,7 @@ def generator(run_seed: int) -> Policy:
 
     tokenizer = WordTokenizer(words())
     shape = llama.Shape(
-        vocab=len(tokenizer.words), width=96, layers=3, heads=4, kv_heads=4, head_width=24, hidden=256, max_tokens=64
+        vocab=len(tokenizer.words), width=96, layers=3, heads=4, kv_heads=4, head_width=24, hidden=256, max_tokens=40
     )
     return new_policy(shape, tokenizer, run_seed, LONGEST, 512)
 
@@ -110,12 +110,12 @@ def judged(policy: Policy, task: Task, c: Completion) -> Judged:
 
 
 def prefixes(tasks: Sequence[Task], samples: Sequence[Sequence[Completion]], most: int, *path: Part) -> list[tuple[Task, str]]:
-    """Different parts of samples that are right as far as they go, with one or two operations left to do."""
+    """Different parts of samples that are right as far as they go, with operations left to do."""
     found: dict[tuple[str, str], tuple[Task, str]] = {}
     for task, own in zip(tasks, samples, strict=True):
         for c in own:
             lines = c.text.split(STEP)[:-1]
-            for n in (1, 2):
+            for n in range(1, COUNT - 1):
                 part = "".join(f"{line.strip()} {STEP} " for line in lines[:n]).strip()
                 if len(lines) > n and len(left_after(task, part) or ()) == len(start_of(task)) - n:
                     found[task.key, part] = (task, part)
@@ -188,7 +188,6 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     solvable = [bool(endings(left_after(task, part) or (), task.answer)) for task, part in parts]
     pairs = [(policy.encode(task.prompt), tuple(policy.tokenizer.encode(part))) for task, part in parts]
     values = {name: [v[-1] for v in critic.values(pairs)] for name, critic in fitted.items()}
-    depth = [part.count(STEP) for _, part in parts]
     return {
         "generator right": sum(j.outcome for j in texts) / len(texts),
         "steps right": sum(x for j in texts for _, x in j.steps) / max(1, sum(len(j.steps) for j in texts)),
@@ -197,10 +196,6 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
         "prefixes": len(parts),
         "solvable": sum(solvable) / max(1, len(parts)),
         "auc": {name: ranked(found, solvable) for name, found in values.items()},
-        "auc by operations left": {
-            str(n): {name: ranked(*only(found, solvable, [d == 3 - n for d in depth])) for name, found in values.items()}
-            for n in (1, 2)
-        },
         "calibration error": {name: apart(found, chances) for name, found in values.items()},
         "curve": bins(values["ovm"], chances),
     }
@@ -221,11 +216,6 @@ def arms() -> dict[str, tuple[str, dict[str, Any]]]:
         "placebo beam": beam("placebo"),
         "any of 20": best("oracle"),
     }
-
-
-def only(values: Sequence[float], labels: Sequence[bool], where: Sequence[bool]) -> tuple[list[float], list[bool]]:
-    chosen = [(v, x) for v, x, here in zip(values, labels, where, strict=True) if here]
-    return [v for v, _ in chosen], [x for _, x in chosen]
 
 
 def ranked(values: Sequence[float], labels: Sequence[bool]) -> float:
@@ -270,7 +260,6 @@ def imagined(outcome: Outcome, seed: int) -> Result:
         "prefixes": 900,
         "solvable": 0.4,
         "auc": areas,
-        "auc by operations left": {"1": areas, "2": areas},
         "calibration error": dict.fromkeys(CRITICS, error + off / 2),
         "curve": [[100, 0.1, 0.1 + error], [100, 0.5, 0.5 + error]],
     }
@@ -334,8 +323,8 @@ register(
             "placebo beam": "placebo: the same with a score that knows nothing",
             "any of 20": "bound: the verifier itself chooses",
         },
-        tasks="Countdown with four numbers up to 20 and the target 24; the generator, the critics and the search have different "
-        "problems, 300 held-out ones in every seed, which the critics' split does not touch",
+        tasks="Countdown with three numbers up to 15 and a target from 10 to 45, all values at most 45; the generator, the critics and "
+        "the search have different problems, 300 held-out ones in every seed, which the critics' split does not touch",
         metric="share of problems solved at 20 samples; area under the curve over parts of samples whose arithmetic is right; mean distance "
         "of value and exact chance in ten bins",
         budget="about 4 minutes of one thread a seed; 8 minutes for 3 seeds on two cores",
