@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ratchet.models.scheduler import Verify
 
 STEPS = 3
-KNOBS = {"steps": STEPS, "largest": 9}
-TOP = 99
+TOP = 20
+KNOBS = {"steps": STEPS, "largest": 9, "top": TOP}
 VOTES = 16
 WRONG = 0.25  # of the steps of a planted solution
 SLOPPY = 0.1  # of the texts that the solver has seen skip steps or repeat one
@@ -54,7 +54,7 @@ DEPARTURES = (
     "a large model has from elsewhere, and without which a small one would not find what can be hacked. The reward of a chain is the value of its "
     "worst step. The gap is the rise of the mean reward less the rise of the share of right answers."
 )
-FULL = Size(250, 150, 150, 3, 20, 600, 400)
+FULL = Size(150, 80, 100, 2, 20, 400, 300)
 QUICK = Size(2, 2, 2, 1, 1, 8, 8)
 
 
@@ -83,7 +83,7 @@ def planted(random_: random.Random, task: Task) -> tuple[list[Step], list[bool]]
             b = random_.randint(1, 9)
         said = result(value, o, b) if kind in ("operation", "operand") else said
         if kind == "value" or said is None:
-            said = max(0, min(TOP, (said if said is not None else value) + random_.choice((-10, -3, -2, -1, 1, 2, 3, 10))))
+            said = max(0, min(TOP, (said if said is not None else value) + random_.choice((-5, -3, -2, -1, 1, 2, 3, 5))))
         steps.append((value, o, b, said))
         truth.append((o, b) == (operation, operand) and said == result(value, operation, operand))
         value = said
@@ -145,7 +145,7 @@ def new(width: int, layers: int, run_seed: int, longest: int) -> Policy:
     from ratchet.models.load import new_policy
     from ratchet.models.tokens import WordTokenizer, reasoning_words
 
-    tokenizer = WordTokenizer([*reasoning_words(), "check"])
+    tokenizer = WordTokenizer([*reasoning_words(TOP), "check"])
     shape = llama.Shape(
         vocab=len(tokenizer.words), width=width, layers=layers, heads=4, kv_heads=4, head_width=width // 4,
         hidden=width * 8 // 3, max_tokens=96,
@@ -375,7 +375,7 @@ def imagined(outcome: Outcome, seed: int) -> Result:
     }[outcome]
 
     def curve(reward: float, right: float) -> list[Result]:
-        looks = ((0, 0.5, 0.5), (60, reward, right))
+        looks = ((0, 0.5, 0.5), (40, reward, right))
         return [{"updates": u, "reward": a, "right": b, "in format": 1.0, "steps": 3.0} for u, a, b in looks]
 
     return {
@@ -465,10 +465,10 @@ register(
             "PRM in format": "paid the PRM's value of the worst step, nothing outside the format; no reference is used",
             "PRM": "the same without constraints: what can be hacked",
         },
-        tasks="chains of three operations on whole numbers up to 99, steps with planted errors in value, operation or operand in a "
-        "quarter of them; 400 held-out chains, apart from training by content",
+        tasks="chains of three operations on whole numbers up to 20, steps with planted errors in value, operation or operand in a "
+        "quarter of them; 300 held-out chains, apart from training by content",
         metric="share of step labels that are true; F1 of first errors as in ProcessBench; right answers and reward before and after "
-        "60 updates of 128 samples",
+        "40 updates of 128 samples",
         budget="about 4 minutes of one thread a seed; 10 minutes for 5 seeds on two cores",
         departures=DEPARTURES,
         scale="The verifier recomputes what a table holds; that votes remove errors which a large model makes every time is not shown.",

@@ -4,7 +4,7 @@ The numbers 3 5 7 9 and the target 24 are answered by
 
     3 + 5 = 8 left 7 9 8 ; 8 + 7 = 15 left 9 15 ; 9 + 15 = 24 left 24 ;
 
-What a line makes stands last among the numbers left, the others as they stood. Values are whole and at most 45. Since the
+What a line makes stands last among the numbers left, the others as they stood. Values are whole and at most 24. Since the
 language has one spelling for a line, all right continuations of a part can be listed, and with a model's probabilities of
 them its exact chance of ending right.
 """
@@ -17,7 +17,7 @@ from functools import cache
 from ratchet.core.types import Task
 from ratchet.tasks.countdown import OPERATIONS, Node, combine
 
-TOP = 45
+TOP = 24
 STEP = ";"
 Numbers = tuple[int, ...]
 
