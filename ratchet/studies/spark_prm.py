@@ -13,7 +13,7 @@ from ratchet.core.types import Draw, Split, Task, Verdict
 from ratchet.core.types import Outcome as Judgement
 from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, over_seeds, register
-from ratchet.tasks.countdown import OPERATIONS, Node, combine
+from ratchet.tasks.countdown import Node, combine
 from ratchet.tasks.family import Source
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ STEPS = 3
 TOP = 20
 KNOBS = {"steps": STEPS, "largest": 9, "top": TOP}
 VOTES = 16
+BATCH = 32
 WRONG = 0.25  # of the steps of a planted solution
 SLOPPY = 0.1  # of the texts that the solver has seen skip steps or repeat one
 LABELS = ("one verification", "16 votes", "true outcome")
@@ -49,12 +50,15 @@ class Size:
 
 DEPARTURES = (
     "The verifier is trained from nothing on right verifications of planted errors, so long that a pass is right on 70 to 80 % of the "
-    "steps; nothing after it sees the truth. There is no meta-critique. The PRM reads all steps of a solution in one pass with a value per token; "
-    "it writes no verification. The solver has seen, in a tenth of its texts, right solutions that leave steps out or repeat one: habits that "
-    "a large model has from elsewhere, and without which a small one would not find what can be hacked. The reward of a chain is the value of its "
-    "worst step. The gap is the rise of the mean reward less the rise of the share of right answers."
+    "steps; nothing after it sees the truth. It verifies a step by writing what it should have said, then yes or no. "
+    "There is no meta-critique. The PRM starts from it and reads all steps of a solution in one pass with a value per token; "
+    "it writes no verification. The format constraints ask for the steps that the task names, each once and in their order. "
+    "The solver, of 0.1 million parameters, has seen, in a tenth of its texts, right solutions that leave steps out or repeat one: habits that "
+    "a large model has from elsewhere, and without which a small one would not find what can be hacked. The reward of a chain is the "
+    "value of its worst step. The gap is the rise of the mean reward less the rise of the share of right answers. "
+    "Values are whole and at most 20, and chains have three steps, so that the small models learn them in the time there was."
 )
-FULL = Size(150, 80, 100, 2, 20, 400, 300)
+FULL = Size(500, 150, 200, 2, 20, 400, 300)
 QUICK = Size(2, 2, 2, 1, 1, 8, 8)
 
 
@@ -71,21 +75,16 @@ def result(a: int, operation: str, b: int) -> int | None:
 
 
 def planted(random_: random.Random, task: Task) -> tuple[list[Step], list[bool]]:
-    """A solution whose steps go wrong by chance, in value, operation or operand, and go on from what was said; the truth of
-    each step, which nothing but the first verifier and the measuring sees."""
+    """A solution whose steps come out wrong by chance and go on from what was said; the truth of each step, which nothing but
+    the first verifier and the measuring sees. What cannot be worked out from what was said is wrong whatever is said."""
     value, steps, truth = task.facts["start"], list[Step](), list[bool]()
     for operation, operand in task.facts["chain"]:
-        o, b, said = operation, operand, result(value, operation, operand)
-        kind = random_.choice(("value", "operation", "operand")) if random_.random() < WRONG else ""
-        if kind == "operation":
-            o = random_.choice(OPERATIONS)
-        elif kind == "operand":
-            b = random_.randint(1, 9)
-        said = result(value, o, b) if kind in ("operation", "operand") else said
-        if kind == "value" or said is None:
-            said = max(0, min(TOP, (said if said is not None else value) + random_.choice((-5, -3, -2, -1, 1, 2, 3, 5))))
-        steps.append((value, o, b, said))
-        truth.append((o, b) == (operation, operand) and said == result(value, operation, operand))
+        said = true = result(value, operation, operand)
+        if said is None or random_.random() < WRONG:
+            near = [n for n in range(max(0, value - 9), min(TOP, value + 9) + 1) if n != true]
+            said = random_.choice(near if true is None else [n for n in range(TOP + 1) if 0 < abs(n - true) <= 3])
+        steps.append((value, operation, operand, said))
+        truth.append(said == true)
         value = said
     return steps, truth
 
@@ -94,18 +93,9 @@ def written(steps: Sequence[Step]) -> str:
     return " then ".join(f"{a} {o} {b} = {c}" for a, o, b, c in steps) + f" answer {steps[-1][3]}"
 
 
-def checked(task: Task, steps: Sequence[Step]) -> str:
-    """A right verification: every step worked out anew from what was said before it, and whether it says the same.
-
-    Where what was said before leaves nothing that can be worked out, the check says so with a 0."""
-    parts: list[str] = []
-    value = task.facts["start"]
-    for (operation, operand), step in zip(task.facts["chain"], steps, strict=True):
-        true = result(value, operation, operand)
-        right = step == (value, operation, operand, true)
-        parts.append(f"{value} {operation} {operand} = {0 if true is None else true} {'yes' if right else 'no'}")
-        value = step[3]
-    return " then ".join(parts)
+def asked(steps: Sequence[Step]) -> str:
+    """Steps up to one, and the question about that one."""
+    return " then ".join(f"{a} {o} {b} = {c}" for a, o, b, c in steps) + " check"
 
 
 def steps_in(text: str) -> list[Step]:
@@ -113,9 +103,11 @@ def steps_in(text: str) -> list[Step]:
 
 
 def well_formed(task: Task, text: str) -> bool:
-    """The format constraints: as many steps as were asked for, then one answer, which is what the last step says."""
+    """The format constraints, which need no reference: the steps that were asked for, each once and from what the one before
+    says, then one answer, which is what the last step says."""
     steps = steps_in(text)
-    return len(steps) == len(task.facts["chain"]) and " ".join(text.split()) == written(steps)
+    chained = [a for a, _, _, _ in steps] == [task.facts["start"], *(c for _, _, _, c in steps)][: len(steps)]
+    return chained and [[o, b] for _, o, b, _ in steps] == task.facts["chain"] and " ".join(text.split()) == written(steps)
 
 
 def right(task: Task, text: str) -> bool:
@@ -161,7 +153,7 @@ def taught(
     from ratchet.learn.imitate import imitate
 
     def examples(update: int) -> list[Example]:
-        drawn = rng(*path, update).choices(tasks, k=64)
+        drawn = rng(*path, update).choices(tasks, k=BATCH)
         texts = [write(rng(*path, update, i), t) for i, t in enumerate(drawn)]
         tokenizer = policy.tokenizer
         return [Example(policy.encode(before), (*tokenizer.encode(after), tokenizer.end_id)) for before, after in texts]
@@ -170,16 +162,23 @@ def taught(
 
 
 def verification(random_: random.Random, task: Task) -> tuple[str, str]:
-    steps, _ = planted(random_, task)
-    return f"{task.prompt} {written(steps)} check", checked(task, steps)
+    """The steps up to one, what it should have said (0 where nothing can be worked out), and the verdict."""
+    steps, truth = planted(random_, task)
+    k = random_.randrange(STEPS)
+    a, operation, b, _ = steps[k]
+    return task.prompt, f"{asked(steps[: k + 1])} {result(a, operation, b) or 0} {'yes' if truth[k] else 'no'}"
 
 
 def votes(policy: Policy, tasks: Sequence[Task], solutions: Sequence[Sequence[Step]], *path: str | int) -> list[list[list[bool]]]:
-    """Of each solution VOTES verifications, each the verdict on every step; a verdict that is not given is a no."""
-    draws = [Draw(f"{t.prompt} {written(s)} check", n=VOTES) for t, s in zip(tasks, solutions, strict=True)]
-    drawn = policy.sample(draws, [[seed(*path, i, vote) for vote in range(VOTES)] for i in range(len(draws))])
-    said = lambda text: (re.findall(r"\b(yes|no)\b", text) + ["no"] * STEPS)[:STEPS]
-    return [[[word == "yes" for word in said(c.text)] for c in own] for own in drawn]
+    """Of each solution VOTES verifications, each the verdict on every step; whatever is not a yes is a no."""
+    encode = policy.tokenizer.encode
+    places = [(i, k) for i in range(len(tasks)) for k in range(STEPS)]
+    draws = [
+        Draw((*policy.encode(tasks[i].prompt), *encode(asked(solutions[i][: k + 1]))), n=VOTES, max_tokens=2) for i, k in places
+    ]
+    drawn = policy.sample(draws, [[seed(*path, i, k, vote) for vote in range(VOTES)] for i, k in places])
+    yes = {place: [c.text.endswith(" yes") for c in own] for place, own in zip(places, drawn, strict=True)}
+    return [[[yes[i, k][vote] for k in range(STEPS)] for vote in range(VOTES)] for i in range(len(tasks))]
 
 
 def judged(policy: Policy, task: Task, text: str, labels: Sequence[bool]) -> Judged:
@@ -234,7 +233,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     prepare(1)
     size = QUICK if quick else FULL
     train = problems("train", 2_000 if not quick else 40, seed_)
-    verifier = new(96, 2, seed_, 7 * STEPS + 4)
+    verifier = new(96, 2, seed_, 2)
     taught(verifier, train, verification, size.verifier, "spark-prm", seed_, "verifier")
     tasks = [train[i % len(train)] for i in range(size.solutions)]
     solutions = [planted(rng("spark-prm", seed_, "solution", i), t) for i, t in enumerate(tasks)]
@@ -263,7 +262,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
         fit(
             prms[name],
             critics["prm"],
-            lambda update, texts=texts: rng("spark-prm", seed_, "batch", update).choices(texts, k=64),
+            lambda update, texts=texts: rng("spark-prm", seed_, "batch", update).choices(texts, k=BATCH),
             size.prm,
             1e-3,
         )
@@ -465,7 +464,7 @@ register(
             "PRM in format": "paid the PRM's value of the worst step, nothing outside the format; no reference is used",
             "PRM": "the same without constraints: what can be hacked",
         },
-        tasks="chains of three operations on whole numbers up to 20, steps with planted errors in value, operation or operand in a "
+        tasks="chains of three operations on whole numbers up to 20, steps with planted errors in a "
         "quarter of them; 300 held-out chains, apart from training by content",
         metric="share of step labels that are true; F1 of first errors as in ProcessBench; right answers and reward before and after "
         "40 updates of 128 samples",
