@@ -184,6 +184,17 @@ def test_a_critic_is_a_scorer_of_best_of_n(tiny_engine: LocalEngine) -> None:
     assert all(torch.equal(p, q) for p, q in zip(tiny_engine.model.parameters(), before, strict=True))
 
 
+def test_new_blocks_change_nothing_before_they_learn(tiny_engine: LocalEngine, tmp_path: Path) -> None:
+    ids = torch.tensor([[2, 3, 4, 5], [6, 7, 8, 0]])
+    critic = critic_from(tiny_engine, blocks=2)
+    assert len(critic.model.trunk.blocks) == len(tiny_engine.model.blocks) + 2
+    assert torch.allclose(critic.model.trunk.states(ids), tiny_engine.model.states(ids), atol=1e-6)
+    fit(critic, ROWS["orm"], lambda update: [Judged((2, 3), (4,), 1.0), Judged((2, 3), (5,), 0.0)], 20, 1e-2)
+    assert not torch.allclose(critic.model.trunk.states(ids), tiny_engine.model.states(ids), atol=1e-2)
+    critic.save(tmp_path)
+    assert load_critic(tmp_path).values([((2, 3), (4, 5))]) == critic.values([((2, 3), (4, 5))])
+
+
 def test_a_chain_is_as_good_as_its_worst_step() -> None:
     c = Completion((2,), (5, COLON, 6, COLON, 7), "", (0.0,) * 5, "end")
     assert least_at(frozenset({COLON}))(c, [0.1, 0.8, 0.2, 0.6, 0.3]) == 0.6

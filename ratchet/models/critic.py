@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
+from ratchet.core.seeds import seed
 from ratchet.core.types import Completion, Task, Tokens
 from ratchet.models import llama
 from ratchet.models.engine import Engine, score
@@ -77,15 +79,33 @@ class Critic:
         save_file({n: p.detach().contiguous() for n, p in self.model.value_head.named_parameters()}, folder / HEAD)
 
 
-def critic_from(policy: Any) -> Critic:
+def critic_from(policy: Any, blocks: int = 0) -> Critic:
     """A critic whose trunk is a copy of a policy's own model, as the papers start theirs from the generator.
 
-    EngineError for a model that another library computes.
+    With `blocks`, so many new ones stand on top, which change nothing before they are trained. What the policy expects at a
+    token is known only after its last block, so that a copy alone can hardly compare what came with what was expected: a
+    model of few blocks needs one more. EngineError for a model that another library computes.
     """
     if not isinstance(policy.model, llama.Llama):
         kinds = ", ".join(llama.ARCHITECTURES)
         raise EngineError(f"a critic needs a trunk that is computed here ({kinds}), not {type(policy.model).__name__}")
-    return Critic(ValueModel(copy.deepcopy(policy.model)), policy.tokenizer, policy.bf16)
+    return Critic(ValueModel(deepened(policy.model, blocks)), policy.tokenizer, policy.bf16)
+
+
+@torch.no_grad()
+def deepened(model: llama.Llama, blocks: int) -> llama.Llama:
+    """A copy with so many blocks on top that add nothing yet: what they write out is multiplied with zeros."""
+    if not blocks:
+        return copy.deepcopy(model)
+    layers = model.shape.layers + blocks
+    deeper = llama.Llama(replace(model.shape, layers=layers), {**model.config, "num_hidden_layers": layers})
+    llama.init_weights(deeper, seed("blocks of a critic"))
+    deeper.load_state_dict(model.state_dict(), strict=False)
+    for block in list(deeper.blocks)[model.shape.layers :]:
+        for name, p in block.named_parameters():
+            if name.startswith(("out.", "down.")):
+                p.zero_()
+    return deeper.to(model.embed.weight.device)
 
 
 def load_critic(folder: Path, bf16: bool = False) -> Critic:

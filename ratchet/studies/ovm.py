@@ -168,7 +168,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     say(f"the generator is right in {sum(j.outcome for j in texts) / len(texts):.1%} of {len(texts):,} samples; three critics")
     fitted: dict[str, Critic] = {}
     for name in CRITICS:
-        fitted[name] = critic_from(policy)
+        fitted[name] = critic_from(policy, blocks=1)
         lessons_of = lambda update: rng("ovm", seed_, "batch", update).choices(texts, k=BATCH)  # the same for each
         fit(fitted[name], critics[name], lessons_of, size.fitting, RATE)
 

@@ -166,7 +166,8 @@ def verification(random_: random.Random, task: Task) -> tuple[str, str]:
     steps, truth = planted(random_, task)
     k = random_.randrange(STEPS)
     a, operation, b, _ = steps[k]
-    return task.prompt, f"{asked(steps[: k + 1])} {result(a, operation, b) or 0} {'yes' if truth[k] else 'no'}"
+    question = f"{task.prompt} {asked(steps[: k + 1])}"  # of which nothing is learned: planted errors teach no arithmetic
+    return question, f"{result(a, operation, b) or 0} {'yes' if truth[k] else 'no'}"
 
 
 def votes(policy: Policy, tasks: Sequence[Task], solutions: Sequence[Sequence[Step]], *path: str | int) -> list[list[list[bool]]]:
@@ -257,7 +258,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     prms: dict[str, Critic] = {}
     result["f1"] = {}
     for name in LABELS:
-        prms[name] = critic_from(verifier)
+        prms[name] = critic_from(verifier, blocks=1)
         texts = [judged(verifier, t, written(s), x) for t, (s, _), x in zip(tasks, solutions, labels[name], strict=True)]
         fit(
             prms[name],
