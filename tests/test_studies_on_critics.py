@@ -37,15 +37,21 @@ def test_the_exact_chance_is_what_samples_show() -> None:
 
 
 def test_only_parts_that_are_right_so_far_are_ranked() -> None:
-    task = task_of([3, 5, 7], 15)
+    task = task_of([3, 5, 2, 1], 10)
     write = lambda text: Completion((1,), (1,), text, (0.0,), "end")
-    texts = ["3 + 5 = 8 left 7 8 ; 7 + 8 = 16 left 16 ;", "3 + 5 = 9 left 7 9 ; 9 + 7 = 16 left 16 ;", "3 + 5 = 8 left 7 8 ; x"]
-    assert ovm.prefixes([task], [[write(t) for t in texts]], 9, "x") == [(task, "3 + 5 = 8 left 7 8 ;")]
+    first, second, broken = "3 + 5 = 8 left 2 1 8 ;", "2 * 1 = 2 left 8 2 ;", "3 + 5 = 9 left 2 1 9 ;"
+    texts = [
+        f"{first} {second} 8 + 2 = 10 left 10 ;",
+        f"{broken} 9 - 1 = 8 left 2 8 ; 2 + 8 = 10 left 10 ;",
+        f"{first} 8 + 1 = 3 left 2 3 ; x",
+    ]
+    found = ovm.prefixes([task], [[write(t) for t in texts]], 9, "x")
+    assert sorted(part for _, part in found) == [first, f"{first} {second}"]
 
 
 def test_labels_of_steps_stand_where_steps_end() -> None:
-    policy, task = ovm.generator(1), task_of([3, 5, 7], 15)
-    text = "3 + 5 = 9 left 7 9 ; 9 + 7 = 16 left 16 ; 5"
+    policy, task = ovm.generator(1), task_of([3, 5, 2], 10)
+    text = "3 + 5 = 9 left 2 9 ; 9 + 2 = 11 left 11 ; 5"
     tokens = tuple(policy.tokenizer.encode(text))
     found = ovm.judged(policy, task, Completion((2, 3), tokens, text, (0.0,) * len(tokens), "length"))
     assert found.steps == ((8, 0.0), (16, 1.0), (17, 0.0)) and found.outcome == 0.0

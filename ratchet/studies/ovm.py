@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ratchet.models.critic import Critic
     from ratchet.models.engine import Policy
 
-COUNT, LARGEST, TARGETS = 3, 20, (5, 24)
-LONGEST = 24
+COUNT, LARGEST, TARGETS = 4, 9, (1, 12)
+LONGEST = 32
 K, BEAMS = 20, 5
 CRITICS = ("orm", "ovm", "prm")
-SAMPLES, BATCH, RATE = 10, 32, 3e-3  # of each problem that the critics learn from; texts and rate of an update of theirs
+SAMPLES, BATCH, RATE = 8, 32, 3e-3  # of each problem that the critics learn from; texts and rate of an update of theirs
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Size:
     prefixes: int
 
 
-FULL = Size(1_500, 1_000, 300, 1_000, 600, 1_000)
+FULL = Size(1_500, 1_000, 300, 800, 500, 1_000)
 QUICK = Size(20, 10, 6, 3, 2, 20)
 DEPARTURES = (
     "The chance that the paper's exhaustive search would give is computed exactly: the generator's probabilities of all right endings "
@@ -70,7 +70,7 @@ def generator(run_seed: int) -> Policy:
 
     tokenizer = WordTokenizer(words())
     shape = llama.Shape(
-        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=160, max_tokens=40
+        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=160, max_tokens=48
     )
     return new_policy(shape, tokenizer, run_seed, LONGEST, 512)
 
@@ -323,7 +323,7 @@ register(
             "placebo beam": "placebo: the same with a score that knows nothing",
             "any of 20": "bound: the verifier itself chooses",
         },
-        tasks="Countdown with three numbers up to 20 and a target from 5 to 24, all values at most 24; the generator, the critics and "
+        tasks="Countdown with four numbers up to 9 and a target up to 12, all values at most 12; the generator, the critics and "
         "the search have different problems, 300 held-out ones in every seed, which the critics' split does not touch",
         metric="share of problems solved at 20 samples; area under the curve over parts of samples whose arithmetic is right; mean distance "
         "of value and exact chance in ten bins",

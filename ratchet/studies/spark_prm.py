@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ratchet.models.scheduler import Verify
 
 STEPS = 3
-TOP = 20
-KNOBS = {"steps": STEPS, "largest": 9, "top": TOP}
+TOP = 12
+KNOBS = {"steps": STEPS, "largest": 6, "top": TOP}
 VOTES = 16
 BATCH = 32
 WRONG = 0.25  # of the steps of a planted solution
@@ -56,9 +56,9 @@ DEPARTURES = (
     "The solver, of 0.1 million parameters, has seen, in a tenth of its texts, right solutions that leave steps out or repeat one: habits that "
     "a large model has from elsewhere, and without which a small one would not find what can be hacked. The reward of a chain is the "
     "value of its worst step. The gap is the rise of the mean reward less the rise of the share of right answers. "
-    "Values are whole and at most 20, and chains have three steps, so that the small models learn them in the time there was."
+    "Values are whole and at most 12, and chains have three steps, so that the small models learn them in the time there was."
 )
-FULL = Size(500, 150, 200, 2, 20, 400, 300)
+FULL = Size(700, 250, 400, 2, 20, 400, 300)
 QUICK = Size(2, 2, 2, 1, 1, 8, 8)
 
 
@@ -465,7 +465,7 @@ register(
             "PRM in format": "paid the PRM's value of the worst step, nothing outside the format; no reference is used",
             "PRM": "the same without constraints: what can be hacked",
         },
-        tasks="chains of three operations on whole numbers up to 20, steps with planted errors in a "
+        tasks="chains of three operations on whole numbers up to 12, steps with planted errors in a "
         "quarter of them; 300 held-out chains, apart from training by content",
         metric="share of step labels that are true; F1 of first errors as in ProcessBench; right answers and reward before and after "
         "40 updates of 128 samples",

@@ -1,10 +1,10 @@
 """Countdown written one operation per line, with the numbers that are left, and everything that can be known about a part of it.
 
-The numbers 3 5 7 9 and the target 24 are answered by
+The numbers 3 5 2 4 and the target 10 are answered by
 
-    3 + 5 = 8 left 7 9 8 ; 8 + 7 = 15 left 9 15 ; 9 + 15 = 24 left 24 ;
+    3 + 5 = 8 left 2 4 8 ; 8 - 2 = 6 left 4 6 ; 4 + 6 = 10 left 10 ;
 
-What a line makes stands last among the numbers left, the others as they stood. Values are whole and at most 24. Since the
+What a line makes stands last among the numbers left, the others as they stood. Values are whole and at most 12. Since the
 language has one spelling for a line, all right continuations of a part can be listed, and with a model's probabilities of
 them its exact chance of ending right.
 """
@@ -17,7 +17,7 @@ from functools import cache
 from ratchet.core.types import Task
 from ratchet.tasks.countdown import OPERATIONS, Node, combine
 
-TOP = 24
+TOP = 12
 STEP = ";"
 Numbers = tuple[int, ...]
 
