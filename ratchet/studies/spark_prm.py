@@ -58,7 +58,7 @@ DEPARTURES = (
     "value of its worst step. The gap is the rise of the mean reward less the rise of the share of right answers. "
     "Values are whole and at most 12, and chains have three steps, so that the small models learn them in the time there was."
 )
-FULL = Size(700, 250, 400, 2, 20, 400, 300)
+FULL = Size(1_000, 1_000, 1_500, 3, 20, 400, 300)
 QUICK = Size(2, 2, 2, 1, 1, 8, 8)
 
 
@@ -375,7 +375,7 @@ def imagined(outcome: Outcome, seed: int) -> Result:
     }[outcome]
 
     def curve(reward: float, right: float) -> list[Result]:
-        looks = ((0, 0.5, 0.5), (40, reward, right))
+        looks = ((0, 0.5, 0.5), (60, reward, right))
         return [{"updates": u, "reward": a, "right": b, "in format": 1.0, "steps": 3.0} for u, a, b in looks]
 
     return {
@@ -468,8 +468,8 @@ register(
         tasks="chains of three operations on whole numbers up to 12, steps with planted errors in a "
         "quarter of them; 300 held-out chains, apart from training by content",
         metric="share of step labels that are true; F1 of first errors as in ProcessBench; right answers and reward before and after "
-        "40 updates of 128 samples",
-        budget="about 4 minutes of one thread a seed; 10 minutes for 5 seeds on two cores",
+        "60 updates of 128 samples",
+        budget="about 8 minutes of one thread a seed; 24 minutes for 5 seeds on two cores",
         departures=DEPARTURES,
         scale="The verifier recomputes what a table holds; that votes remove errors which a large model makes every time is not shown.",
         run=run,
