@@ -11,6 +11,7 @@ import pytest
 
 from ratchet.core.budget import Budget
 from ratchet.core.errors import RecipeError, VerifierError
+from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
@@ -187,6 +188,93 @@ def test_a_vote_ignores_samples_without_an_answer() -> None:
             assert isinstance(request, Call)
             request = play.send(next(replies))
     assert end.value.value is cs[2]
+
+
+class Stepping(Scripted):
+    """Answers are three digits that the seed decides, each a step of two tokens, and an end."""
+
+    def one(self, draw: Draw, s: int) -> Completion:
+        start = draw.prefix if isinstance(draw.prefix, Completion) else Completion((1,), (), "", (), "stop")
+        tokens, random = list(start.tokens), rng(s)
+        while len(tokens) < 6:
+            tokens += [random.randrange(10), SEMICOLON]
+            if draw.stop and len(tokens) < 6:
+                break
+        stop = "end" if len(tokens) == 6 else "stop"
+        most = len(start.tokens) + (draw.max_tokens or self.max_tokens)
+        tokens, stop = tokens[:most], stop if len(tokens) <= most else "length"
+        return Completion((1,), tuple(tokens), " ; ".join(map(str, tokens[::2])), (-1.0,) * len(tokens), stop)
+
+
+SEMICOLON = 99
+
+
+def digits(task: Task, completions: Sequence[Completion], verify: Any) -> list[float]:
+    """A value that knows what a part is worth."""
+    return [float(sum(c.tokens[::2])) for c in completions]
+
+
+def beam(scorer: str, n: int = 20, beams: int = 5, budget: Budget | None = None) -> list[Trace]:
+    scheduler = Scheduler(Stepping(), judge_here, SCORERS | {"digits": digits}, TOOLS)  # type: ignore[arg-type]
+    knobs = {"n": n, "beams": beams, "scorer": scorer, "step": ";"}
+    return scheduler.run(STRATEGIES["value-beam"], TASKS, "beam", knobs=knobs, budget=budget)
+
+
+def worth(traces: Sequence[Trace]) -> float:
+    return sum(sum(t.answer.tokens[::2]) for t in traces if t.answer) / len(traces)
+
+
+def test_a_value_beam_plans_where_ranking_whole_answers_has_nothing_to_choose_from() -> None:
+    scheduler = Scheduler(Stepping(), judge_here, SCORERS | {"digits": digits}, TOOLS)  # type: ignore[arg-type]
+    best = scheduler.run(STRATEGIES["best-of-n"], TASKS, "beam", knobs={"n": 20, "scorer": "digits"})
+    placebo, planned = beam("placebo"), beam("digits")
+    assert worth(planned) > worth(best) + 2 and worth(best) > worth(placebo) + 2
+    for t in planned:
+        assert t.answer is not None and t.answer.stop == "end" and any(c is t.answer for c in t.completions)
+        draws = [e for e in t.events if isinstance(e.request, Draw)]
+        assert [sum(e.request.n for e in draws if depth(e.request) == d) for d in (0, 2, 4)] == [20, 20, 20]
+        assert max(len([e for e in draws if depth(e.request) == d]) for d in (2, 4)) <= 5
+
+
+def depth(draw: Draw) -> int:
+    return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
+
+
+def test_what_a_draw_goes_on_from_is_paid_for_once() -> None:
+    """Every step of every draw has two new tokens; a budget is held however the answer is put together."""
+    for t in beam("digits"):
+        assert t.cost.sampled_tokens == 2 * t.cost.draws == 120 and t.cost.prefix_tokens > 0
+    for t in beam("digits", budget=Budget(tokens=70)):
+        assert t.cost.sampled_tokens <= 70 and (
+            t.answer is not None or (t.verdict is not None and "budget" in t.verdict.evidence)
+        )
+
+
+def test_a_draw_that_goes_on_gives_whole_answers(tiny_engine: LocalEngine) -> None:
+    def twice(task: Task) -> Play:
+        [part] = yield Draw(task.prompt, max_tokens=3)
+        [rest] = yield Draw(part, max_tokens=4)
+        [full] = yield Draw(rest)
+        return rest if len(full.tokens) > len(rest.tokens) or full.stop == "length" else part
+
+    [t] = Scheduler(tiny_engine, judge_here, SCORERS, TOOLS).run(twice, TASKS[:1], "twice")
+    part, rest = t.completions[:2]
+    assert rest.prefix == part.prefix and rest.tokens[:3] == part.tokens and len(rest.tokens) == len(rest.logprobs) == 7
+    assert rest.text == tiny_engine.tokenizer.decode(rest.tokens) and rest.text.startswith(part.text)
+    [scores] = tiny_engine.score([(rest.prefix, rest.tokens)])
+    assert scores == pytest.approx(rest.logprobs, abs=1e-4)
+    assert all(len(c.tokens) <= tiny_engine.max_tokens for c in t.completions)
+
+
+def test_an_answer_as_long_as_one_may_be_is_not_gone_on_from(tiny_engine: LocalEngine) -> None:
+    def on_and_on(task: Task) -> Play:
+        [c] = yield Draw(task.prompt, max_tokens=5)
+        for _ in range(20):
+            [c] = yield Draw(c, max_tokens=5)
+        return c
+
+    for t in Scheduler(tiny_engine, judge_here, SCORERS, TOOLS).run(on_and_on, TASKS[:3], "on"):
+        assert t.answer is not None and len(t.answer.tokens) <= tiny_engine.max_tokens and t.verdict is not None
 
 
 def test_costs_are_booked() -> None:

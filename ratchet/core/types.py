@@ -95,12 +95,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Draw:
-    """Sample `n` completions of a prefix: a text (encoded by the engine, chat template included) or exact tokens.
+    """Sample `n` completions of a prefix: a text (encoded by the engine, chat template included), exact tokens, or a completion
+    to go on from; what is answered then is whole, from that completion's own prefix on.
 
     `max_tokens` None is the engine's own limit; `temperature` 0 is greedy; `top_p` as in Holtzman et al. 2020.
     """
 
-    prefix: str | Tokens
+    prefix: str | Tokens | Completion
     n: int = 1
     role: str = "solver"
     max_tokens: int | None = None

@@ -20,6 +20,12 @@ def random(verdict: Verdict, *path: Part) -> float | None:
     return float(fraction("random reward", *path) < 0.5)
 
 
+@rewards.add("score")
+def score(verdict: Verdict, *path: Part) -> float | None:
+    """The verdict's score, as a learned verifier gives one; none where it has none."""
+    return verdict.score
+
+
 OnAbstain = Callable[[Sequence[Verdict]], float | None]
 """All verdicts of a draw -> the reward of each abstention among them, None where it is left out."""
 

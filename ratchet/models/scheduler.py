@@ -33,6 +33,17 @@ class Running:
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
+def started(draw: Draw) -> int:
+    """How many tokens of its answers a draw goes on from."""
+    return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
+
+
+def full(draw: Draw) -> list[Completion]:
+    """The answers of a draw that goes on from a completion that is as long as one may be: that one, ended."""
+    assert isinstance(draw.prefix, Completion)
+    return [replace(draw.prefix, stop="length")] * draw.n
+
+
 @dataclass
 class Scheduler:
     """`run` plays a strategy on tasks and returns a judged trace for each task and sample.
@@ -97,11 +108,11 @@ class Scheduler:
             waiting[d].judged.append(thread.submit(self.verify, pairs))
 
         drawn = self.engine.sample(draws, seeds, judge if self.beside else None)
-        for r, completions in zip(waiting, drawn, strict=True):
+        for r, draw, completions in zip(waiting, draws, drawn, strict=True):
             r.draws += len(completions)
-            cost = Cost(
-                sum(len(c.tokens) for c in completions), len(completions[0].prefix) if completions else 0, len(completions)
-            )
+            before = started(draw)
+            read = len(completions[0].prefix) + before if completions else 0
+            cost = Cost(sum(len(c.tokens) - before for c in completions), read, len(completions))
             r.trace.cost.add(cost)
             self.spent.add(cost)
         self.seconds["sampling"] += time.perf_counter() - start
@@ -121,7 +132,13 @@ class Scheduler:
                 return
             try:
                 if isinstance(request, Draw):
-                    wanted = self.engine.max_tokens if request.max_tokens is None else request.max_tokens
+                    room = self.engine.max_tokens - started(request)
+                    if room < 1:
+                        answers = full(request)
+                        send = lambda answers=answers: r.play.send(answers)
+                        continue
+                    asked = room if request.max_tokens is None else request.max_tokens
+                    wanted = min(asked, room) if started(request) else asked
                     r.waiting = replace(request, max_tokens=budget.most_tokens(r.trace.cost, request.n, wanted))
                     return
                 budget.allow_call(r.trace.cost)

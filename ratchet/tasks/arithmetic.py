@@ -15,15 +15,16 @@ from ratchet.tasks.countdown import OPERATIONS, Node, combine
 from ratchet.tasks.family import Family, families
 
 
-def draw(random_: random.Random, *, steps: int = 4, largest: int = 20) -> Task:
-    """A chain of `steps` operations with numbers in [1, `largest`]."""
-    if steps < 1 or not 1 <= largest <= 99:
-        raise TaskError(f"arithmetic: steps={steps}, largest={largest}; steps must be at least 1, largest 1 to 99")
+def draw(random_: random.Random, *, steps: int = 4, largest: int = 20, top: int = 99) -> Task:
+    """A chain of `steps` operations with numbers in [1, `largest`] and values in [0, `top`]."""
+    if steps < 1 or not 1 <= largest <= top <= 99:
+        given = f"steps={steps}, largest={largest}, top={top}"
+        raise TaskError(f"arithmetic: {given}; steps must be at least 1, largest at least 1 and at most top, top at most 99")
     value = start = random_.randint(1, largest)
     chain: list[tuple[str, int]] = []
     while len(chain) < steps:
         operation, operand = random_.choice(OPERATIONS), random_.randint(1, largest)
-        joined = combine(Node(value), Node(operand), operation, 99)
+        joined = combine(Node(value), Node(operand), operation, top)
         if joined is not None:
             chain.append((operation, operand))
             value = joined.value
