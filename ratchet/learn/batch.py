@@ -1,7 +1,8 @@
-"""What is learned from: examples with per-token advantages, packed into padded batches."""
+"""What is learned from: examples with per-token advantages or targets, packed into padded batches."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ class Example:
     """One completion to learn from.
 
     `advantage` is one number for all its tokens, or one for each. `logprobs` are those of the policy that drew it (empty
-    where it was written, not drawn); `reference` those of the reference policy (empty where there is none).
+    where it was written, not drawn); `reference` those of the reference policy (empty where there is none). A critic is
+    taught `target`, what it shall say after each token; NaN where nothing is asked.
     """
 
     prefix: Tokens
@@ -28,13 +30,21 @@ class Example:
     advantage: float | tuple[float, ...] = 1.0
     logprobs: tuple[float, ...] = ()
     reference: tuple[float, ...] = ()
+    target: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prefix) + len(self.tokens)
 
     @property
+    def learned(self) -> int:
+        """How many tokens are learned from."""
+        return sum(not math.isnan(x) for x in self.target) if self.target else len(self.tokens)
+
+    @property
     def idle(self) -> bool:
-        """No advantage and no reference: by a law of every method it has no gradient."""
+        """Nothing is asked, or no advantage and no reference: by a law of every method it has no gradient."""
+        if self.target:
+            return not self.learned
         flat = self.advantage if isinstance(self.advantage, tuple) else (self.advantage,)
         return not self.reference and not any(flat)
 
@@ -52,13 +62,15 @@ class Batch:
     old: Tensor
     reference: Tensor
     advantage: Tensor
+    target: Tensor
     tokens: int
     sequences: int
     limit: int
 
 
 Objective = Callable[[Batch, Tensor], tuple[Tensor, dict[str, float]]]
-"""(batch, logp (B, T - 1) of the policy that learns) -> (scalar to minimise, metrics to sum over the parts)"""
+"""(batch, (B, T - 1) of what is read of the model that learns: the log-probabilities of a policy, the values of a critic) ->
+(scalar to minimise, metrics to sum over the parts)"""
 
 
 def micro_batches(
@@ -69,7 +81,7 @@ def micro_batches(
     Idle examples are counted in the divisors but not computed.
     """
     whole = [e for e in examples if e.tokens]
-    tokens, sequences = sum(len(e.tokens) for e in whole), len(whole)
+    tokens, sequences = sum(e.learned for e in whole), len(whole)
     order = sorted((e for e in whole if not e.idle), key=len, reverse=True)
     start = 0
     for rows in cuts([len(e) for e in order], most_tokens):
@@ -98,7 +110,7 @@ def cuts(lengths: Sequence[int], most_tokens: int) -> list[int]:
 
 def to_batch(part: Sequence[Example], tokens: int, sequences: int, limit: int, device: torch.device | str) -> Batch:
     ids = pad([e.prefix + e.tokens for e in part])
-    mask, old, reference, advantage = torch.zeros(4, len(part), ids.shape[1] - 1)
+    mask, old, reference, advantage, target = torch.zeros(5, len(part), ids.shape[1] - 1)
     for row, e in enumerate(part):
         at = slice(len(e.prefix) - 1, len(e) - 1)
         mask[row, at] = 1.0
@@ -107,5 +119,9 @@ def to_batch(part: Sequence[Example], tokens: int, sequences: int, limit: int, d
             old[row, at] = torch.tensor(e.logprobs)
         if e.reference:
             reference[row, at] = torch.tensor(e.reference)
-    moved = (x.to(device) for x in (ids, mask, old, reference, advantage))
+        if e.target:
+            asked = torch.tensor(e.target)
+            mask[row, at] = asked.isfinite().float()
+            target[row, at] = asked.nan_to_num(0.0)
+    moved = (x.to(device) for x in (ids, mask, old, reference, advantage, target))
     return Batch(*moved, tokens=tokens, sequences=sequences, limit=limit)

@@ -1,21 +1,24 @@
-"""The one training loop: micro-batches -> log-probabilities -> objective -> gradient -> clipped, warmed-up step."""
+"""The one training loop: micro-batches -> what is read of the model -> objective -> gradient -> clipped, warmed-up step."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from ratchet.learn.batch import Example, Objective, micro_batches
-from ratchet.models.engine import Policy, score, token_logprobs
+from ratchet.models.engine import Read, Trainable, score, token_logprobs
+
+P = TypeVar("P", bound=Trainable)
 
 
 @dataclass
-class Learner:
-    """Updates a policy in place. Rates are reached after `warmup` steps and fall linearly to their share `final` at `steps`.
+class Learner(Generic[P]):
+    """Updates a policy, or a critic, in place. Rates are reached after `warmup` steps and fall linearly to their share `final`
+    at `steps`. What the objective is given about each learned token is what `read` gives: its log-probability, or a value.
 
     `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
     rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass.
@@ -23,7 +26,7 @@ class Learner:
     needs it.
     """
 
-    policy: Policy
+    policy: P
     lr: float = 1e-3
     muon: float = 0.0
     warmup: int = 10
@@ -33,6 +36,7 @@ class Learner:
     weight_decay: float = 0.0
     micro_tokens: int = 4_096
     reference: torch.nn.Module | None = None
+    read: Read = token_logprobs
     taken: int = 0
     warm_from: int = 0
     slowed: float = 1.0
@@ -80,8 +84,8 @@ class Learner:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
         for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
-            logp = token_logprobs(model, batch.ids, batch.mask.bool(), self.policy.bf16)
-            loss, metrics = objective(batch, logp)
+            numbers = self.read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
+            loss, metrics = objective(batch, numbers)
             loss.backward()
             for name, value in {"loss": loss.item(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value

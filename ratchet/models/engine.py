@@ -21,6 +21,9 @@ from ratchet.models.sampling import Row, next_tokens, sample_rows
 from ratchet.models.tokens import Tokenizer
 
 Done = Callable[[int, list[Completion]], None]
+Read = Callable[[Any, Tensor, Tensor, bool], Tensor]
+"""(model, ids (B, T), mask (B, T - 1), bf16) -> a number (B, T - 1) about each token that the mask names: entry t is about the
+token at t + 1."""
 
 
 class Engine(Protocol):
@@ -50,15 +53,23 @@ class Engine(Protocol):
         ...
 
 
-class Policy(Engine, Protocol):
+class Trainable(Protocol):
+    """What a learner can update: a model, of which it reads numbers about tokens. `version` counts the updates."""
+
+    bf16: bool
+    max_tokens: int
+    version: int
+
+    @property
+    def model(self) -> torch.nn.Module: ...
+
+
+class Policy(Engine, Trainable, Protocol):
     """An engine that can be trained: `model(ids)` gives logits (B, T, V) for right-padded ids (B, T).
 
     `model.at(ids, wanted)` gives those (N, V) at the places where `wanted` (B, T) is true. With `bf16` it samples, scores
     and is trained with matrix products in bfloat16.
     """
-
-    model: torch.nn.Module
-    bf16: bool
 
     def save(self, folder: Path) -> None: ...
 
@@ -177,9 +188,14 @@ def token_logprobs(model: Any, ids: Tensor, mask: Tensor, bf16: bool = False) ->
 
 @torch.no_grad()
 def score(
-    model: torch.nn.Module, pairs: Sequence[tuple[Tokens, Tokens]], bf16: bool = False, batch_tokens: int = 4_096
+    model: torch.nn.Module,
+    pairs: Sequence[tuple[Tokens, Tokens]],
+    bf16: bool = False,
+    batch_tokens: int = 4_096,
+    read: Read = token_logprobs,
 ) -> list[list[float]]:
-    """Log-probabilities of continuations, in batches of about `batch_tokens` padded tokens."""
+    """What is read about each token of continuations, by default its log-probability, in batches of about `batch_tokens`
+    padded tokens."""
     device = next(model.parameters()).device
     scores: list[list[float]] = [[] for _ in pairs]
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
@@ -191,8 +207,8 @@ def score(
         for place, i in enumerate(rows):
             start = len(pairs[i][0]) - 1
             mask[place, start : start + len(pairs[i][1])] = True
-        logp = token_logprobs(model, ids, mask.to(device), bf16)
+        numbers = read(model, ids, mask.to(device), bf16)
         for place, i in enumerate(rows):
             prefix, tokens = pairs[i]
-            scores[i] = logp[place, len(prefix) - 1 : len(prefix) - 1 + len(tokens)].tolist()
+            scores[i] = numbers[place, len(prefix) - 1 : len(prefix) - 1 + len(tokens)].tolist()
     return scores

@@ -175,15 +175,18 @@ class Llama(nn.Module):
         return self.norm(x)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits (B, T, V) for right-padded ids (B, T); padding is never seen from the left, so it needs no mask."""
+        """Logits (B, T, V) for right-padded ids (B, T)."""
+        return self.logits(self.states(ids))
+
+    def states(self, ids: Tensor) -> Tensor:
+        """Final hidden states (B, T, D) for right-padded ids (B, T); padding is never seen from the left, so it needs no mask."""
         positions = torch.arange(ids.shape[1], device=ids.device)[None]
-        return self.logits(self.hidden(ids, positions, attend_causal))
+        return self.hidden(ids, positions, attend_causal)
 
     def at(self, ids: Tensor, wanted: Tensor) -> Tensor:
         """Logits (N, V) at the N places where `wanted` (B, T) is true. The head is the largest product of a model with
         many words; prompts and padding need none."""
-        positions = torch.arange(ids.shape[1], device=ids.device)[None]
-        return self.logits(self.hidden(ids, positions, attend_causal)[wanted])
+        return self.logits(self.states(ids)[wanted])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of hidden states (..., D), in float32 always: their rounding would part sampler and learner."""
