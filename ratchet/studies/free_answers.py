@@ -1,24 +1,25 @@
 """What the studies of verifiers share: arithmetic whose answers may be written in many ways, small models that answer and
 that judge, an oracle, and reinforcement against any reward.
 
-A task is a sum or difference of two fractions, so that its value is a whole number of twentieths. A learned verifier reads
-the question, the reference and a completion, and says "yes" or "no": how sure it is, is the share of "yes" in both.
+A task is a sum or difference over a small number, so that its value is a whole number of twentieths. A learned verifier reads
+the question, the reference and a completion.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING
 
 from ratchet.core.seeds import Part, rng
-from ratchet.core.types import Outcome, Split, Task, Verdict
+from ratchet.core.types import Outcome, Split, Task, Trace, Verdict
 from ratchet.studies.study import Result
 
 if TYPE_CHECKING:
+    from ratchet.models.critic import Critic
     from ratchet.models.engine import Policy
     from ratchet.models.tokens import WordTokenizer
 
@@ -26,28 +27,29 @@ Pairs = Sequence[tuple[Task, str]]
 Reward = Callable[[Pairs], list[float]]
 """(task, completion) pairs of one update, those of a task side by side -> a reward for each"""
 Labelled = tuple[Task, str, bool]
+Label = Callable[[Random], Labelled]
 
 # ---- tasks and what people write to them -------------------------------------------------------------------------
 
-DENOMINATORS = (2, 4, 5, 10)
-LARGEST = 3  # a term is below it
+DENOMINATORS = (4, 5)
+LARGEST = 6
 
 
 def draw(random: Random) -> Task:
-    """`3/4+2/5=`, with the value in lowest terms as the reference. Values are above 0."""
+    """`(3+4)/5=`, with the value in lowest terms as the reference. Values are above 0."""
     while True:
-        terms = [(random.randrange(1, LARGEST * q), q) for q in random.choices(DENOMINATORS, k=2)]
-        sign = random.choice("+-")
-        first, second = (Fraction(*t) for t in terms)
-        value = first + second if sign == "+" else first - second
-        if value > 0:
-            parts = [int(20 * first), int(20 * second)]
-            texts = [f"{p}/{q}" for p, q in terms]
-            return Task("free-answers", sign.join(texts) + "=", str(value), "math", {"parts": parts, "sign": sign, "terms": texts})
+        a, b = random.randint(1, LARGEST), random.randint(1, LARGEST)
+        sign, q = random.choice("+-"), random.choice(DENOMINATORS)
+        total = a + b if sign == "+" else a - b
+        if total > 0:
+            value = Fraction(total, q)
+            return Task(
+                "free-answers", f"({a}{sign}{b})/{q}=", str(value), "math", {"sum": f"{a}{sign}{b}", "total": total, "over": q}
+            )
 
 
 def problems(split: Split, n: int, *path: Part) -> list[Task]:
-    """`n` distinct tasks of a split; there are some hundreds of each but many more to train with."""
+    """`n` distinct tasks of a split, of 102 in all."""
     found: dict[str, Task] = {}
     random = rng("free answers", split, *path)
     while len(found) < n:
@@ -78,7 +80,6 @@ FORMS: dict[str, Callable[[Fraction], str]] = {
     "not reduced": lambda x: f"{20 * x}/20",
     "decimal": decimal,
     "percent": lambda x: f"{100 * x}%",
-    "mixed": mixed,
 }
 
 
@@ -97,26 +98,17 @@ def any_way(random: Random, lengths: Sequence[str] = ("bare", "short", "long")) 
 
 def solution(task: Task, way: Written, slip: Slip | None = None) -> str:
     """A worked solution. A slip makes it wrong, and what follows the slip goes on from it."""
-    a, b = task.facts["parts"]
-    sign = task.facts["sign"]
-    if slip and slip.place == "term":
-        a += slip.by
-    total = a + b if sign == "+" else a - b
-    if slip and slip.place == "sum":
-        total += slip.by
-    said = Fraction(total + (slip.by if slip and slip.place == "answer" else 0), 20)
-    first, second = task.facts["terms"]
-    steps = {
-        "bare": [],
-        "short": [f"{a}/20{sign}{b}/20={total}/20"],
-        "long": [f"{first}={a}/20", f"{second}={b}/20", f"{a}/20{sign}{b}/20={total}/20"],
-    }[way.length]
-    return " ".join([*[way.opener] * bool(way.opener), *steps, f"answer {FORMS[way.form](said)}"])
+    total, q = task.facts["total"], task.facts["over"]
+    total += slip.by if slip and slip.place == "sum" else 0
+    answer = Fraction(total + (slip.by if slip and slip.place == "answer" else 0), q)
+    steps = [f"{task.facts['sum']}={total}", f"{total}/{q}={FORMS['not reduced'](Fraction(total, q))}"]
+    worked = steps[: ("bare", "short", "long").index(way.length)]
+    return " ".join([*[way.opener] * bool(way.opener), *worked, f"answer {FORMS[way.form](answer)}"])
 
 
 @dataclass(frozen=True)
 class Slip:
-    """Where a solution goes wrong, and by how many twentieths."""
+    """Where a solution goes wrong, and by how much of the sum above the line."""
 
     place: str
     by: int
@@ -124,10 +116,8 @@ class Slip:
 
 def any_slip(random: Random, task: Task) -> Slip:
     """One that leaves every number in it above 0."""
-    a, _ = task.facts["parts"]
-    total = int(20 * Fraction(task.answer))
-    by = random.choice([1, 2, 3, 4, 5, 8, 10, 20, -1, -2, -3, -4, -5, -8, -10, -20])
-    return Slip(random.choice(("term", "sum", "answer")), by if min(a, total) + by > 0 else abs(by))
+    by = random.choice([1, 2, 3, -1, -2, -3])
+    return Slip(random.choice(("sum", "answer")), by if task.facts["total"] + by > 0 else abs(by))
 
 
 def natural(random: Random, task: Task, right: bool, way: Written | None = None) -> str:
@@ -147,7 +137,13 @@ def value_of(text: str) -> Fraction | None:
         return None
     if match[7]:
         return int(match[5] or 0) + Fraction(int(match[6]), int(match[7]))
-    return Fraction(match[3]) if match[3] else Fraction(int(match[4]), 100) if match[4] else Fraction(int(match[1]), int(match[2] or 1))
+    return (
+        Fraction(match[3])
+        if match[3]
+        else Fraction(int(match[4]), 100)
+        if match[4]
+        else Fraction(int(match[1]), int(match[2] or 1))
+    )
 
 
 def said(text: str) -> str | None:
@@ -181,17 +177,32 @@ def normal(text: str) -> str:
     return text.rstrip(".").lower()
 
 
+def by_rule(same: Callable[[str, str], bool]) -> Reward:
+    """1 where what a text says at its end is the same as the reference."""
+
+    def reward(pairs: Pairs) -> list[float]:
+        answers = [said(text) for _, text in pairs]
+        return [float(a is not None and same(str(t.answer), a)) for (t, _), a in zip(pairs, answers, strict=True)]
+
+    return reward
+
+
 # ---- models ------------------------------------------------------------------------------------------------------
 
 READ = "[question]{question}[reference]{reference}[said]{text}[verdict]"
-PIECES = ("answer", "[question]", "[reference]", "[said]", "[verdict]", "yes", "no", "\\frac", *"0123456789/+-=.%{} ")
-SIZES = {"policy": (72, 3, 192), "judge": (88, 3, 240), "small judge": (64, 2, 168)}
+MARKS = ("[question]", "[reference]", "[said]", "[verdict]", "yes", "no")
+SIGNS = (" answer ", "answer ", ")/", "\\frac{", "}{", *"/+-=.%{}() ")
+MOST = LARGEST * 2 + 3  # above the line, a slip included
+SIZES = {"policy": (72, 3, 192), "verifier": (88, 3, 240), "small verifier": (64, 2, 168)}
 """width, layers and hidden width: 0.2, 0.3 and 0.1 million weights"""
 LONGEST = 64
+FIRST = 384
+JUDGE_RATE = 4e-3
+NEAR = 0.8  # of an embedding's variance, shared by tokens of one number
 
 
 def tokenizer_of(texts: Iterable[str] = ()) -> WordTokenizer:
-    """Digits and signs are tokens of their own, as are words, with the blank before them, of further texts."""
+    """The answers that occur, in each form, are tokens of their own, as are smaller numbers, signs, and the words of further texts."""
     from ratchet.models.tokens import WordTokenizer
 
     class Pieces(WordTokenizer):
@@ -208,19 +219,42 @@ def tokenizer_of(texts: Iterable[str] = ()) -> WordTokenizer:
             return "".join(self.words[i] for i in ids if i != 1)
 
     words = sorted({word for text in texts for word in re.findall(r" ?[^\W\d_]+(?:'[^\W\d_]+)?|[^\w\s]|\s", text)})
-    return Pieces([*PIECES, *(w for w in words if w not in PIECES)])
+    numbers = [write(x) for x in values() for write in FORMS.values()]
+    return Pieces(list(dict.fromkeys([*MARKS, *SIGNS, *map(str, range(100)), *numbers, *words])))
 
 
 def new_model(run_seed: int, size: str, tokenizer: WordTokenizer) -> Policy:
+    """Random weights. Tokens of one number begin with embeddings near each other, as a pretrained model's would be."""
+    import torch
+
     from ratchet.models import llama
     from ratchet.models.load import new_policy
     from ratchet.models.machine import fast_bf16
 
     width, layers, hidden = SIZES[size]
     shape = llama.Shape(
-        vocab=len(tokenizer.words), width=width, layers=layers, heads=4, kv_heads=4, head_width=width // 4, hidden=hidden, max_tokens=192
+        vocab=len(tokenizer.words),
+        width=width,
+        layers=layers,
+        heads=4,
+        kv_heads=4,
+        head_width=width // 4,
+        hidden=hidden,
+        max_tokens=192,
     )
-    return new_policy(shape, tokenizer, run_seed, LONGEST, 512, fast_bf16())
+    policy = new_policy(shape, tokenizer, run_seed, LONGEST, 512, fast_bf16())
+    with torch.no_grad():
+        weight = policy.model.get_parameter("embed.weight")
+        shared: dict[Fraction, torch.Tensor] = {}
+        for x in values():
+            for i in {tokenizer.ids[write(x)] for write in FORMS.values()}:
+                weight[i] = NEAR**0.5 * shared.setdefault(x, weight[i].clone()) + (1 - NEAR) ** 0.5 * weight[i]
+    return policy
+
+
+def values() -> list[Fraction]:
+    """All numbers that occur as answers, right or wrong."""
+    return sorted({Fraction(n, q) for n in range(1, MOST + 1) for q in DENOMINATORS})
 
 
 def taught_to_answer(policy: Policy, write: Callable[[Random, Task], str], updates: int, *path: Part) -> None:
@@ -234,70 +268,77 @@ def taught_to_answer(policy: Policy, write: Callable[[Random, Task], str], updat
         end = policy.tokenizer.end_id
         return [Example(policy.encode(t.prompt), (*policy.tokenizer.encode(x), end)) for t, x in zip(tasks, texts, strict=True)]
 
-    imitate(policy, examples, updates, 3e-3, 0.02)
+    imitate(policy, examples, updates, 5e-3)
 
 
-def read(judge: Policy, task: Task, text: str) -> tuple[int, ...]:
-    """What a learned verifier reads, in tokens; only the first of a text that is too long."""
-    prefix, tail = READ.format(question=task.prompt, reference=task.answer, text="\0").split("\0")
-    encode = judge.tokenizer.encode
-    return (*encode(prefix), *encode(text)[: 2 * LONGEST], *encode(tail))
+def new_critic(run_seed: int, size: str, tokenizer: WordTokenizer) -> Critic:
+    from ratchet.models.critic import critic_from
+
+    return critic_from(new_model(run_seed, size, tokenizer))
 
 
-def taught_to_judge(judge: Policy, labelled: Callable[[Random], Labelled], updates: int, *path: Part) -> None:
-    """Imitation of the verdicts on 128 labelled texts an update."""
-    from ratchet.learn.batch import Example
-    from ratchet.learn.imitate import imitate
-
-    yes, no = judge.tokenizer.encode("yes"), judge.tokenizer.encode("no")
-
-    def examples(update: int) -> list[Example]:
-        drawn = [labelled(rng(*path, update, i)) for i in range(128)]
-        return [Example(read(judge, task, text), tuple(yes if label else no)) for task, text, label in drawn]
-
-    imitate(judge, examples, updates, 3e-3, 0.02)
+def read(judge: Critic | Policy, task: Task, text: str) -> tuple[int, ...]:
+    """What a learned verifier reads, in tokens."""
+    return tuple(judge.tokenizer.encode(READ.format(question=task.prompt, reference=task.answer, text=text)))
 
 
-def sure(judge: Policy, pairs: Pairs) -> list[float]:
-    """The probability of "yes" against "no" for each (task, text)."""
-    import torch
-
-    from ratchet.models.engine import pad
-    from ratchet.models.machine import products_in
-
-    sequences = [read(judge, *pair) for pair in pairs]
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    yes, no = (judge.tokenizer.encode(word)[0] for word in ("yes", "no"))
-    found = [0.0] * len(sequences)
-    with torch.no_grad():
-        for start in range(0, len(order), 64):
-            rows = order[start : start + 64]
-            ids = pad([sequences[i] for i in rows])
-            last = torch.zeros(ids.shape, dtype=torch.bool)
-            last[range(len(rows)), [len(sequences[i]) - 1 for i in rows]] = True
-            with products_in(judge.bf16, ids.device):
-                logits = judge.model.at(ids, last).float()
-            for i, p in zip(rows, (logits[:, yes] - logits[:, no]).sigmoid().tolist(), strict=True):
-                found[i] = p
+def lesson(labelled: Label, first: bool, *path: Part) -> list[Labelled]:
+    """What a learned verifier is shown in one update. At first that are answers alone, without the question: what a reference
+    and an answer share is learned there several times as soon."""
+    if not first:
+        return [labelled(rng(*path, i)) for i in range(96)]
+    found: list[Labelled] = []
+    for i in range(FIRST):
+        random = rng(*path, i)
+        task, right = draw(random), random.random() < 0.5
+        found.append((replace(task, prompt=""), natural(random, task, right, any_way(random, ("bare",))), right))
     return found
 
 
-def accepted(judge: Policy, pairs: Pairs) -> list[float]:
-    """1 where the learned verifier says "yes" rather than "no"."""
-    return [float(p > 0.5) for p in sure(judge, pairs)]
+def taught_to_verify(critic: Critic, labelled: Label, first: int, updates: int, *path: Part) -> None:
+    """Cross-entropy of the labels, at the end of what is read; `first` updates on answers alone come before."""
+    from ratchet.learn.critic import Judged, critics, fit
+
+    def judged(update: int) -> list[Judged]:
+        drawn = lesson(labelled, update < first, *path, update)
+        sequences = [read(critic, task, text) for task, text, _ in drawn]
+        return [Judged(ids[:-1], ids[-1:], float(label)) for ids, (_, _, label) in zip(sequences, drawn, strict=True)]
+
+    fit(critic, critics["orm"], judged, first + updates, JUDGE_RATE)
+
+
+def sure(critic: Critic, pairs: Pairs) -> list[float]:
+    """How probable the critic takes it to be that each text is right."""
+    sequences = [read(critic, *pair) for pair in pairs]
+    return [value for [value] in critic.values([(ids[:-1], ids[-1:]) for ids in sequences])]
+
+
+def accepted(critic: Critic, pairs: Pairs) -> list[float]:
+    """1 where the critic takes a text to be right rather than wrong."""
+    return [float(p > 0.5) for p in sure(critic, pairs)]
 
 
 # ---- reinforcement -----------------------------------------------------------------------------------------------
 
-TASKS, SAMPLES = 16, 8
+TASKS, SAMPLES = 8, 8
 EVERY = 10  # updates in one point of a curve
+MEASURED = ("reward", "right", "agreed", "tokens")
 
 
 def reinforced(
-    policy: Policy, reward: Reward, updates: int, *path: Part, rate: float = 1e-3, beta: float = 0.0, after: Callable[[Pairs], None] | None = None
+    policy: Policy,
+    reward: Reward,
+    updates: int,
+    *path: Part,
+    rate: float = 1e-3,
+    beta: float = 0.0,
+    after: Callable[[Pairs], None] | None = None,
 ) -> list[Result]:
-    """GRPO against the reward; `after` is called with the samples of each update. For every `EVERY` updates: the mean
-    reward, the share that the oracle calls right, and the mean length in tokens."""
+    """GRPO against the reward; `after` is called with the samples of each update.
+
+    A point before the first update and after every `EVERY`: the mean reward, the share that the oracle calls right, the share
+    of samples on which a reward above one half and the oracle agree, and the mean length in tokens.
+    """
     from ratchet.learn.credit import credits
     from ratchet.learn.policy import grpo
     from ratchet.learn.train import Learner
@@ -307,22 +348,44 @@ def reinforced(
     method, learner = grpo(beta=beta), Learner(policy, lr=rate, warmup=5)
     if beta:
         learner.freeze_reference()
-    log: list[tuple[float, float, float]] = []
+
+    def drawn(tasks: Sequence[Task], *where: Part) -> tuple[list[Trace], list[float]]:
+        traces = Scheduler(policy, oracle, beside=False).run(strategies["single"], tasks, *path, *where, samples=SAMPLES)
+        return traces, reward(pairs_of(traces))
+
+    curve = [point([measured(*drawn(problems("train", 5 * TASKS, *path, "start"), "start"))], 0)]
+    log: list[tuple[float, ...]] = []
     for update in range(updates):
-        tasks = problems("train", TASKS, *path, update)
-        traces = Scheduler(policy, oracle, beside=False).run(strategies["single"], tasks, *path, update, samples=SAMPLES)
-        drawn = [(t.task, c.text) for t in traces for c in t.completions]
-        rewards = reward(drawn)
+        traces, rewards = drawn(problems("train", TASKS, *path, update), update)
         groups = [rewards[i : i + SAMPLES] for i in range(0, len(rewards), SAMPLES)]
         learner.update(credits["outcome"](traces, groups, method.advantage, policy.tokenizer), method)
         if after is not None:
-            after(drawn)
-        tokens = [len(c.tokens) for t in traces for c in t.completions]
-        rights = [v.passed for t in traces for v in t.verdicts]
-        log.append((sum(rewards) / len(drawn), sum(rights) / len(drawn), sum(tokens) / len(drawn)))
-    return [point(log[i : i + EVERY], min(i + EVERY, updates)) for i in range(0, updates, EVERY)]
+            after(pairs_of(traces))
+        log.append(measured(traces, rewards))
+        if len(log) == EVERY or update == updates - 1:
+            curve.append(point(log, update + 1))
+            log = []
+    return curve
 
 
-def point(log: Sequence[tuple[float, float, float]], taken: int) -> Result:
+def pairs_of(traces: Sequence[Trace]) -> Pairs:
+    return [(t.task, c.text) for t in traces for c in t.completions]
+
+
+def measured(traces: Sequence[Trace], rewards: Sequence[float]) -> tuple[float, ...]:
+    """The means over one draw, in the order of MEASURED."""
+    rights = [v.passed for t in traces for v in t.verdicts]
+    agreed = [(r > 0.5) == right for r, right in zip(rewards, rights, strict=True)]
+    lengths = [len(c.tokens) for t in traces for c in t.completions]
+    return tuple(sum(x) / len(rewards) for x in (rewards, rights, agreed, lengths))
+
+
+def point(log: Sequence[tuple[float, ...]], taken: int) -> Result:
     means = [sum(values) / len(log) for values in zip(*log, strict=True)]
-    return {"updates": taken, **dict(zip(("reward", "right", "tokens"), means, strict=True))}
+    return {"updates": taken, **dict(zip(MEASURED, means, strict=True))}
+
+
+def late(curve: Sequence[Result], what: str) -> float:
+    """The mean of the last two points."""
+    last = curve[-2:]
+    return sum(p[what] for p in last) / len(last)
