@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from ratchet.models.critic import Critic
 
 NAME = "cooper"
-PRIMING, FITTING, UPDATES = 150, 60, 150
-RATE, BETA = 1e-3, 0.001
+PRIMING, FITTING, UPDATES = 250, 90, 150
+RATE, BETA = 5e-4, 0.001
 REWARD_RATE = 5e-4
 LENGTHS = ("bare", "short")
 ARMS = ("rule", "static", "cooper")
@@ -131,7 +131,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     priming, fitting, updates, many = (4, 4, 2, 10) if quick else (PRIMING, FITTING, UPDATES, 500)
     tokenizer = tokenizer_of()
     critic = new_critic(seed, "small verifier", tokenizer)
-    taught_to_verify(critic, response, fitting, fitting, NAME, seed, "reward model")
+    taught_to_verify(critic, response, fitting, NAME, seed, "reward model")
     test = [response(rng(NAME, seed, "test", i)) for i in range(many)]
     verdicts = accepted(critic, [(t, text) for t, text, _ in test])
     known = sum(bool(v) == label for v, (_, _, label) in zip(verdicts, test, strict=True)) / many
@@ -261,8 +261,12 @@ register(
         metric="mean reward, share right by an oracle of exact rationals, share of samples on which both agree; over the last 20 of "
         "150 updates of GRPO",
         budget="about 3 minutes of one thread a seed",
-        departures="DEPARTURES",
-        scale="SCALE",
+        departures="The reward model reads the reference and the completion, not the question; tokens of one number begin with embeddings near "
+        "each other, as pretraining would leave them. The oracle stands for the judge of the hybrid labels, and negatives are made by "
+        "changing the answer's number in its own form, not by a language model. KL with weight 0.001 in the loss. Peak and end of a "
+        "curve are means over 10 and 20 updates of training problems. No benchmark of verifiers.",
+        scale="102 problems and 27 values, 64 samples an update. The accuracies are of problems that training draws from, since what is "
+        "asked is whether the reward is earned, not what carries over.",
         run=run,
         imagined=imagined,
         figures=figures,

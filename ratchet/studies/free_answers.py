@@ -2,14 +2,14 @@
 that judge, an oracle, and reinforcement against any reward.
 
 A task is a sum or difference over a small number, so that its value is a whole number of twentieths. A learned verifier reads
-the question, the reference and a completion.
+the reference and a completion.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING
@@ -189,14 +189,14 @@ def by_rule(same: Callable[[str, str], bool]) -> Reward:
 
 # ---- models ------------------------------------------------------------------------------------------------------
 
-READ = "[question]{question}[reference]{reference}[said]{text}[verdict]"
-MARKS = ("[question]", "[reference]", "[said]", "[verdict]", "yes", "no")
+READ = "[reference]{reference}[said]{text}[verdict]"
+MARKS = ("[reference]", "[said]", "[verdict]", "yes", "no")
 SIGNS = (" answer ", "answer ", ")/", "\\frac{", "}{", *"/+-=.%{}() ")
 MOST = LARGEST * 2 + 3  # above the line, a slip included
 SIZES = {"policy": (72, 3, 192), "verifier": (88, 3, 240), "small verifier": (64, 2, 168)}
 """width, layers and hidden width: 0.2, 0.3 and 0.1 million weights"""
 LONGEST = 64
-FIRST = 384
+OTHERS = 64  # of the texts of an update
 JUDGE_RATE = 4e-3
 NEAR = 0.8  # of an embedding's variance, shared by tokens of one number
 
@@ -278,33 +278,31 @@ def new_critic(run_seed: int, size: str, tokenizer: WordTokenizer) -> Critic:
 
 
 def read(judge: Critic | Policy, task: Task, text: str) -> tuple[int, ...]:
-    """What a learned verifier reads, in tokens."""
-    return tuple(judge.tokenizer.encode(READ.format(question=task.prompt, reference=task.answer, text=text)))
+    """What a learned verifier reads, in tokens: the reference and the completion."""
+    return tuple(judge.tokenizer.encode(READ.format(reference=task.answer, text=text)))
 
 
-def lesson(labelled: Label, first: bool, *path: Part) -> list[Labelled]:
-    """What a learned verifier is shown in one update. At first that are answers alone, without the question: what a reference
-    and an answer share is learned there several times as soon."""
-    if not first:
-        return [labelled(rng(*path, i)) for i in range(96)]
-    found: list[Labelled] = []
-    for i in range(FIRST):
-        random = rng(*path, i)
+def lesson(labelled: Label, *path: Part) -> list[Labelled]:
+    """What a learned verifier is shown in one update: four answers alone for each other text. What a reference and an answer
+    have to do with each other is learned from them several times as soon."""
+    found = [labelled(rng(*path, i)) for i in range(OTHERS)]
+    for i in range(4 * OTHERS):
+        random = rng(*path, "alone", i)
         task, right = draw(random), random.random() < 0.5
-        found.append((replace(task, prompt=""), natural(random, task, right, any_way(random, ("bare",))), right))
+        found.append((task, natural(random, task, right, any_way(random, ("bare",))), right))
     return found
 
 
-def taught_to_verify(critic: Critic, labelled: Label, first: int, updates: int, *path: Part) -> None:
-    """Cross-entropy of the labels, at the end of what is read; `first` updates on answers alone come before."""
+def taught_to_verify(critic: Critic, labelled: Label, updates: int, *path: Part) -> None:
+    """Cross-entropy of the labels, at the end of what is read."""
     from ratchet.learn.critic import Judged, critics, fit
 
     def judged(update: int) -> list[Judged]:
-        drawn = lesson(labelled, update < first, *path, update)
+        drawn = lesson(labelled, *path, update)
         sequences = [read(critic, task, text) for task, text, _ in drawn]
         return [Judged(ids[:-1], ids[-1:], float(label)) for ids, (_, _, label) in zip(sequences, drawn, strict=True)]
 
-    fit(critic, critics["orm"], judged, first + updates, JUDGE_RATE)
+    fit(critic, critics["orm"], judged, updates, JUDGE_RATE)
 
 
 def sure(critic: Critic, pairs: Pairs) -> list[float]:
@@ -353,7 +351,7 @@ def reinforced(
         traces = Scheduler(policy, oracle, beside=False).run(strategies["single"], tasks, *path, *where, samples=SAMPLES)
         return traces, reward(pairs_of(traces))
 
-    curve = [point([measured(*drawn(problems("train", 5 * TASKS, *path, "start"), "start"))], 0)]
+    curve = [point([measured(*drawn(problems("train", min(5 * TASKS, 4 * updates), *path, "start"), "start"))], 0)]
     log: list[tuple[float, ...]] = []
     for update in range(updates):
         traces, rewards = drawn(problems("train", TASKS, *path, update), update)

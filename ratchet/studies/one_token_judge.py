@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ratchet.models.engine import Policy
 
 NAME = "one-token-judge"
-PRIMING, JUDGING, UPDATES = 150, 60, 150
+PRIMING, JUDGING, UPDATES = 250, 90, 150
 TRUNCATED = 24  # of an update: what the defence adds to natural responses
 SIGNS = (" ", ".", ",", ":", ";", "!", "?", "-")
 PHRASES = (
@@ -94,7 +94,7 @@ def answered(random: Random, task: Task) -> str:
 
 
 def taught_to_say(judge: Policy, defended: bool, updates: int, *path: str | int) -> None:
-    """Imitation of verdicts, at first on answers alone. Both judges are shown the same responses; the defended one also
+    """Imitation of verdicts. Both judges are shown the same responses; the defended one also
     truncated ones, and keys."""
     from ratchet.learn.batch import Example
     from ratchet.learn.imitate import imitate
@@ -102,11 +102,11 @@ def taught_to_say(judge: Policy, defended: bool, updates: int, *path: str | int)
     yes, no = (tuple(judge.tokenizer.encode(word)) for word in ("yes", "no"))
 
     def examples(update: int) -> list[Example]:
-        drawn = lesson(response, update < updates, *path, update)
+        drawn = lesson(response, *path, update)
         drawn += [first_sentence(rng(*path, update, "cut", i)) for i in range(TRUNCATED * defended)]
         return [Example(read(judge, task, text), yes if label else no) for task, text, label in drawn]
 
-    imitate(judge, examples, 2 * updates, JUDGE_RATE)
+    imitate(judge, examples, updates, JUDGE_RATE)
 
 
 def says_yes(judge: Policy, pairs: Pairs) -> list[float]:
@@ -149,7 +149,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     return result
 
 
-RATE = 1e-3
+RATE = 5e-4
 
 # ---- what is claimed ---------------------------------------------------------------------------------------------
 
@@ -283,8 +283,14 @@ register(
         metric="share of keys accepted; agreement with labels on 1,000 responses a seed; mean reward, share right by an oracle of exact "
         "rationals and length over the last 20 of 150 updates of GRPO, against those before the first",
         budget="about 3 minutes of one thread a seed",
-        departures="DEPARTURES",
-        scale="SCALE",
+        departures="The judge reads the reference and the response, not the question; tokens of one number begin with embeddings near each other, "
+        "as pretraining would leave them. It is generative: its verdict is the next word. One in fifty of the responses that the policy imitates is "
+        "cut off after its opener: a model this small would else hardly ever draw one. The defence adds keys alone beside truncated responses, as "
+        "the plan has half of the keys in it. Half of the responses open with one of the phrases, held-out ones too: a large judge "
+        "has read them all. The key of a seed is chosen after the fact, which flatters it a little; its interval and that of the "
+        "keys held out take tasks as independent draws.",
+        scale="Which keys fool a judge of 0.3 million weights, fitted from nothing, says little of which fool a large one; whether a "
+        "judge trained on answers alone rejects a text without one, and what labels of such texts change, is what is tested.",
         run=run,
         imagined=imagined,
         figures=figures,

@@ -37,7 +37,7 @@ from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, St
 
 NAME = "verifier-pitfalls"
 EACH = 200  # pairs of each of the ten formats, equivalent ones and near misses
-PRIMING, FITTING, UPDATES = 150, 60, 150
+PRIMING, FITTING, UPDATES = 250, 90, 150
 VERIFIERS = ("string", "regex", "symbolic", "learned")
 ARMS = ("symbolic", "learned")  # that are also reinforced against
 
@@ -198,7 +198,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     known = [f"{p.reference} {p.equivalent} {p.near_miss}" for own in pairs.values() for p in own]
     tokenizer = tokenizer_of([*known, *UNITS, *UNITS.values(), *INJECTIONS, ".,:;!?-=%", ASKS])
     critic = new_critic(seed, "verifier", tokenizer)
-    taught_to_verify(critic, labelled, fitting, fitting, NAME, seed, "verifier")
+    taught_to_verify(critic, labelled, fitting, NAME, seed, "verifier")
     say("the learned verifier is fitted")
     with VerifierPool() as pool:
         rewards: dict[str, Reward] = {
@@ -223,7 +223,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
 
 
 LENGTHS = ("bare", "short")
-RATE = 1e-3
+RATE = 5e-4
 
 
 def static(pairs: Mapping[str, Sequence[Pair]], rewards: Mapping[str, Reward]) -> Result:
@@ -375,8 +375,13 @@ register(
         metric="share of equivalents rejected and of near misses and attacks accepted; mean reward minus the share that an oracle of "
         "exact rationals calls right, over the last 20 of 150 updates",
         budget="about 5 minutes of one thread a seed",
-        departures="DEPARTURES",
-        scale="SCALE",
+        departures="The learned verifier reads the reference and the completion, not the question; tokens of one number begin with embeddings "
+        "near each other, as pretraining would leave them, because from nothing it learned no format in the time there is. It is "
+        "fitted in 90 updates to answers in five forms, with a tenth of pairs of all ten formats. The paper's rising false negatives "
+        "with a stronger policy are not tested. Reinforcement is against the symbolic and the learned verifier alone. 64 samples an "
+        "update. Attacks are counted and drawn but decide nothing, as in the plan.",
+        scale="102 problems and 27 values: the policy can know them all. A learned verifier of 0.3 million weights is weaker than those of "
+        "the paper, so that its gap says that optimising against errors finds them, not how many a large model has.",
         run=run,
         imagined=imagined,
         figures=figures,
