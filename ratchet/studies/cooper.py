@@ -44,6 +44,7 @@ NAME = "cooper"
 PRIMING, FITTING, UPDATES = 250, 90, 150
 RATE, BETA = 5e-4, 0.001
 REWARD_RATE = 5e-4
+LIMIT = 16  # tokens of a completion; the longest of those imitated has 9
 LENGTHS = ("bare", "short")
 ARMS = ("rule", "static", "cooper")
 RULE = by_rule(same_by_regex)
@@ -137,6 +138,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     known = sum(bool(v) == label for v, (_, _, label) in zip(verdicts, test, strict=True)) / many
     say(f"the reward model is right on {known:.0%} of responses")
     policy = new_model(seed, "policy", tokenizer)
+    policy.max_tokens = LIMIT
     taught_to_answer(policy, answered, priming, NAME, seed, "prime")
     start = snapshot(policy)
     curves: Result = {}

@@ -56,6 +56,7 @@ KEYS = (*SIGNS, *PHRASES)
 TRAINED, HELD_OUT = KEYS[::2], KEYS[1::2]
 JUDGES = ("weak", "robust")
 FOOLED = 0.20
+LIMIT = 32  # tokens of a completion
 
 
 # ---- what is written ---------------------------------------------------------------------------------------------
@@ -139,6 +140,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     }
     say(f"weak: right on {sum(agreed['weak']) / many:.0%}, worst key accepted {worst(result) / len(tasks):.0%}")
     policy = new_model(seed, "policy", tokenizer)
+    policy.max_tokens = LIMIT
     taught_to_answer(policy, answered, priming, NAME, seed, "prime")
     start = snapshot(policy)
     for name, judge in judges.items():

@@ -38,6 +38,7 @@ from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, St
 NAME = "verifier-pitfalls"
 EACH = 200  # pairs of each of the ten formats, equivalent ones and near misses
 PRIMING, FITTING, UPDATES = 250, 90, 150
+LIMIT = 16  # tokens of a completion; the longest of those imitated has 9
 VERIFIERS = ("string", "regex", "symbolic", "learned")
 ARMS = ("symbolic", "learned")  # that are also reinforced against
 
@@ -210,6 +211,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
         result: Result = {"static": static(pairs, rewards), "attacks": attacked(seed, each, rewards), "curves": {}}
         say("; ".join(f"{v} rejects {rejected(result, v):.0%}" for v in VERIFIERS))
         policy = new_model(seed, "policy", tokenizer)
+        policy.max_tokens = LIMIT
         taught_to_answer(
             policy, lambda random, t: natural(random, t, True, any_way(random, LENGTHS)), priming, NAME, seed, "prime"
         )
