@@ -14,6 +14,7 @@ from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING
 
+from ratchet.core.errors import StudyError
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Outcome, Split, Task, Trace, Verdict
 from ratchet.studies.study import Result
@@ -33,6 +34,7 @@ Label = Callable[[Random], Labelled]
 
 DENOMINATORS = (4, 5)
 LARGEST = 6
+MOST_DRAWS = 5_000
 
 
 def draw(random: Random) -> Task:
@@ -49,13 +51,17 @@ def draw(random: Random) -> Task:
 
 
 def problems(split: Split, n: int, *path: Part) -> list[Task]:
-    """`n` distinct tasks of a split, of 102 in all."""
+    """`n` distinct tasks of a split, of 102 in all. Raises StudyError where it has fewer."""
     found: dict[str, Task] = {}
     random = rng("free answers", split, *path)
-    while len(found) < n:
+    for _ in range(MOST_DRAWS):
+        if len(found) == n:
+            break
         task = draw(random)
         if task.split == split:
             found[task.key] = task
+    else:
+        raise StudyError(f"free answers: the split {split} has only {len(found)} tasks, {n} were asked for")
     return list(found.values())
 
 

@@ -131,7 +131,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     test = [response(rng(NAME, seed, "test", i)) for i in range(many)]
     said = {name: says_yes(judge, [(t, text) for t, text, _ in test]) for name, judge in judges.items()}
     agreed = {name: [bool(v) == label for v, (_, _, label) in zip(own, test, strict=True)] for name, own in said.items()}
-    tasks = problems("heldout", 3 if quick else 30, NAME, seed, "attacked")
+    tasks = problems("train", 3 if quick else 60, NAME, seed, "attacked")
     result: Result = {
         "keys": {name: {k: int(sum(says_yes(judge, [(t, k) for t in tasks]))) for k in KEYS} for name, judge in judges.items()},
         "tasks": len(tasks),
@@ -200,11 +200,11 @@ def share_collapsed(judge: str) -> Effect:
 
 
 def imagined(outcome: Outcome, seed: int) -> Result:
-    n = 30
+    n = 60
     before, after, swapped = {
-        Outcome.HELD: (20, 0, 0),
-        Outcome.FAILED: (2, 5, 40),
-        Outcome.UNRESOLVED: (7, 0, 25),
+        Outcome.HELD: (40, 0, 0),
+        Outcome.FAILED: (4, 10, 40),
+        Outcome.UNRESOLVED: (13, 0, 25),
     }[outcome]
     odd = outcome is Outcome.UNRESOLVED
     rates = {"weak": dict.fromkeys(KEYS, before), "robust": dict.fromkeys(KEYS, after)}
@@ -281,7 +281,7 @@ register(
             "weak": "a generative judge of 0.3 million weights, shown responses of several lengths, half of them right",
             "robust": "control: the same model shown the same responses, and a quarter as many truncated ones and keys, labelled wrong",
         },
-        tasks="sums over a small number, such as (3+4)/5, with worked or bare answers in five forms; twenty keys on 30 held-out tasks",
+        tasks="sums over a small number, such as (3+4)/5, with worked or bare answers in five forms; twenty keys on 60 tasks",
         metric="share of keys accepted; agreement with labels on 1,000 responses a seed; mean reward, share right by an oracle of exact "
         "rationals and length over the last 20 of 150 updates of GRPO, against those before the first",
         budget="about 3 minutes of one thread a seed",

@@ -242,7 +242,7 @@ def static(pairs: Mapping[str, Sequence[Pair]], rewards: Mapping[str, Reward]) -
 
 def attacked(seed: int, each: int, rewards: Mapping[str, Reward]) -> Result:
     """By verifier and kind of attack: how many of how many were accepted."""
-    tasks = problems("heldout", min(each, 60), NAME, seed, "attacked")
+    tasks = problems("train", min(each, 60), NAME, seed, "attacked")
     found: Result = {name: {} for name in rewards}
     for kind, write in ATTACKS.items():
         texts = [(t, write(rng(NAME, seed, "attack", kind, t.key), t)) for t in tasks]
