@@ -13,7 +13,6 @@ from ratchet.measure.estimate import mean
 from ratchet.measure.intervals import wilson
 from ratchet.report.chart import Axis, Series, estimated, line_chart, number, percent, whole
 from ratchet.studies.free_answers import (
-    JUDGE_RATE,
     Labelled,
     Pairs,
     Written,
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from ratchet.models.engine import Policy
 
 NAME = "one-token-judge"
-PRIMING, JUDGING, UPDATES = 250, 90, 150
+PRIMING, JUDGING, UPDATES = 250, 220, 150
+JUDGE_RATE = 2e-3
 TRUNCATED = 24  # of an update: what the defence adds to natural responses
 SIGNS = (" ", ".", ",", ":", ";", "!", "?", "-")
 PHRASES = (
@@ -122,7 +122,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     from ratchet.models.machine import prepare
 
     prepare(1)
-    priming, judging, updates, many = (4, 4, 2, 10) if quick else (PRIMING, JUDGING, UPDATES, 1_000)
+    priming, judging, updates, many = (2, 1, 1, 10) if quick else (PRIMING, JUDGING, UPDATES, 1_000)
     tokenizer = tokenizer_of([*KEYS, *(" " + k for k in PHRASES), " step"])
     judges = {name: new_model(seed, "verifier", tokenizer) for name in JUDGES}
     for name, judge in judges.items():
@@ -284,7 +284,7 @@ register(
         tasks="sums over a small number, such as (3+4)/5, with worked or bare answers in five forms; twenty keys on 60 tasks",
         metric="share of keys accepted; agreement with labels on 1,000 responses a seed; mean reward, share right by an oracle of exact "
         "rationals and length over the last 20 of 150 updates of GRPO, against those before the first",
-        budget="about 3 minutes of one thread a seed",
+        budget="about 5 minutes of one thread a seed",
         departures="The judge reads the reference and the response, not the question; tokens of one number begin with embeddings near each other, "
         "as pretraining would leave them. It is generative: its verdict is the next word. One in fifty of the responses that the policy imitates is "
         "cut off after its opener: a model this small would else hardly ever draw one. The defence adds keys alone beside truncated responses, as "
