@@ -369,7 +369,9 @@ def numbers_alike(g: Answer, a: Answer) -> Same:
     x, y = g.parts[0], a.parts[0]
     found = equal(x, y)
     if found is False and (letter := LETTER_UNIT.fullmatch(a.text)) and not symbols(x):
-        return equal(x, read(letter[1]))  # 12 m, where no m is asked for
+        return units[0] in (None, ONE_UNIT.get(letter[2])) and equal(x, read(letter[1]))  # 12 m, where no other unit is asked for
+    if found is False and units[1] and (letter := LETTER_UNIT.fullmatch(g.text)) and ONE_UNIT.get(letter[2]) == units[1]:
+        return equal(read(letter[1]), y)  # 12 meters for 12 m
     if found is not True and "%" in g.text + a.text:
         bare = [read(s.text.replace("%", "")) for s in (g, a)]
         if equal(bare[0], bare[1]):
