@@ -22,7 +22,8 @@ from typing import Any
 from ratchet.core.errors import SandboxError
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.sandbox.languages import Compiler, Language, language
-from ratchet.verify.sandbox.sandbox import Limits, Program, Run, Sandbox
+from ratchet.verify.sandbox.runs import Limits, Run
+from ratchet.verify.sandbox.sandbox import Program, Sandbox
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"

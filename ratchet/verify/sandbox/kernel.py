@@ -120,9 +120,11 @@ REFUSED = {
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "fanotify_init": (300, 262), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "iopl": (172, -1), "ioperm": (173, -1),
     "modify_ldt": (154, -1), "sethostname": (170, 161), "setdomainname": (171, 162), "vhangup": (153, 58),
-    "memfd_secret": (447, 447), "lookup_dcookie": (212, 18), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "memfd_secret": (447, 447), "memfd_create": (319, 279), "lookup_dcookie": (212, 18), "migrate_pages": (256, 238), "move_pages": (279, 239),
     "mbind": (237, 235), "set_mempolicy": (238, 237),
 }  # fmt: skip
+OF_ALL = {"shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)}
+"""Shared memory, semaphores and messages: of the whole machine where there is no namespace of their own."""
 CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
 TYPES_INTO_TERMINAL = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
@@ -135,7 +137,7 @@ def refuse(number: int) -> int:
     return 0x00050000 | number
 
 
-def seccomp_program(sockets: tuple[int, ...]) -> bytes:
+def seccomp_program(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) -> bytes:
     """Classic BPF: all is allowed but what is refused, sockets only of these families, no new namespaces by clone."""
     assert COLUMN is not None and ARCHITECTURE is not None
     code: list[tuple[int, int, int, int]] = [
@@ -143,7 +145,7 @@ def seccomp_program(sockets: tuple[int, ...]) -> bytes:
     ]  # fmt: skip
     if MACHINE == "x86_64":  # the x32 calls have numbers of their own
         code += [(AT_LEAST, 0, 1, 0x40000000), (RETURN, 0, 0, KILL)]
-    for numbers in REFUSED.values():
+    for numbers in (REFUSED | more).values():
         if numbers[COLUMN] >= 0:
             code += [(EQUAL, 0, 1, numbers[COLUMN]), (RETURN, 0, 0, refuse(errno.EPERM))]
     # the flags of clone3 lie in memory where no filter sees them; without it the C library takes clone
@@ -159,11 +161,11 @@ def seccomp_program(sockets: tuple[int, ...]) -> bytes:
     return b"".join(struct.pack("=HBBI", *step) for step in code)
 
 
-def filter_calls(sockets: tuple[int, ...]) -> None:
-    """Needs no_new_privileges. Holds for this process and all that it starts."""
+def filter_calls(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) -> None:
+    """Sockets only of these families; what is refused, and `more`. Needs no_new_privileges. Holds for this process and all that it starts."""
     if COLUMN is None:
         raise Missing(errno.ENOSYS, f"seccomp: system calls of {MACHINE} are not known here")
-    program = ctypes.create_string_buffer(seccomp_program(sockets))
+    program = ctypes.create_string_buffer(seccomp_program(sockets, more))
     whole = struct.pack("@HP", (len(program) - 1) // 8, ctypes.addressof(program))
     check(libc.prctl(SECCOMP, ctypes.c_ulong(2), whole, 0, 0), "seccomp")
 

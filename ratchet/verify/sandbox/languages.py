@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ratchet.core.errors import SandboxError, nearest
-from ratchet.verify.sandbox.sandbox import Limits, Program, Run, Sandbox
+from ratchet.verify.sandbox.runs import Limits, Run
+from ratchet.verify.sandbox.sandbox import Program, Sandbox
 
 FOLDER = Path(__file__).parent / "languages"
 SEARCHED = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -63,6 +64,16 @@ def language(name: str) -> Language:
         return read(yaml.safe_load(text), str(path))
     except yaml.YAMLError as e:
         raise SandboxError(f"{path} is not YAML: {' '.join(str(e).split())}") from None
+
+
+def by_ending(file: Path) -> Language:
+    """The language whose files end as this one does."""
+    endings = {Path(language(name).file).suffix: name for name in names()}
+    if file.suffix not in endings:
+        raise SandboxError(
+            f"{file}: no language has files that end in {file.suffix!r}; name one with --language ({', '.join(names())})"
+        )
+    return language(endings[file.suffix])
 
 
 def read(data: Any, where: str) -> Language:

@@ -7,23 +7,22 @@ what is wrong on our side: a protection that is missing, a warden that does not 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import queue
-import select
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGXCPU
 from typing import Any
 
 from ratchet.core.errors import SandboxError
 from ratchet.verify.sandbox import cgroups, walls
-from ratchet.verify.sandbox.messages import receive, send
+from ratchet.verify.sandbox.runs import Limits, Run, Talk
 from ratchet.verify.sandbox.warden import descendants
 
 FOLDER = Path(__file__).parent
@@ -31,24 +30,10 @@ START = "import sys; sys.path.append(sys.argv[1]); from sandbox.warden import ma
 STARTUP_SECONDS = 30.0
 PATIENCE = 3.0
 SLACK = 5.0  # seconds after a run's own limit in which its warden must have answered
-ENVIRONMENT = {"HOME": walls.ROOM, "TMPDIR": walls.ROOM, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"LANG": "C.UTF-8"}
 CLOSING_SECONDS = 2.0
 FIRST_USER = 1_000_000_000
 numbers = itertools.count()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds of processor time of each process, and on the clock `PATIENCE` times as many, so that a busy machine does not
-    fail a program that sleeps for nobody; megabytes of memory, of the room for files, and of stack; bytes of output, each of standard
-    output and standard error; processes and threads together."""
-
-    seconds: float = 5.0
-    memory: int = 512
-    disk: int = 64
-    stack: int = 64
-    output: int = 1 << 20
-    processes: int = 64
 
 
 @dataclass(frozen=True)
@@ -63,31 +48,6 @@ class Program:
     executable: bool = False
 
 
-@dataclass(frozen=True)
-class Run:
-    """How a program ended. `why` is "" where it ended by itself (see `exit`, negative for a signal), else the limit that it
-    broke: "time", "memory" or "output". `cpu` in seconds, None where it was killed before it could be counted."""
-
-    exit: int
-    why: str
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    cpu: float | None = None
-    kept: bytes | None = None
-
-    @property
-    def ok(self) -> bool:
-        return not self.why and self.exit == 0
-
-    def ending(self) -> str:
-        """One phrase."""
-        limits = {"time": "it took longer than its time", "memory": "it took more than its memory", "output": "it wrote too much"}
-        if self.why:
-            return limits[self.why]
-        return f"it was killed by signal {-self.exit}" if self.exit < 0 else f"it ended with exit code {self.exit}"
-
-
 class Warden:
     """One warden's process, its pipes and its control group."""
 
@@ -99,7 +59,7 @@ class Warden:
         user: dict[str, Any] = {}
         if sandbox.walls == "bwrap":
             files: dict[str, int] = {}
-            for name in ("__init__", "warden", "kernel", "walls", "messages"):
+            for name in ("__init__", "warden", "kernel", "walls"):
                 fd = os.open(FOLDER / f"{name}.py", os.O_RDONLY)
                 handed.append(fd)
                 files[f"/ratchet/sandbox/{name}.py"] = fd
@@ -108,51 +68,55 @@ class Warden:
         if sandbox.walls != "direct" and os.getuid() == 0:
             own = FIRST_USER + os.getpid() * 16 + next(numbers) % 16  # nobody else's, not even another warden's
             user = {"user": own, "group": own, "extra_groups": []}
-        self.process = subprocess.Popen(
-            [*command, "-c", START, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, bufsize=0,
-            start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
-        )  # fmt: skip
+        self.asker, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(
+                [*command, "-c", START, place], stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True, env={"PYTHONHASHSEED": "0", "PATH": os.defpath}, pass_fds=handed, cwd="/", **user,
+            )  # fmt: skip
         for fd in handed:
             os.close(fd)
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.into, self.out = self.process.stdin.fileno(), self.process.stdout.fileno()
         try:
             self.answer(STARTUP_SECONDS)  # it is there, and with it whatever was started before it
             if self.group is not None:
                 self.group.bound(Limits().memory, Limits().processes)
                 for pid in (self.process.pid, *descendants(self.process.pid)):
                     self.group.add(pid)
-            self.ask(sandbox.config(), STARTUP_SECONDS)
-        except (OSError, EOFError) as e:
+            self.asker.send(json.dumps(sandbox.config()).encode())
+            self.answer(STARTUP_SECONDS)
+        except OSError as e:
             self.close()
             raise SandboxError(f"the walls of the sandbox cannot be built: {e or 'the warden died'}") from None
         except SandboxError:
             self.close()
             raise
 
-    def ask(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """TimeoutError, EOFError or BrokenPipeError where there is no answer; SandboxError where the warden could not do it."""
-        send(self.into, message)
-        return self.answer(seconds)
+    def answer(self, seconds: float) -> None:
+        """OSError where there is none; SandboxError where the warden could not do it."""
+        self.asker.settimeout(seconds)
+        said = self.asker.recv(1 << 16)
+        if not said:
+            raise ConnectionError("it died")
+        if trouble := json.loads(said).get("error"):
+            raise SandboxError(f"the sandbox: {trouble}")
 
-    def answer(self, seconds: float) -> dict[str, Any]:
-        if not select.select([self.out], [], [], seconds)[0]:
-            raise TimeoutError("the warden does not answer")
-        answer = receive(self.out)
-        if "error" in answer:
-            raise SandboxError(f"the sandbox: {answer['error']}")
-        return answer
+    def start(self, files: Sequence[int]) -> None:
+        """Start programs on their files, five each: see `warden.spawn`."""
+        socket.send_fds(self.asker, [b"run"], list(files))
+
+    def end(self) -> None:
+        """Returns when nothing is left of what was started."""
+        self.asker.send(b"end")
+        self.answer(SLACK)
 
     def close(self) -> None:
         """Returns when nothing of it is left."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()  # it ends by itself, and ends what it has started
+        self.asker.close()  # it ends by itself, and ends what it has started
         try:
             self.process.wait(CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
         if self.group is not None:
             self.group.remove()
 
@@ -264,38 +228,35 @@ class Sandbox:
 
     def _run(self, programs: Sequence[Program], stdin: bytes) -> list[Run]:
         limits = programs[-1].limits
-        request = {"seconds": PATIENCE * limits.seconds, "sides": [self._side(p, stdin) for p in programs]}
         with self.warden() as warden:
-            before, begun = warden.group.killed() if warden.group else 0, time.monotonic()
+            before = warden.group.killed() if warden.group else 0
+            if warden.group:
+                warden.group.bound(max(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
+            watched = programs[0].limits.memory if self._bounded() else 0
             try:
-                if warden.group:
-                    warden.group.bound(max(p.limits.memory for p in programs), sum(p.limits.processes for p in programs))
-                answer = warden.ask(request, PATIENCE * limits.seconds + SLACK)
-            except (TimeoutError, EOFError, OSError) as e:
+                with Talk([self._specified(p) for p in programs], stdin, [p.limits.output for p in programs]) as talk:
+                    warden.start(talk.theirs)
+                    talk.close_theirs()
+                    talk.follow(warden, PATIENCE * limits.seconds, watched)
+            except OSError as e:
                 if not (warden.group and warden.group.killed() > before):
                     raise SandboxError(f"the sandbox's warden failed ({e or 'it died'}) during a run") from None
                 warden.close()  # the kernel took the warden with the program
-                return [Run(-9, "memory", b"", b"", time.monotonic() - begun) for _ in programs]
+                return [Run(-9, "memory", b"", b"", 0.0) for _ in programs]
             starved = warden.group is not None and warden.group.killed() > before
-        return [ended(side, answer["seconds"], starved) for side in answer["sides"]]
+        return [side.run(talk.seconds, starved) for side in talk.sides]
 
-    def _side(self, program: Program, stdin: bytes) -> dict[str, Any]:
-        limits = program.limits
+    def _bounded(self) -> bool:
+        return not self.grouped and "memory" not in self.without
+
+    def _specified(self, program: Program) -> bytes:
         mode = 0o755 if program.executable else 0o644
-        return {
-            "files": [(name, mode, content.decode("latin-1")) for name, content in program.files.items()],
-            "command": list(program.command), "stdin": stdin.decode("latin-1"), "keep": program.keep,
+        specified: dict[str, Any] = {
+            "files": [(name, mode, len(content)) for name, content in program.files.items()],
+            "command": list(program.command), "keep": program.keep, "limits": vars(program.limits), "bounded": self._bounded(),
             "environment": ENVIRONMENT | {"PATH": f"{os.path.dirname(self.python)}:/usr/local/bin:/usr/bin:/bin"},
-            "limits": vars(limits), "bounded": not self.grouped and "memory" not in self.without,
         }  # fmt: skip
-
-
-def ended(side: Mapping[str, Any], seconds: float, starved: bool) -> Run:
-    if "broken" in side:
-        raise SandboxError(f"the sandbox could not protect a run: {side['broken']}")
-    kept, out, err = (None if side.get(n) is None else side[n].encode("latin-1") for n in ("kept", "stdout", "stderr"))
-    why = side["why"] or ("time" if side["exit"] == -SIGXCPU else "memory" if starved and side["exit"] != 0 else "")
-    return Run(side["exit"], why, out or b"", err or b"", seconds, side.get("cpu"), kept)
+        return b"".join([json.dumps(specified).encode(), b"\n", *program.files.values()])
 
 
 def interpreter(kind: str) -> str:

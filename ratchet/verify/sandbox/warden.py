@@ -1,24 +1,26 @@
-"""The warden: process 1 behind the walls. It runs one request after the other, each in namespaces of its own.
+"""The warden: process 1 behind the walls. It starts one run after the other, each in namespaces of its own.
 
-Started by `sandbox.py` with a bare interpreter and an empty environment; asked and answering in messages of JSON, each after
-its length, on standard input and output. It holds nothing but the request at hand: no tests, no answers, no secrets. For each
-program of a request it forks an `init`, which gets fresh process, mount and IPC namespaces, a fresh room in memory to write in,
-limits, Landlock, no capabilities and a filter of system calls, and only then forks the program. When the program ends, or its
-time is up, `init` ends, and the kernel with it everything that the program started.
+Started by `sandbox.py` with a bare interpreter and an empty environment, and told what to do through a socket. For each program
+of a request it forks an `init`, which gets fresh process, mount and IPC namespaces, a fresh room in memory to write in, limits,
+Landlock, no capabilities and a filter of system calls, and only then forks the program. When the program ends, or its time is
+up, `init` ends, and the kernel with it everything that the program started.
+
+The warden never sees what is run, read or printed: files come with a request, and it hands them on. A Python program is a fork
+of it, and whatever it had seen, of this run's tests or of another answer to the same task, could be found in its memory.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import resource
-import select
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -26,10 +28,9 @@ from typing import Any, NoReturn
 # relative: behind the walls this folder is a package of its own
 from . import kernel as k
 from . import walls
-from .messages import decode, receive, send
 
-WATCH = 0.02  # seconds between two looks at the memory in use, where no control group bounds it
-MOST_PIPE = 1 << 16
+STATUS, SPECIFIED = 3, 4  # files of an init beside the standard ones
+EACH = 5  # files of a program
 Message = dict[str, Any]
 
 
@@ -44,7 +45,13 @@ class Plan:
         self.without: list[str] = config["without"]
         self.paths: list[str] = config["paths"]
         self.modules: list[str] = config["modules"]
+        self.python_path: list[str] = config["python_path"]
         self.own_processes = -1
+        self.folders: list[str] = []
+
+    def folder(self) -> str:
+        """A fresh folder of the machine's, where there is no room of our own."""
+        return tempfile.mkdtemp(prefix="ratchet-")
 
     def tried(self, name: str, step: Callable[[], None]) -> None:
         try:
@@ -54,9 +61,12 @@ class Plan:
                 raise RuntimeError(f"{name}: {e.strerror or e}") from None
 
 
-def init(plan: Plan, side: Message, status: int) -> NoReturn:
+def init(plan: Plan) -> NoReturn:
     """Process 1 of the run (its standard files are the program's). Never returns."""
     try:
+        with open(SPECIFIED, "rb") as f:
+            side: Message = json.loads(f.readline())
+            contents = [f.read(size) for _, _, size in side["files"]]
         limits = side["limits"]
         k.prctl(k.DUMPABLE, 1)  # our own files in /proc are else not ours
         with open("/proc/self/oom_score_adj", "w") as f:  # whoever must die for want of memory, not the warden
@@ -64,14 +74,14 @@ def init(plan: Plan, side: Message, status: int) -> NoReturn:
         if plan.walls == "direct":
             k.unshare(k.NEWNS | k.NEWIPC)
             walls.room(limits["disk"])
-        os.chdir(side["folder"])
-        for name, mode, content in side["files"]:
+        os.chdir(walls.ROOM if plan.walls != "landlock" else plan.folder())
+        for (name, mode, _), content in zip(side["files"], contents):
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
-                f.write(content.encode("latin-1"))
+                f.write(content)
         restrict(plan, side)
         program = os.fork()
         if not program:
-            start(side, status)
+            start(side)
         for fd in (0, 1, 2):
             os.close(fd)
         ended, code = 0, 0
@@ -80,18 +90,23 @@ def init(plan: Plan, side: Message, status: int) -> NoReturn:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         kept = keep(side["keep"], limits["disk"] << 20) if side["keep"] and code == 0 else None
         report = {"exit": os.waitstatus_to_exitcode(code), "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss >> 10}
-        send(status, report | {"kept": kept})
+        tell(report | {"kept": kept is not None}, kept or b"")
     except BaseException as e:
-        send(status, {"broken": f"{type(e).__name__}: {e}"})
+        tell({"broken": f"{type(e).__name__}: {e}"})
     finally:
         os._exit(0)
+
+
+def tell(report: Message, kept: bytes = b"") -> None:
+    with open(STATUS, "wb") as f:
+        f.write(json.dumps(report).encode() + b"\n" + kept)
 
 
 def restrict(plan: Plan, side: Message) -> None:
     """The limits and the layers that hold for `init` and the program alike."""
     limits, megabyte = side["limits"], 1 << 20
     bounds = [
-        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 64 if side["bounded"] else 256),
         (resource.RLIMIT_FSIZE, limits["disk"] * megabyte), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MEMLOCK, 1 << 16),
         (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_STACK, limits["stack"] * megabyte),
     ]  # fmt: skip
@@ -108,23 +123,25 @@ def restrict(plan: Plan, side: Message) -> None:
     readable += ["/dev/random", "/dev/urandom"] if plan.walls == "landlock" else []
     plan.tried("landlock", lambda: k.landlock(readable, writable))
     k.drop_capabilities()
-    families = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if plan.walls != "landlock" else (k.AF_UNIX,)
-    plan.tried("seccomp", lambda: k.filter_calls(families))
+    apart = plan.walls != "landlock"  # else what has no namespace is refused; and what no limit of processes counts, where no
+    families = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if apart else ()  # control group does
+    more = {} if apart and not side["bounded"] else k.OF_ALL
+    plan.tried("seccomp", lambda: k.filter_calls(families, more))
 
 
-def keep(name: str, most: int) -> str | None:
-    """A file that the program made, as text of one character a byte; None where it is no plain file or too large."""
+def keep(name: str, most: int) -> bytes | None:
+    """A file that the program made; None where it is no plain file or too large."""
     try:
         with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as f:
             if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
                 return None
             content = f.read(most + 1)
-            return content.decode("latin-1") if len(content) <= most else None
+            return content if len(content) <= most else None
     except OSError:
         return None
 
 
-def start(side: Message, status: int) -> NoReturn:
+def start(side: Message) -> NoReturn:
     """Become the program. Never returns."""
     code = 127
     try:
@@ -132,11 +149,10 @@ def start(side: Message, status: int) -> NoReturn:
         k.prctl(k.DUMPABLE, 1)
         for number in (signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        if side["command"]:
-            os.set_inheritable(status, False)
-            k.close_from(status + 1)
-            os.execvpe(side["command"][0], side["command"], side["environment"])
         k.close_from(3)
+        if side["command"]:
+            here = {"HOME": os.getcwd(), "TMPDIR": os.getcwd()}
+            os.execvpe(side["command"][0], side["command"], side["environment"] | here)
         code = run_python(side["files"][0][0])
     except OSError as e:
         os.write(2, f"{side['command'][0] if side['command'] else 'python'}: {e.strerror or e}\n".encode())
@@ -182,179 +198,39 @@ def run_python(name: str) -> int:
     return code & 0xFF
 
 
-# ---- a run, as the warden sees it ----------------------------------------------------------------------------------
+# ---- the warden itself ---------------------------------------------------------------------------------------------
 
 
-class Side:
-    """A program at work: the pid of its `init`, its pipes, and what has come out of them."""
-
-    def __init__(self, most: int, sweep: Callable[[], None]) -> None:
-        self.pid, self.most, self.why, self.sweep = 0, most, "", sweep
-        self.said = {"out": bytearray(), "err": bytearray(), "status": bytearray()}
-
-    def take(self, stream: str, part: bytes) -> None:
-        room = self.most - len(self.said[stream])
-        if stream == "status":
-            self.said[stream] += part
-        else:
-            self.said[stream] += part[:room]
-            if len(part) > room and not self.why:
-                self.kill("output")
-
-    def kill(self, why: str) -> None:
-        self.why = self.why or why
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self.sweep()
-
-    def report(self) -> Message:
-        try:
-            status = decode(bytes(self.said["status"]))
-        except ValueError:  # killed before it could tell
-            status = {"exit": -9, "cpu": None, "kept": None, "peak": None}
-        out, err = (bytes(self.said[name]).decode("latin-1") for name in ("out", "err"))
-        return status | {"why": self.why, "stdout": out, "stderr": err}
-
-
-def spawn(plan: Plan, side: Message, files: tuple[int, int, int]) -> tuple[int, int]:
-    """Start a program on these files. Returns its init's pid, and the pipe on which that tells how it ended."""
-    told, status = os.pipe()
+def spawn(plan: Plan, files: list[int]) -> int:
+    """Start a program on its five files (what to run, standard input, output, error, and where to tell how it ended), which this
+    process closes. Returns the pid of its init."""
     if plan.walls == "direct":
         k.setns(plan.own_processes, k.NEWPID)  # from the last run's namespace back to ours
         k.unshare(k.NEWPID)
     pid = os.fork()
     if not pid:
-        moved = [os.dup(fd) for fd in (*files, status)]
-        for target, fd in enumerate(moved):
+        moved = [os.dup(fd) for fd in files]
+        for target, fd in zip((SPECIFIED, 0, 1, 2, STATUS), moved):
             os.dup2(fd, target)
-        k.close_from(4)
-        init(plan, side, 3)
-    os.close(status)
-    return pid, told
-
-
-def connect(sides: list[Message]) -> tuple[list[tuple[int, int, int]], dict[int, tuple[int, str]], dict[int, tuple[int, bytes]]]:
-    """Pipes: the files of each program, what is read here (fd -> side, stream), what is written here (fd -> side, bytes).
-
-    Two programs talk with each other: what one writes the other reads.
-    """
-    files, reading, writing = [], {}, {}
-    pipes = [os.pipe() for _ in sides]  # standard input of each
-    for i, side in enumerate(sides):
-        if len(sides) == 1:
-            out_here, out = os.pipe()
-            reading[out_here] = i, "out"
-            writing[pipes[0][1]] = i, side["stdin"].encode("latin-1")
-        else:
-            out = pipes[1 - i][1]
-        err_here, err = os.pipe()
-        reading[err_here] = i, "err"
-        files.append((pipes[i][0], out, err))
-    return files, reading, writing
-
-
-def run(plan: Plan, request: Message) -> Message:
-    """Run the programs of a request to their end. One alone gets its input and is read; two are connected."""
-    begun = time.monotonic()
-    wanted: list[Message] = request["sides"]
-    sides = [Side(side["limits"]["output"], SWEEPS[plan.walls]) for side in wanted]
-    for side in wanted:
-        side["folder"] = walls.ROOM if plan.walls != "landlock" else tempfile.mkdtemp(prefix="ratchet-")
-    files, reading, writing = connect(wanted)
-    try:
-        for i, (side, own) in enumerate(zip(sides, files)):
-            side.pid, told = spawn(plan, wanted[i], own)
-            reading[told] = i, "status"
-        for fd in {fd for own in files for fd in own}:
-            os.close(fd)
-        files = []
-        follow(sides, reading, writing, begun + request["seconds"], wanted[0]["limits"]["memory"] if wanted[0]["bounded"] else 0)
-    finally:
-        for side in sides:
-            if side.pid:
-                side.kill("")
-                with suppress(ChildProcessError):
-                    os.waitpid(side.pid, 0)
-        for fd in {*reading, *writing, *(fd for own in files for fd in own)}:
-            os.close(fd)
-        if plan.walls == "landlock":
-            for side in wanted:
-                shutil.rmtree(side["folder"], ignore_errors=True)
-    return {"sides": [side.report() for side in sides], "seconds": time.monotonic() - begun}
-
-
-def follow(
-    sides: list[Side], reading: dict[int, tuple[int, str]], writing: dict[int, tuple[int, bytes]], end: float, memory: int
-) -> None:
-    """Feed and read until every pipe has ended; kill what is late, says too much or takes too much memory."""
-    poll = select.poll()
-    poll.register(0, 0)  # hung up: nobody waits for an answer any more
-    for fd in reading:
-        poll.register(fd, select.POLLIN)
-    for fd in writing:
-        os.set_blocking(fd, False)
-        poll.register(fd, select.POLLOUT)
-    late = False
-    while reading:
-        left = end - time.monotonic()
-        if left <= 0 and not late:
-            late = True
-            for side in sides:
-                side.kill("time")
-        left = 1.0 if late else left
-        events = poll.poll(1000 * (min(left, WATCH) if memory else left))
-        if memory and not late and in_use() > memory << 20:
-            for side in sides:
-                side.kill("memory")
-        for fd, event in events:
-            if fd == 0:
-                if event & (select.POLLHUP | select.POLLERR):
-                    for side in sides:
-                        side.kill("")
-                    os._exit(0)
-            elif fd in writing:
-                feed(poll, writing, fd)
-            else:
-                part = os.read(fd, MOST_PIPE)
-                i, stream = reading[fd]
-                if part:
-                    sides[i].take(stream, part)
-                else:
-                    poll.unregister(fd)
-                    os.close(fd)
-                    del reading[fd]
-                    if stream == "status":
-                        sides[i].sweep()
-                    if stream == "status" and i == 1:  # the examiner has ended: whatever the candidate still does is of no use
-                        sides[0].kill("")
-
-
-def feed(poll: select.poll, writing: dict[int, tuple[int, bytes]], fd: int) -> None:
-    i, content = writing[fd]
-    try:
-        content = content[os.write(fd, content[:MOST_PIPE]) :] if content else b""
-    except BrokenPipeError:
-        content = b""
-    except BlockingIOError:
-        return
-    writing[fd] = i, content
-    if not content:
-        poll.unregister(fd)
+        k.close_from(SPECIFIED + 1)
+        init(plan)
+    for fd in files:
         os.close(fd)
-        del writing[fd]
+    return pid
 
 
-def in_use() -> int:
-    """Bytes of memory of all processes but this one."""
-    total = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open(f"/proc/{name}/smaps_rollup") as f:
-                    total += next((int(line.split()[1]) << 10 for line in f if line.startswith("Pss:")), 0)
-            except OSError:
-                pass
-    return total
+def end(plan: Plan, inits: list[int]) -> None:
+    """Returns when nothing is left of a run."""
+    for pid in inits:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    SWEEPS[plan.walls]()
+    for pid in inits:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    for folder in plan.folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    plan.folders = []
 
 
 def sweep_namespace() -> None:
@@ -397,13 +273,38 @@ SWEEPS: dict[str, Callable[[], None]] = {"direct": lambda: None, "bwrap": sweep_
 """What ends the processes that the end of `init` does not: the kernel ends all of a namespace with its first process."""
 
 
+def serve(plan: Plan, asker: socket.socket) -> None:
+    """Requests come with the files of one program or of two; what they hold goes past this process, whose memory the programs
+    of later runs are born with. The next message ends the run; the end of the messages ends it too."""
+    while True:
+        message, files, _, _ = socket.recv_fds(asker, 1 << 12, 16)
+        if not message:
+            return
+        inits: list[int] = []
+        trouble = ""
+        try:
+            while files:
+                own, files = files[:EACH], files[EACH:]
+                inits.append(spawn(plan, own))
+        except OSError as e:
+            trouble = f"a program cannot be started: {e}"
+        if not trouble:
+            gone = not asker.recv(16)
+            end(plan, inits)
+            if gone:
+                return
+        else:
+            end(plan, inits)
+        asker.send(json.dumps({"error": trouble}).encode())
+
+
 def main() -> None:
-    try:
-        send(1, {"here": True})
-        config = receive(0)
-    except (EOFError, BrokenPipeError):
+    asker = socket.socket(fileno=0)
+    asker.send(b"{}")  # here
+    message = asker.recv(1 << 16)
+    if not message:
         return
-    plan = Plan(config)
+    plan = Plan(json.loads(message))
     try:
         if plan.walls == "direct":
             walls.stand(plan.paths, os.getuid() == 0)
@@ -411,19 +312,12 @@ def main() -> None:
         elif plan.walls == "landlock":
             k.prctl(k.SUBREAPER, 1)
         k.prctl(k.DUMPABLE, 0)
-        sys.path[-1:] = config["python_path"]  # the last is where this file was found
+        sys.path[-1:] = plan.python_path  # the last is where this file was found
         for name in plan.modules:
             __import__(name)
     except (OSError, ImportError) as e:
-        send(1, {"error": str(e)})
+        asker.send(json.dumps({"error": str(e)}).encode())
         return
-    send(1, {"ready": True})
-    try:
-        while True:
-            try:
-                answer = run(plan, receive(0))
-            except OSError as e:
-                answer: Message = {"error": f"{type(e).__name__}: {e}"}
-            send(1, answer)
-    except (EOFError, BrokenPipeError):  # nobody asks any more
-        pass
+    asker.send(b"{}")
+    with suppress(OSError):  # nobody asks any more
+        serve(plan, asker)

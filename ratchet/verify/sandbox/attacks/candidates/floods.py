@@ -1,0 +1,8 @@
+"""Answer without end."""
+
+import os
+
+
+def double(x):
+    while True:
+        os.write(4, b"x" * 65536)

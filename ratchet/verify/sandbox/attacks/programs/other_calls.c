@@ -1,0 +1,47 @@
+/* Make refused calls by the numbers of another architecture. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/reboot.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void attempt(long result, const char *what) {
+  if (result >= 0) printf("ESCAPED: %s\n", what);
+  else printf("%s: %s\n", what, strerror(errno));
+  fflush(stdout);
+}
+
+#include <signal.h>
+int main(void) {
+#ifdef __x86_64__
+  if (fork() == 0) {
+    long result = 0x40000000L + 101; /* ptrace of x32 */
+    __asm__ volatile("syscall" : "+a"(result) : "D"(0L), "S"(0L), "d"(0L) : "rcx", "r11", "memory");
+    if (result >= 0) printf("ESCAPED: x32\n");
+    _exit(0);
+  }
+  if (fork() == 0) {
+    int result = 310; /* unshare of i386 */
+    __asm__ volatile("int $0x80" : "+a"(result) : "b"(0x10000000) : "memory");
+    if (result >= 0) printf("ESCAPED: i386\n");
+    _exit(0);
+  }
+  int status;
+  while (wait(&status) > 0) printf("ended with %d\n", status);
+#endif
+}
