@@ -16,7 +16,7 @@ from ratchet.core.seeds import rng
 from ratchet.core.types import Estimate, Task, Verdict
 from ratchet.measure.intervals import wilson
 from ratchet.report.chart import Axis, Point, Series, estimated, line_chart, percent
-from ratchet.studies.hostile_programs import LANGUAGES, NEW, battery
+from ratchet.studies.hostile_programs import KINDS, LANGUAGES, NEW, battery
 from ratchet.studies.one_liner_oracle import printed
 from ratchet.studies.rewritten_tests import rewriting
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
@@ -39,13 +39,14 @@ artifact: program
 run: [ocamlrun, program]
 package: ocaml-nox
 """
-STEPS = 4
+STEPS = 3
 TOKENS = 250_000  # of demonstrations
 KNOWN = 4_000  # training tasks that have one
 EXAMPLES = 64
-UPDATES, TASKS, SAMPLES = 40, 16, 16
+UPDATES, TASKS, SAMPLES = 24, 8, 32
+QUICK = 2, 2, 8
 RATE = 1e-3
-LONGEST = 48
+LONGEST = 32
 HELDOUT, LOOKS = 200, 2
 WARDENS = 2
 
@@ -56,7 +57,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     prepare(1)
     tools()
     say("programs that are right, wrong and hostile")
-    found: Result = {"battery": battery(seed, 1 if quick else 3, 1 if quick else 4)}
+    found: Result = {"battery": battery(seed, *((1, 1, KINDS[:4]) if quick else (3, 4, KINDS)))}
     say("unit tests as input and output")
     found["rewriting"] = rewriting(seed, 6 if quick else 50)
     for name in LEARNED:
@@ -151,7 +152,7 @@ def learned(seed: int, name: str, quick: bool, say: Say) -> Result:
     from ratchet.loop.lab import reinforce, sampled
     from ratchet.loop.turn import restore, snapshot
 
-    updates, held = (2, 10) if quick else (UPDATES, HELDOUT)
+    size, held = (QUICK, 5) if quick else ((UPDATES, TASKS, SAMPLES), HELDOUT)
     source = Source("one-liners", knobs={"language": name, "steps": STEPS})
     tasks = source.take("heldout", held, "agnostics", seed, "heldout")
     policy = new_model(seed, name)
@@ -167,11 +168,11 @@ def learned(seed: int, name: str, quick: bool, say: Say) -> Result:
             say(f"{name}: pass@1 {when}: {found[when]:.1%}")
 
         look("taught")
-        reinforce(policy, recipe(seed, name, updates), verify)
+        reinforce(policy, recipe(seed, name, *size), verify)
         found["load"] = float(Path("/proc/loadavg").read_text().split()[0])
         look("reinforced")
         restore(policy, base)
-        reinforce(policy, recipe(seed, name, updates, "random"), nobody)
+        reinforce(policy, recipe(seed, name, *size, "random"), nobody)
         look("by a coin")
         judged = [(task, text, verdict) for (_, text), (task, verdict) in verify.verdicts.items()]
     agree = sum(str(v.outcome) == ("pass" if printed(name, text) == task.answer else "fail") for task, text, v in judged)
@@ -180,7 +181,7 @@ def learned(seed: int, name: str, quick: bool, say: Say) -> Result:
 
 
 def new_model(seed: int, name: str) -> Policy:
-    """0.16 million random weights."""
+    """0.1 million random weights."""
     from ratchet.models import llama
     from ratchet.models.load import new_policy
     from ratchet.models.machine import fast_bf16
@@ -188,7 +189,7 @@ def new_model(seed: int, name: str) -> Policy:
 
     tokenizer = WordTokenizer(words(name))
     shape = llama.Shape(
-        vocab=len(tokenizer.words), width=64, layers=3, heads=4, kv_heads=4, head_width=16, hidden=176, max_tokens=96
+        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=176, max_tokens=96
     )
     return new_policy(shape, tokenizer, seed, LONGEST, 512, fast_bf16())
 
@@ -209,14 +210,14 @@ def taught(policy: Policy, source: Source, tokens: int, *path: str | int) -> Non
     imitate(policy, examples, max(1, round(tokens / sum(len(e.tokens) for e in examples(0)))), muon=0.02)
 
 
-def recipe(seed: int, name: str, updates: int, reward: str = "verdict") -> Recipe:
+def recipe(seed: int, name: str, updates: int, tasks: int, samples: int, reward: str = "verdict") -> Recipe:
     from ratchet.loop.recipe import Optimizer, Recipe, Reinforcement, Tasks
 
     settings = Reinforcement(
-        turns=1, updates=updates, tasks=TASKS, samples=SAMPLES, method="grpo", optimizer=Optimizer(lr=RATE, warmup=5, final=0.1)
+        turns=1, updates=updates, tasks=tasks, samples=samples, method="grpo", optimizer=Optimizer(lr=RATE, warmup=5, final=0.1)
     )
-    tasks = Tasks("one-liners", knobs={"language": name, "steps": STEPS})
-    return Recipe("agnostics", seed=seed, max_tokens=LONGEST, batch=512, tasks=tasks, reward=reward, reinforcement=settings)
+    drawn = Tasks("one-liners", knobs={"language": name, "steps": STEPS})
+    return Recipe("agnostics", seed=seed, max_tokens=LONGEST, batch=512, tasks=drawn, reward=reward, reinforcement=settings)
 
 
 # ---- what is claimed ---------------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ def throughput(name: str, seconds: str) -> Callable[[Result], float]:
 def imagined(outcome: Outcome, seed: int) -> Result:
     held, failed = outcome is Outcome.HELD, outcome is Outcome.FAILED
     row = {name: [36, 36] if held else [18, 36] if failed else [1, 1] for name in (*LANGUAGES, NEW)}
-    caught = 99 if held else 50 if failed else (100, 88, 99, 97, 96)[seed % 5]
+    caught = 97 + seed % 3 if held else 50 + seed % 3 if failed else (100, 88, 99, 97, 96)[seed % 5]
     after = 0.8 if held else 0.5 if failed else (0.62, 0.95, 0.61, 0.99, 0.63)[seed % 5]
     coin = 0.48 if held else 0.7 if failed else (0.4, 0.6, 0.54, 0.6, 0.5)[seed % 5]
     processor = 10.0 if held else 100.0 if failed else (10.0, 90.0, 80.0, 60.0, 70.0)[seed % 5]
@@ -364,12 +365,12 @@ register(
             ),
         ),
         arms={
-            "taught": "a model of 0.16 million parameters that has learned from demonstrations in one language",
+            "taught": "a model of 0.1 million parameters that has learned from demonstrations in one language",
             "reinforced": "the same after updates of 256 samples, GRPO, rewarded by the sandbox's verdicts alone",
             "by a coin": "placebo at equal samples and updates: the reward is a coin, and no program is run",
             "right, wrong and hostile programs": "control of the verifier: 20 problems, each written in nine ways in six languages",
         },
-        tasks="functions of two whole numbers in words, two to four steps; programs of one line in Lua or OCaml, judged by what they print for "
+        tasks="functions of two whole numbers in words, two or three steps; programs of one line in Lua or OCaml, judged by what they print for "
         "twelve pairs; 200 held-out tasks with 2 samples each, apart from training by what they print",
         metric="share of right verdicts; pass@1 after reinforcement minus before; share of programs on which sandbox and oracle agree; "
         "judgements a second of processor time",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -66,9 +66,7 @@ end
 io.flush()
 AFTER
 """,
-        steps_of(
-            rest="{a} % {b}", over="{a} // {b}", least="math.max({a} , {b})", most="math.min({a} , {b})", size="math.abs({a})"
-        ),
+        steps_of(rest="{a} % {b}", over="{a} // {b}", least="math.max({a} , {b})", most="math.min({a} , {b})"),
         {
             "runtime error": "local nothing; print(nothing.field)",
             "infinite loop": "while true do end",
@@ -88,7 +86,7 @@ for (line in readLines(file("stdin"))) {
 }
 AFTER
 """,
-        steps_of(rest="{a} %% {b}", over="{a} %/% {b}", least="max({a} , {b})", most="min({a} , {b})", size="abs({a})"),
+        steps_of(rest="{a} %% {b}", over="{a} %/% {b}", least="max({a} , {b})", most="min({a} , {b})"),
         {
             "runtime error": 'stop("an error")',
             "infinite loop": "repeat {}",
@@ -104,7 +102,7 @@ let () = try while true do Scanf.scanf " %d %d" (fun x y -> Printf.printf "%d\\n
 let () = flush stdout
 AFTER
 """,
-        steps_of(rest="{a} mod {b}", over="{a} / {b}", least="max {a} {b}", most="min {a} {b}", size="abs {a}"),
+        steps_of(rest="{a} mod {b}", over="{a} / {b}", least="max {a} {b}", most="min {a} {b}"),
         {
             "runtime error": "let () = print_int (List.hd [])",
             "infinite loop": "let () = while true do () done",
@@ -130,7 +128,7 @@ AFTER
   AFTER
 end program
 """,
-        steps_of(rest="mod({a} , {b})", over="{a} / {b}", least="max({a} , {b})", most="min({a} , {b})", size="abs({a})"),
+        steps_of(rest="mod({a} , {b})", over="{a} / {b}", least="max({a} , {b})", most="min({a} , {b})"),
         {
             "runtime error": "error stop 3",
             "infinite loop": "do\n call cpu_time(t)\n end do",
@@ -158,7 +156,7 @@ int main(void) {
   return 0;
 }
 """,
-        steps_of(rest="{a} % {b}", over="{a} / {b}", least="least({a} , {b})", most="most({a} , {b})", size="labs({a})"),
+        steps_of(rest="{a} % {b}", over="{a} / {b}", least="least({a} , {b})", most="most({a} , {b})"),
         {
             "runtime error": "*(volatile int *)0 = 1;",
             "infinite loop": "for (volatile long i = 0;; i++);",
@@ -172,12 +170,11 @@ int main(void) {
     "awk": Frame(
         """function most(a, b) { return a < b ? a : b }
 function least(a, b) { return a > b ? a : b }
-function size(a) { return a < 0 ? -a : a }
 BEGIN { FIRST }
 { x = $1 + 0; y = $2 + 0; print(VALUE) }
 END { fflush(); AFTER }
 """,
-        steps_of(rest="{a} % {b}", over="int({a} / {b})", least="least({a} , {b})", most="most({a} , {b})", size="size({a})"),
+        steps_of(rest="{a} % {b}", over="int({a} / {b})", least="least({a} , {b})", most="most({a} , {b})"),
         {
             "runtime error": "exit 3",
             "infinite loop": "while (1) n++",
@@ -245,12 +242,12 @@ class Listener:
         self.socket.close()
 
 
-def battery(seed: int, repeats: int, problems: int) -> Result:
+def battery(seed: int, repeats: int, problems: int, kinds: Sequence[str]) -> Result:
     """This seed's share of the problems, in every language and kind, judged again and again: right verdicts by repeat and by
     language, what was judged wrongly, how many processes were left, and how often the network was reached."""
     tasks = Source("one-liners").take("train", PROBLEMS, "agnostics", "battery")
     first = seed * problems % PROBLEMS
-    mine = [(t, name, kind) for t in tasks[first : first + problems] for name in (*LANGUAGES, NEW) for kind in KINDS]
+    mine = [(t, name, kind) for t in tasks[first : first + problems] for name in (*LANGUAGES, NEW) for kind in kinds]
     rows: list[dict[str, list[int]]] = []
     wrong: list[list[str]] = []
     left: list[int] = []

@@ -132,7 +132,7 @@ class Lua(Reader):
         return tree
 
 
-LUA_FUNCTIONS = ("math.max", "math.min", "math.abs")
+LUA_FUNCTIONS = ("math.max", "math.min")
 SIGNS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
 }  # fmt: skip
@@ -164,8 +164,6 @@ def lua(tree: Tree, x: int, y: int) -> Value:
         arguments = [lua(p, x, y) for p in parts[1][1:]]
         if not isinstance(function, tuple) or not arguments:
             raise Wrong("it cannot be called so")
-        if function == ("math.abs",):
-            return abs(whole(arguments[0]))
         return (max if function == ("math.max",) else min)(map(whole, arguments))
     a, b = lua(parts[0], x, y), lua(parts[1], x, y)
     return wrapped(SIGNS[kind](whole(a), whole(b)), 64)
@@ -217,7 +215,7 @@ def quotient(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-OCAML_FUNCTIONS = {"max": 2, "min": 2, "abs": 1}
+OCAML_FUNCTIONS = ("max", "min")
 OPERATORS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": quotient, "mod": lambda a, b: a - b * quotient(a, b),
 }  # fmt: skip
@@ -243,11 +241,11 @@ def typed(tree: Tree, x: int, y: int) -> Value:
     if not isinstance(a, tuple):
         raise Wrong("a number is applied")
     name, *given = (*a, whole(b))
-    if len(given) < OCAML_FUNCTIONS.get(name, 2):
+    if len(given) < 2:
         return (name, *given)
     if name in OPERATORS:
         return wrapped(OPERATORS[name](*given), 63)
-    return {"max": max, "min": min}[name](given) if name != "abs" else abs(given[0])
+    return {"max": max, "min": min}[name](given)
 
 
 LANGUAGES: dict[str, tuple[Callable[[Sequence[str]], Tree], Callable[[Tree, int, int], Value]]] = {

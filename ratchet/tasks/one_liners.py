@@ -19,9 +19,9 @@ INPUT = "".join(f"{x} {y}\n" for x, y in PAIRS)
 LARGEST = 9_999
 NUMBERS = 20
 Step = tuple[str, str]
-"""A word and its operand: a number, the other variable, or "" where the word needs none."""
+"""A word and its operand, a number or a variable."""
 
-WORDS = ("add", "minus", "from", "times", "rest", "over", "least", "most", "size")
+WORDS = ("add", "minus", "from", "times", "rest", "over", "least", "most")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ SPELLINGS = {
     "python": Spelling(
         "each(lambda x,y:",
         ")",
-        steps_of(rest="{a} % {b}", over="{a} // {b}", least="max ( {a} , {b} )", most="min ( {a} , {b} )", size="abs ( {a} )"),
+        steps_of(rest="{a} % {b}", over="{a} // {b}", least="max ( {a} , {b} )", most="min ( {a} , {b} )"),
         "import sys\ndef each(f):\n    for line in sys.stdin:\n        print(f(*map(int, line.split())))\n",
     ),
     "lua": Spelling(
@@ -54,14 +54,13 @@ SPELLINGS = {
             over="{a} // {b}",
             least="math.max ( {a} , {b} )",
             most="math.min ( {a} , {b} )",
-            size="math.abs ( {a} )",
         ),
         "function each(f)\n  for x, y in io.read('a'):gmatch('(%d+) (%d+)') do print((f(tonumber(x), tonumber(y)))) end\nend\n",
     ),
     "ocaml": Spelling(
         "let()=each@@fun(x:int)(y:int)->",
         "",
-        steps_of(rest="{a} mod {b}", over="{a} / {b}", least="max {a} {b}", most="min {a} {b}", size="abs {a}"),
+        steps_of(rest="{a} mod {b}", over="{a} / {b}", least="max {a} {b}", most="min {a} {b}"),
         "let each f = try while true do Scanf.scanf \" %d %d\" (fun x y -> print_int (f x y); print_char '\\n') done "
         "with End_of_file -> ()\n",
     ),
@@ -87,8 +86,6 @@ def step(random_: random.Random) -> Step:
     word = random_.choice(WORDS)
     low, high = {"times": (2, 5), "rest": (2, 9), "over": (2, 5), "least": (2, 20), "most": (2, 20)}.get(word, (1, 9))
     number = str(random_.randint(low, high))
-    if word == "size":
-        return word, ""
     return word, random_.choice("xy") if word not in ("rest", "over") and random_.random() < 0.4 else number
 
 
@@ -99,7 +96,7 @@ def outputs(start: str, path: Sequence[Step]) -> list[int] | None:
         names = {"x": x, "y": y}
         a = names[start]
         for word, operand in path:
-            b = names.get(operand) if operand in names else int(operand or 0)
+            b = names.get(operand) if operand in names else int(operand)
             if word in ("rest", "over") and a < 0:
                 return None
             a = OF[word](a, b)
@@ -118,12 +115,11 @@ OF = {
     "over": lambda a, b: a // b,
     "least": max,
     "most": min,
-    "size": lambda a, b: abs(a),
 }
 
 
 def task_of(start: str, path: Sequence[Step], values: Sequence[int], language: str) -> Task:
-    prompt = " ".join([start, *(f"{word} {operand}".strip() for word, operand in path), ":"])
+    prompt = " ".join([start, *(f"{word} {operand}" for word, operand in path), ":"])
     answer = "".join(f"{v}\n" for v in values)
     facts = {
         "language": language, "before": SPELLINGS[language].before, "tests": [{"input": INPUT, "output": answer}],
