@@ -40,7 +40,7 @@ run: [ocamlrun, program]
 package: ocaml-nox
 """
 STEPS = 3
-TOKENS = 250_000  # of demonstrations
+TOKENS = 150_000  # of demonstrations
 KNOWN = 4_000  # training tasks that have one
 EXAMPLES = 64
 UPDATES, TASKS, SAMPLES = 24, 8, 32
