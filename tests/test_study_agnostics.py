@@ -90,5 +90,7 @@ def test_the_new_language_is_a_short_file() -> None:
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages, "SEARCHED", ("/nowhere",))
-    with pytest.raises(StudyError, match=r"not installed: .*gfortran.*lua5\.4.*; apt-get install .*gcc gfortran lua5\.4 ocaml-nox r-base-core"):
+    with pytest.raises(
+        StudyError, match=r"not installed: .*gfortran.*lua5\.4.*; apt-get install .*gcc gfortran lua5\.4 ocaml-nox r-base-core"
+    ):
         tools()

@@ -151,7 +151,7 @@ def demonstrate(random_: random.Random, task: Task) -> str:
 
 def decoys(task: Task) -> Mapping[str, str]:
     body = written(task.facts["start"], task.facts["path"], SPELLINGS[task.facts["language"]].steps)
-    return {"empty": "", "prompt echo": task.prompt, "off by one": program(task, f"( {body} ) + 1"), "body alone": body}
+    return {"empty": "", "prompt echo": task.prompt, "off by one": program(task, f"( {body} ) + 1")}
 
 
 def words(language: str) -> list[str]:
