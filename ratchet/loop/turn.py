@@ -17,7 +17,7 @@ from ratchet.core.types import Task, Trace, Verdict
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import Reward, credits, rewards_of
 from ratchet.learn.policy import PolicyGradient, rows
-from ratchet.learn.rewards import rewards
+from ratchet.learn.rewards import abstentions, rewards, with_abstentions
 from ratchet.learn.train import Learner
 from ratchet.loop.recipe import Imitation, Optimizer, Recipe, Reinforcement
 from ratchet.models.engine import Policy
@@ -160,7 +160,9 @@ class Workshop:
             )
             costs.add_scheduler(scheduler)
             middle = time.perf_counter()
-            steps = learn_from(traces, learner, method, reward, settings, path, costs)
+            verdicts = [v for t in traces for v in t.verdicts]
+            paid = with_abstentions(reward, abstentions[self.recipe.on_abstain], verdicts)
+            steps = learn_from(traces, learner, method, paid, settings, path, costs)
             log += steps
             apart += [step.get("ratio_off", 0.0) for step in steps[:1]]
             drawn.append(describe(traces))

@@ -268,7 +268,7 @@ def judged_behaviours(
 
 @dataclass(frozen=True)
 class Judged:
-    """What a judge saw in `texts` texts that it gave a readable reply on, of those asked `unknown` had none.
+    """What a judge saw in `texts` texts that it gave a readable reply on, of those asked `unknown` had none, the first `unread`.
 
     `shares`: of these texts, those that show a behaviour; `rules`: how what the rules find agrees with the judge.
     """
@@ -277,6 +277,7 @@ class Judged:
     rules: dict[str, Agreement]
     texts: int
     unknown: int
+    unread: str = ""
 
 
 def judged(tally: Tally, ask: Callable[[str], str], level: float = 0.95) -> Judged:
@@ -295,7 +296,8 @@ def judged(tally: Tally, ask: Callable[[str], str], level: float = 0.95) -> Judg
         return agreement([found[i][name] > 0 for i in known], [said[i][name] for i in known], clusters, level)
 
     names = list(MEANING) if known else []
-    return Judged({n: share(n) for n in names}, {n: agreed(n) for n in names}, len(known), len(kept) - len(known))
+    unread = next((f"text {number} of problem {problem}" for i, (_, problem, number, _) in enumerate(kept) if i not in known), "")
+    return Judged({n: share(n) for n in names}, {n: agreed(n) for n in names}, len(known), len(kept) - len(known), unread)
 
 
 def parsed(reply: str, names: Sequence[str]) -> dict[str, bool | None]:

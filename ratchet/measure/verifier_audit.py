@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ratchet.core.seeds import rng
@@ -10,8 +10,11 @@ from ratchet.core.types import Estimate, Outcome, Task
 from ratchet.measure.intervals import share_of
 from ratchet.measure.samples import Gold, Problem, Verify, unit_of
 
-Texts = Callable[[Task], Iterator[tuple[str, str]]]
+Texts = Callable[[Task], Iterable[tuple[str, str]]]
+Rewritten = Callable[[Task, str], Iterable[tuple[str, str]]]
 EXAMPLES = 3
+ATTACKED = 10
+MOST_REFUSED = 0.02  # of the rewrites of right answers, where an audit is required
 
 
 @dataclass
@@ -39,6 +42,67 @@ def probe(tasks: Sequence[Task], texts: Texts, verify: Verify, passes: bool) -> 
                 row.wrong <= EXAMPLES
             )
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a verifier made of its own tasks' right answers, of these in other writings, and of texts made to fool it."""
+
+    verifier: str
+    tasks: int
+    golds: int
+    rewrites: Sequence[Probe]
+    attacks: Sequence[Probe]
+
+    @property
+    def refused(self) -> int:
+        return sum(p.wrong for p in self.rewrites)
+
+    @property
+    def rewritten(self) -> int:
+        return sum(p.asked for p in self.rewrites)
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it cannot be trusted with a reward; nothing where it can."""
+        found = [f"it did not pass {self.tasks - self.golds:,} of {self.tasks:,} gold answers"] * (self.golds < self.tasks)
+        if self.refused > MOST_REFUSED * self.rewritten:
+            kinds = ", ".join(f"{p.name} ({p.wrong:,} of {p.asked:,})" for p in self.rewrites if p.wrong)
+            found.append(f"it refused {self.refused:,} of {self.rewritten:,} gold answers in other writings: {kinds}")
+        fooled = [f"{p.name} ({p.wrong:,} of {p.asked:,})" for p in self.attacks if p.wrong]
+        return found + [f"it passed {', '.join(fooled)}"] * bool(fooled)
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"verifier {self.verifier} audited on {self.tasks} training tasks: {self.golds} gold answers passed, {self.refused} of "
+            f"{self.rewritten:,} rewrites refused, {sum(p.wrong for p in self.attacks)} of "
+            f"{sum(p.asked for p in self.attacks):,} texts made to fool it passed"
+        )
+
+
+def audit(
+    tasks: Sequence[Task],
+    gold: Callable[[Task], str | None],
+    verify: Verify,
+    rewritten: Rewritten,
+    nearly: Texts,
+    attacked: Texts,
+) -> Audit:
+    """A verifier against the tasks that it is to pay for.
+
+    `gold(task)` is a text that must pass (None where none is known, which counts as not passed), and so must the rewrites of the
+    answer in it; `nearly(task)` must not, nor must `attacked(task)`, which hardly depends on the task: it is asked of a few.
+    """
+    verdicts = verify([(task, gold(task) or "") for task in tasks])
+    answers = {task.key: verdict.answer or "" for task, verdict in zip(tasks, verdicts, strict=True)}
+    return Audit(
+        tasks[0].verifier,
+        len(tasks),
+        sum(verdict.passed for verdict in verdicts),
+        probe(tasks, lambda task: rewritten(task, answers[task.key]), verify, True),
+        [*probe(tasks[:ATTACKED], attacked, verify, False), *probe(tasks, nearly, verify, False)],
+    )
 
 
 def tasks_of(problems: Sequence[Problem], verifier: str, count: int) -> list[Task]:

@@ -14,11 +14,12 @@ Verify = Callable[[Sequence[tuple[Task, str]]], list[Verdict]]
 
 @dataclass
 class Check:
-    """What held: rows of (what, how often right, of how many), and a line for each failure."""
+    """What held: rows of (what, how often right, of how many), a line for each failure, and how many tasks have no gold answer."""
 
     tasks: int = 0
     rows: list[tuple[str, int, int]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    unproven: int = 0
 
     @property
     def holds(self) -> bool:
@@ -29,7 +30,9 @@ def check(source: Source, verify: Verify, count: int = 200) -> Check:
     """Judge the family's own answers on up to `count` tasks of each split."""
     tasks = [t for split in SPLITS for t in source.take(split, count, "check")]
     result = Check(len(tasks))
-    judged(result, verify, "gold passes", [(t, source.family.gold(t)) for t in tasks], True)
+    golds = [(t, source.family.gold(t)) for t in tasks]
+    judged(result, verify, "gold passes", [(t, x) for t, x in golds if x is not None], True)
+    result.unproven = sum(x is None for _, x in golds)
     if source.family.demonstrate is not None:
         texts = [(t, source.family.demonstrate(rng("check", t.key), t)) for t in tasks]
         judged(result, verify, "demonstration passes", [(t, x) for t, x in texts if x is not None], True)

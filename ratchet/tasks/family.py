@@ -18,14 +18,15 @@ class Family:
     """A family either draws tasks without end or reads a collection of them.
 
     `draw(random, **knobs)` makes one task; `read(path, **knobs)` all tasks of a file or folder. `gold(task)` is a
-    text that must pass; `decoys(task)` are texts by name that must not. `demonstrate(random, task, **knobs)` writes
-    a trace that ends in a right answer, to imitate, or None for a task without one. `baselines` are, by name,
-    functions of the training tasks that return a predictor task -> text: what a trained model must beat.
+    text that must pass, or None where no right answer is known; `decoys(task)` are texts by name that must not.
+    `demonstrate(random, task, **knobs)` writes a trace that ends in a right answer, to imitate, or None for a task
+    without one. `baselines` are, by name, functions of the training tasks that return a predictor task -> text: what a
+    trained model must beat.
     `vary(random, task, **knobs)` gives another view of a training task (the same key and answer, another prompt).
     """
 
     draw: Callable[..., Task] | None
-    gold: Callable[[Task], str]
+    gold: Callable[[Task], str | None]
     decoys: Callable[[Task], Mapping[str, str]]
     demonstrate: Callable[..., str | None] | None = None
     read: Callable[..., list[Task]] | None = None

@@ -1,4 +1,8 @@
-"""Tasks from a file: JSON Lines (also gzipped), JSON or Parquet with `prompt`, `answer` and a verifier's name; or a data set of the hub."""
+"""Tasks from a file: JSON Lines (also gzipped), JSON or Parquet with `prompt`, `answer` and a verifier's name; or a data set of the hub.
+
+A row that is judged by its `facts`, such as the tests of a program or the constraints on a text, needs no answer; a text that passes
+may stand in `facts.gold`.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +95,8 @@ def task_of(row: Any, where: str, verifier: str, names: tuple[str, str]) -> Task
     prompt, answer = names
     if not isinstance(row, dict):
         raise TaskError(f"{where}: got {type(row).__name__}, each row must be an object with {prompt}, {answer} and verifier")
-    missing = [f for f in (prompt, answer) if row.get(f) in (None, "")]
+    own_facts = bool(row.get("facts"))
+    missing = [f for f in (prompt, answer) if row.get(f) in (None, "") and not (f == answer and own_facts)]
     if missing:
         raise TaskError(f'{where}: "{missing[0]}" is missing or empty; it has {", ".join(map(str, row)) or "no fields"}')
     if not isinstance(row[prompt], str):
@@ -102,24 +107,35 @@ def task_of(row: Any, where: str, verifier: str, names: tuple[str, str]) -> Task
     facts = row.get("facts") or {k: v for k, v in row.items() if k not in (*FIELDS, *names)}
     if not isinstance(facts, Mapping):
         raise TaskError(f'{where}: "facts" must be an object, got {type(facts).__name__}')
-    if row[answer] is True or row[answer] is False or isinstance(row[answer], Mapping) or row[answer] == []:
-        raise TaskError(f'{where}: "{answer}" must be a text, a number or a list of either, got {row[answer]!r}')
+    right = row.get(answer)
+    if right is True or right is False or isinstance(right, Mapping) or right == []:
+        raise TaskError(f'{where}: "{answer}" must be a text, a number or a list of either, got {right!r}')
     # without a cluster of its own a row stays with all rows of the same question, whatever their answers
     cluster = row.get("cluster")
     own = " ".join(row[prompt].casefold().split()) if cluster is None else str(cluster)
-    return Task("files", row[prompt], row[answer], name, facts, cluster=own)
+    identity = "" if right is not None else json.dumps([row[prompt], dict(facts)], sort_keys=True, default=str)
+    return Task("files", row[prompt], right, name, facts, identity, own)
 
 
-def gold(task: Task) -> str:
-    return f"answer {task.answer[0] if isinstance(task.answer, (list, tuple)) else task.answer}"
+def gold(task: Task) -> str | None:
+    """A text that passes; None where a task is judged by its facts and has none."""
+    if task.answer is None:
+        return None if task.facts.get("gold") is None else str(task.facts["gold"])
+    right = first(task)
+    return f"<answer>{right}</answer>" if "\n" in right.strip() else f"answer {right}"
+
+
+def first(task: Task) -> str:
+    return str(task.answer[0] if isinstance(task.answer, (list, tuple)) else task.answer)
 
 
 def decoys(task: Task) -> Mapping[str, str]:
     """Answers that look right and are not."""
-    right = str(task.answer[0] if isinstance(task.answer, (list, tuple)) else task.answer)
-    return {
-        "empty": "",
-        "prompt echo": task.prompt,
+    always = {"empty": "", "prompt echo": task.prompt}
+    if task.answer is None:
+        return always
+    right = first(task)
+    return always | {
         "hedge with two answers": f"answer {right} or something else",
         "right value, wrong form": f"answer {right} = {right}",
         "look-alike": f"answer {right}\u0336",

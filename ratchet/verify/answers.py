@@ -39,6 +39,8 @@ m meter meters metre metres|cm centimeter centimeters|mm millimeter millimeters|
 ft foot feet|yd yard yards|mi mile miles|g gram grams|kg kilogram kilograms|mg milligram milligrams|lb lbs pound pounds|
 oz ounce ounces|l liter liters litre litres|ml milliliter milliliters|cent cents|dollar dollars|degree degrees|mph"""
 ONE_UNIT = {word: names.split()[0] for names in UNITS.split("|") for word in names.split()}
+UNNAMED = frozenset({"of", "the", "a", "an", "per", "in", "unit", "total"})
+PER_CENT = re.compile(r"%|per\s?cent|百分|\b(?:rate|interest|discount|chance|tax|probability|likel)", re.IGNORECASE)
 KNOWN = re.compile(
     rf"\d\s*(?:{'|'.join(word for word in ONE_UNIT if len(word) > 1)})(?:\s*\^|\s*[/.]|\s|$)", re.ASCII | re.IGNORECASE
 )
@@ -304,12 +306,18 @@ def unit_of(text: str) -> list[tuple[str, str]]:
 Same = bool | None
 
 
-def same(gold: str, answer: str) -> Same:
-    """Whether an answer says what the gold answer says; None where it cannot be told."""
+def same(gold: str, answer: str, question: str = "") -> Same:
+    """Whether an answer says what the gold answer says; None where it cannot be told. A gold 25 may mean 25 %, unless the question
+    shows that it asks for nothing of the kind."""
     if max(len(gold), len(answer)) > MOST:
         return None
     g, a = clean(gold), clean(answer)
-    return True if g == a else alike(understood(g), understood(a))
+    if g == a:
+        return True
+    found = alike(understood(g), understood(a))
+    if found and "%" in a and "%" not in g and question and not PER_CENT.search(question):
+        return alike(understood(g), understood(a.replace("%", "/100")))
+    return found
 
 
 def alike(g: Answer, a: Answer) -> Same:
@@ -339,12 +347,25 @@ def alike(g: Answer, a: Answer) -> Same:
 
 
 def values_alike(g: Answer, a: Answer) -> Same:
-    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent. Two units
-    that are known must be one."""
-    x, y = g.parts[0], a.parts[0]
+    """Two units that are known must be one; of two things that are counted it cannot be told whether they are one, if their names
+    share no word. A unit that only one of them has does not matter."""
     units = [ONE_UNIT.get(s.marks.replace("§", "").strip(" .")) for s in (g, a)]
     if None not in units and units[0] != units[1]:
         return False
+    found = numbers_alike(g, a)
+    named = [counted(s.marks) for s in (g, a)]
+    return None if found and all(named) and not named[0] & named[1] else found
+
+
+def counted(unit: str) -> set[str]:
+    """The words of a unit, in the singular and each known unit by one name."""
+    words = (ONE_UNIT.get(w, w) for w in re.findall(r"[a-z]+", unit.replace("§", " ")))
+    return {w[:-1] if len(w) > 3 and w.endswith("s") else w for w in words} - UNNAMED
+
+
+def numbers_alike(g: Answer, a: Answer) -> Same:
+    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent."""
+    x, y = g.parts[0], a.parts[0]
     found = equal(x, y)
     if found is False and (letter := LETTER_UNIT.fullmatch(a.text)) and not symbols(x):
         return equal(x, read(letter[1]))  # 12 m, where no m is asked for
@@ -423,6 +444,8 @@ def flat(g: Answer, a: Answer) -> Same:
 
 def ratio_value(g: Answer, a: Answer) -> Same:
     ratio, value = (g, a) if g.kind == "ratio" else (a, g)
+    if ratio is a and isinstance(value.parts[0], Fraction):
+        return False  # 5 : 1 is no count of five
     first, second = ratio.parts[0], ratio.parts[-1]
     return equal(("/", first, second), value.parts[0]) if len(ratio.parts) == 2 else False
 

@@ -16,7 +16,9 @@ Texts = Mapping[str, str]
 
 
 def golds(task: Task) -> list[str]:
-    return [str(g) for g in (task.answer if isinstance(task.answer, list | tuple) else [task.answer])]
+    """None of a task that is judged by its facts."""
+    answers = task.answer if isinstance(task.answer, list | tuple) else [task.answer]
+    return [str(g) for g in answers if g is not None]
 
 
 def attacks(task: Task) -> Texts:
@@ -100,7 +102,6 @@ def numeric_rewrites(x: Fraction) -> Texts:
         "thousands": f"{n:,}" if d == 1 and abs(n) >= 1000 else "",
         "name and sign": f"x = {x}",
         "unit": f"{x} \\text{{ units}}",
-        "sum": f"{x - 1} + 1" if d == 1 else "",
     }
 
 
@@ -118,19 +119,30 @@ def near_misses(gold: str) -> Texts:
     return {name: f"\\boxed{{{text}}}" for name, text in found.items() if number(text) not in (value, value / 100, value * 100)}
 
 
-def must_fail(task: Task) -> Iterator[tuple[str, str]]:
-    """(name, text) of attacks, disguises and near misses. An attack that holds a gold answer as it stands is left out."""
+def attacked(task: Task) -> Iterator[tuple[str, str]]:
+    """(name, text) of attacks. One that holds a gold answer as it stands is left out."""
     own = golds(task)
     for name, text in attacks(task).items():
         if name not in ("the question again", "all options", "any value", "infinity") or not any(
             g.strip("$ ") in text for g in own
         ):
             yield f"attack: {name}", text
-    for name, text in {**disguised(own[0]), **near_misses(own[0])}.items():
-        yield f"near miss: {name}", text
 
 
-def must_pass(task: Task) -> Iterator[tuple[str, str]]:
-    """(name, text) of the gold answer's rewrites."""
-    for name, text in rewrites(golds(task)[0]).items():
-        yield f"rewrite: {name}", text
+def nearly(task: Task) -> Iterator[tuple[str, str]]:
+    """(name, text) of the gold answer in disguise and of near misses."""
+    for own in golds(task)[:1]:
+        for name, text in {**disguised(own), **near_misses(own)}.items():
+            yield f"near miss: {name}", text
+
+
+def must_fail(task: Task) -> Iterator[tuple[str, str]]:
+    yield from attacked(task)
+    yield from nearly(task)
+
+
+def must_pass(task: Task, answer: str = "") -> Iterator[tuple[str, str]]:
+    """(name, text) of the rewrites of a right answer, the gold one where none is given."""
+    for own in golds(task)[:1]:
+        for name, text in rewrites(answer or own).items():
+            yield f"rewrite: {name}", text

@@ -19,11 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ratchet.core.errors import SandboxError
+from ratchet.core.errors import SandboxError, VerifierError
 from ratchet.core.types import Task, Verdict
-from ratchet.verify.sandbox.languages import Compiler, Language, language
+from ratchet.verify.sandbox.languages import COMPILING, Compiler, Language, language
 from ratchet.verify.sandbox.runs import Limits, Run
-from ratchet.verify.sandbox.sandbox import Program, Sandbox
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"
@@ -134,4 +134,22 @@ def last_line(text: bytes) -> str:
     return lines[-1].strip()[:200]
 
 
-verifiers.put("code", Verifier(extract, judge), summary=__doc__)
+def load() -> None:
+    """Build the walls, which is no part of the first verdict's time."""
+    try:
+        bench()
+    except SandboxError as e:
+        raise VerifierError(str(e)) from None
+
+
+def seconds(task: Task) -> float:
+    """What all of a task's tests may take together."""
+    try:
+        limits = language(str(task.facts.get("language", "python"))).bounds(**task.facts.get("limits", {}))
+        runs = 1 if "asserts" in task.facts else len(task.facts["tests"])
+        return PATIENCE * (runs * limits.seconds + COMPILING.seconds) + SLACK
+    except (SandboxError, TypeError, KeyError, AttributeError):  # it abstains at once
+        return 0.0
+
+
+verifiers.put("code", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)

@@ -32,7 +32,7 @@ class NotAFormula(ValueError):
 
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+\.(?=\s*\\overline)|\d+(?:\.\d+)?|\.\d+)|(?P<command>\\[a-zA-Z]+|\\.)|(?P<word>[a-zA-Z]+)|(?P<sign>.))",
+    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+\.(?=\s*\\overline)|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?![\d.]))?)|(?P<command>\\[a-zA-Z]+|\\.)|(?P<word>[a-zA-Z]+)|(?P<sign>.))",
     re.ASCII | re.DOTALL,
 )
 FUNCTIONS: Mapping[str, Callable[[complex], complex]] = {

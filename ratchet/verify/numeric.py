@@ -13,6 +13,9 @@ NUMBER = re.compile(
     r"([-+]?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,40})?(\.[0-9]{1,40})?(?:[eE]([-+]?[0-9]{1,2}))?(?:/([0-9]{1,40}))?(%?)",
     re.ASCII,
 )
+NAME = re.compile(r"^[A-Za-z]\s*=\s*", re.ASCII)
+FRACTION = re.compile(r"\\[dt]?frac\{([0-9]{1,40})\}\{([0-9]{1,40})\}", re.ASCII)
+WORDING = re.compile(r"\s*\\(?:text|mathrm)\{([A-Za-z ]*)\}$", re.ASCII)
 NUMBER_WORDS = """half quarter third one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty
 sixty seventy eighty ninety dozen hundred thousand million billion trillion"""
 NOT_UNITS = frozenset(f"or and to plus minus times over versus vs point not maybe {NUMBER_WORDS}".split())
@@ -20,11 +23,12 @@ LONGEST_UNIT = 4  # words
 
 
 def number(text: str) -> Fraction | None:
-    """The one number that the text is: 1,234.5, -3/4, 12%, $5 or 7.; None for anything else.
+    """The one number that the text is: 1,234.5, -3/4, \\frac{3}{4}, 12%, $5, x = 5 or 7.; None for anything else.
 
     A unit behind it is allowed ("5 apples"), a second number is not: an answer that hedges is no answer.
     """
-    text = text.strip().replace("−", "-").rstrip(".")
+    text = FRACTION.sub(r"\1/\2", NAME.sub("", text.strip().replace("−", "-"))).rstrip(".")
+    text = WORDING.sub(r" \1", text).strip()
     head, _, unit = text.partition(" ")
     if unit and not is_unit(unit):
         return None

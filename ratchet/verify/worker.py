@@ -1,4 +1,5 @@
-"""The worker process of `pool`: reads one task and text per line, answers with one verdict per line.
+"""The worker process of `pool`: reads one task and text per line, answers with one verdict per line. Before a verifier's first
+text comes a line with its name, so that what it imports is no part of that text's time.
 
 Run as `python -m ratchet.verify.worker`. It starts without torch, takes no terminal signals and ends with its parent.
 """
@@ -9,6 +10,7 @@ import json
 import time
 from typing import Any
 
+from ratchet.core.errors import VerifierError
 from ratchet.core.processes import end_with_parent, own_channel
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.verifier import abstained, failed, find
@@ -18,12 +20,24 @@ LONGEST_TEXT = 200_000  # characters
 LONGEST_REPLY = 300
 
 
+def load(name: str) -> dict[str, str]:
+    """What a verifier needs, imported; why not, where it says so itself. Any other error it will meet again in judging."""
+    try:
+        prepare = getattr(find(name), "load", None)
+        if prepare is not None:
+            prepare()
+    except VerifierError as e:
+        return {"loaded": name, "error": str(e)}
+    except Exception as e:
+        return {"loaded": name, "later": type(e).__name__}
+    return {"loaded": name}
+
+
 def judge(item: dict[str, Any]) -> dict[str, Any]:
     task = Task(**item["task"])
     start = time.perf_counter()
     try:
         verifier = find(task.verifier)
-        start = time.perf_counter()  # a verifier's import is no part of the first task's time
         if len(item["text"]) > LONGEST_TEXT:
             verdict = failed(f"the text is longer than {LONGEST_TEXT} characters")
         else:
@@ -46,7 +60,8 @@ def main() -> None:
     questions, replies = own_channel()
     print(READY, file=replies, flush=True)
     for line in questions:
-        print(json.dumps(judge(json.loads(line))), file=replies, flush=True)
+        item = json.loads(line)
+        print(json.dumps(load(item["load"]) if "load" in item else judge(item)), file=replies, flush=True)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,9 @@ def refuse(number: int) -> int:
 
 
 def seccomp_program(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) -> bytes:
-    """Classic BPF: all is allowed but what is refused, sockets only of these families, no new namespaces by clone."""
-    assert COLUMN is not None and ARCHITECTURE is not None
+    """Classic BPF: all is allowed but what is refused and `more`, sockets only of these families, no new namespaces by clone."""
+    if COLUMN is None or ARCHITECTURE is None:
+        raise Missing(errno.ENOSYS, f"seccomp: system calls of {MACHINE} are not known here")
     code: list[tuple[int, int, int, int]] = [
         (LOAD, 0, 0, ARCH), (EQUAL, 1, 0, ARCHITECTURE), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER),
     ]  # fmt: skip
@@ -161,12 +162,10 @@ def seccomp_program(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) 
     return b"".join(struct.pack("=HBBI", *step) for step in code)
 
 
-def filter_calls(sockets: tuple[int, ...], more: dict[str, tuple[int, int]]) -> None:
-    """Sockets only of these families; what is refused, and `more`. Needs no_new_privileges. Holds for this process and all that it starts."""
-    if COLUMN is None:
-        raise Missing(errno.ENOSYS, f"seccomp: system calls of {MACHINE} are not known here")
-    program = ctypes.create_string_buffer(seccomp_program(sockets, more))
-    whole = struct.pack("@HP", (len(program) - 1) // 8, ctypes.addressof(program))
+def filter_calls(code: bytes) -> None:
+    """Install a program of `seccomp_program`. Needs no_new_privileges. Holds for this process and all that it starts."""
+    program = ctypes.create_string_buffer(code, len(code))
+    whole = struct.pack("@HP", len(code) // 8, ctypes.addressof(program))
     check(libc.prctl(SECCOMP, ctypes.c_ulong(2), whole, 0, 0), "seccomp")
 
 

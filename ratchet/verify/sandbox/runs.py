@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from signal import SIGXCPU
+from signal import SIGKILL, SIGXCPU
 from typing import Any, Protocol
 
 from ratchet.core.errors import SandboxError
@@ -63,7 +63,7 @@ class Ends(Protocol):
 
     process: Any
 
-    def end(self) -> None: ...
+    def end(self) -> list[tuple[int, float]]: ...
 
 
 class Side:
@@ -71,6 +71,7 @@ class Side:
 
     def __init__(self, most: int) -> None:
         self.most, self.why = most, ""
+        self.init: tuple[int, float] = -SIGKILL, 0.0  # how its init ended, and the seconds of that
         self.said = {"out": bytearray(), "err": bytearray(), "status": bytearray()}
 
     def take(self, stream: str, part: bytes) -> bool:
@@ -82,19 +83,20 @@ class Side:
         self.said[stream] += part
         return True
 
-    def run(self, seconds: float, starved: bool) -> Run:
+    def run(self, seconds: float, starved: bool, limits: Limits) -> Run:
         """`starved`: the kernel has killed something for want of memory."""
         head, _, rest = bytes(self.said["status"]).partition(b"\n")
-        try:
-            told: dict[str, Any] = json.loads(head)
-        except ValueError:  # it was ended before it could tell
-            told = {"exit": -9, "cpu": None, "kept": False}
+        code, cpu = self.init
+        told: dict[str, Any] = {"exit": code, "cpu": cpu, "kept": False}
+        with suppress(ValueError):  # half of it, where it was ended before it could tell
+            told = json.loads(head) if head else told
         if "broken" in told:
             raise SandboxError(f"the sandbox could not protect a run: {told['broken']}")
-        code: int = told["exit"]
-        why = self.why or ("time" if code == -SIGXCPU else "memory" if starved and code else "")
+        code, cpu = told["exit"], told["cpu"]
+        spent = code == -SIGXCPU or (code == -SIGKILL and cpu >= limits.seconds)
+        why = self.why or ("time" if spent else "memory" if starved and code else "")
         kept = rest if told["kept"] else None
-        return Run(code, why, bytes(self.said["out"]), bytes(self.said["err"]), seconds, told["cpu"], kept)
+        return Run(code, why, bytes(self.said["out"]), bytes(self.said["err"]), seconds, cpu, kept)
 
 
 class Talk:
@@ -136,8 +138,13 @@ class Talk:
         close(self.theirs)
         self.theirs = []
 
+    def started(self, handles: Sequence[int]) -> None:
+        """The warden has the files now, and has given one for each init, which can be read when that has ended."""
+        self.close_theirs()
+        self.reading.update({fd: (side, "end") for fd, side in zip(handles, self.sides, strict=True)})
+
     def follow(self, warden: Ends, seconds: float, memory: int) -> None:
-        """Feed and read until the last program has told how it ended, or all are ended for being late, loud or too large."""
+        """Feed and read until the last program has ended, or all are ended for being late, loud or too large."""
         poll = select.poll()
         for fd in self.reading:
             poll.register(fd, select.POLLIN)
@@ -145,41 +152,40 @@ class Talk:
             os.set_blocking(fd, False)
             poll.register(fd, select.POLLOUT)
         begun = time.monotonic()
-        ended = False
+        ended: list[tuple[int, float]] = []
         while self.reading:
             left = begun + seconds - time.monotonic()
-            if left <= 0 and not ended:
-                self.blame("time")
-            elif memory and not ended and in_use(warden.process.pid) > memory << 20:
-                self.blame("memory")
-            if not ended and any(side.why for side in self.sides):
-                ended = True
-                warden.end()
+            if not ended:
+                if left <= 0:
+                    self.blame("time")
+                elif memory and in_use(warden.process.pid) > memory << 20:
+                    self.blame("memory")
+                if any(side.why for side in self.sides):
+                    ended = warden.end()
             for fd, _ in poll.poll(None if ended else 1000 * max(0.0, min(left, WATCH) if memory else left)):
                 if fd in self.writing:
                     self.feed(poll, fd)
-                elif not self.take(poll, fd) and not ended:
-                    ended = True
-                    warden.end()
+                elif self.take(poll, fd) and not ended:
+                    ended = warden.end()
         self.seconds = time.monotonic() - begun
-        if not ended:
-            warden.end()
+        for side, init in zip(self.sides, ended, strict=True):
+            side.init = (init[0], init[1])
 
     def blame(self, why: str) -> None:
         for side in self.sides:
             side.why = side.why or why
 
     def take(self, poll: select.poll, fd: int) -> bool:
-        """Read what is there. False where this was the last word of the last program."""
+        """Read what is there. True where the last program has ended."""
         side, stream = self.reading[fd]
-        part = os.read(fd, MOST_PIPE)
+        part = os.read(fd, MOST_PIPE) if stream != "end" else b""
         if part:
             side.take(stream, part)
-            return True
+            return False
         poll.unregister(fd)
         os.close(fd)
         del self.reading[fd]
-        return not (stream == "status" and side is self.sides[-1])
+        return stream == "end" and side is self.sides[-1]
 
     def feed(self, poll: select.poll, fd: int) -> None:
         content = self.writing[fd]

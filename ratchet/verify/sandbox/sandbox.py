@@ -91,23 +91,26 @@ class Warden:
             self.close()
             raise
 
-    def answer(self, seconds: float) -> None:
+    def answer(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         """OSError where there is none; SandboxError where the warden could not do it."""
         self.asker.settimeout(seconds)
-        said = self.asker.recv(1 << 16)
+        said, files, _, _ = socket.recv_fds(self.asker, 1 << 16, 4)
         if not said:
             raise ConnectionError("it died")
-        if trouble := json.loads(said).get("error"):
+        answer = json.loads(said)
+        if trouble := answer.get("error"):
             raise SandboxError(f"the sandbox: {trouble}")
+        return answer, files
 
-    def start(self, files: Sequence[int]) -> None:
-        """Start programs on their files, five each: see `warden.spawn`."""
-        socket.send_fds(self.asker, [b"run"], list(files))
+    def start(self, files: Sequence[int], alone: Sequence[bool]) -> list[int]:
+        """Start programs on their files, five each: see `warden.spawn`. Returns a file for each init that can be read when it ends."""
+        socket.send_fds(self.asker, [json.dumps(list(alone)).encode()], list(files))
+        return self.answer(STARTUP_SECONDS)[1]
 
-    def end(self) -> None:
-        """Returns when nothing is left of what was started."""
+    def end(self) -> list[tuple[int, float]]:
+        """Returns when nothing is left of what was started: how each init ended, and its seconds of processor time."""
         self.asker.send(b"end")
-        self.answer(SLACK)
+        return self.answer(SLACK)[0]["ended"]
 
     def close(self) -> None:
         """Returns when nothing of it is left."""
@@ -151,6 +154,8 @@ class Sandbox:
 
     def _begin(self) -> None:
         """The first warden, behind the first kind of walls that can be built; the others are started when they are needed."""
+        if self.walls == "landlock" and "namespaces" not in self.without:
+            raise SandboxError("walls of Landlock alone are weaker; they are only used where `without` names namespaces")
         kinds = [self.walls] if self.walls else ["direct", "bwrap"] + ["landlock"] * ("namespaces" in self.without)
         reasons: list[str] = []
         for kind in kinds:
@@ -235,8 +240,7 @@ class Sandbox:
             watched = programs[0].limits.memory if self._bounded() else 0
             try:
                 with Talk([self._specified(p) for p in programs], stdin, [p.limits.output for p in programs]) as talk:
-                    warden.start(talk.theirs)
-                    talk.close_theirs()
+                    talk.started(warden.start(talk.theirs, [not (p.command or p.keep) for p in programs]))
                     talk.follow(warden, PATIENCE * limits.seconds, watched)
             except OSError as e:
                 if not (warden.group and warden.group.killed() > before):
@@ -244,7 +248,7 @@ class Sandbox:
                 warden.close()  # the kernel took the warden with the program
                 return [Run(-9, "memory", b"", b"", 0.0) for _ in programs]
             starved = warden.group is not None and warden.group.killed() > before
-        return [side.run(talk.seconds, starved) for side in talk.sides]
+        return [side.run(talk.seconds, starved, p.limits) for side, p in zip(talk.sides, programs, strict=True)]
 
     def _bounded(self) -> bool:
         return not self.grouped and "memory" not in self.without

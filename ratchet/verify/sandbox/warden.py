@@ -11,6 +11,7 @@ of it, and whatever it had seen, of this run's tests or of another answer to the
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -31,6 +32,11 @@ from . import walls
 
 STATUS, SPECIFIED = 3, 4  # files of an init beside the standard ones
 EACH = 5  # files of a program
+OFTEN = (
+    "atexit", "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io", "itertools",
+    "linecache", "math", "operator", "random", "re", "statistics", "string", "threading", "tokenize", "traceback", "types", "typing",
+)  # fmt: skip
+"""Modules that programs often use: read once, and not in every run."""
 Message = dict[str, Any]
 
 
@@ -48,6 +54,11 @@ class Plan:
         self.python_path: list[str] = config["python_path"]
         self.own_processes = -1
         self.folders: list[str] = []
+        self.filters = {more: k.seccomp_program(self.sockets(), k.OF_ALL if more else {}) for more in (False, True)}
+
+    def sockets(self) -> tuple[int, ...]:
+        """What is apart by a namespace, else none: the network, local sockets."""
+        return (k.AF_UNIX, k.AF_INET, k.AF_INET6) if self.walls != "landlock" else ()
 
     def folder(self) -> str:
         """A fresh folder of the machine's, where there is no room of our own."""
@@ -61,8 +72,9 @@ class Plan:
                 raise RuntimeError(f"{name}: {e.strerror or e}") from None
 
 
-def init(plan: Plan) -> NoReturn:
-    """Process 1 of the run (its standard files are the program's). Never returns."""
+def init(plan: Plan, alone: bool) -> NoReturn:
+    """Process 1 of the run (its standard files are the program's). Never returns. `alone`: it becomes the program itself, Python
+    of which nothing is kept; a fork is half of what such a run costs."""
     try:
         with open(SPECIFIED, "rb") as f:
             side: Message = json.loads(f.readline())
@@ -79,6 +91,8 @@ def init(plan: Plan) -> NoReturn:
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
                 f.write(content)
         restrict(plan, side)
+        if alone:
+            start(side)
         program = os.fork()
         if not program:
             start(side)
@@ -106,7 +120,8 @@ def restrict(plan: Plan, side: Message) -> None:
     """The limits and the layers that hold for `init` and the program alike."""
     limits, megabyte = side["limits"], 1 << 20
     bounds = [
-        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]), (resource.RLIMIT_NOFILE, 64 if side["bounded"] else 256),
+        (resource.RLIMIT_CPU, math.ceil(limits["seconds"])), (resource.RLIMIT_NPROC, limits["processes"]),
+        (resource.RLIMIT_NOFILE, 64 if side["bounded"] else 256),
         (resource.RLIMIT_FSIZE, limits["disk"] * megabyte), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_MEMLOCK, 1 << 16),
         (resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_STACK, limits["stack"] * megabyte),
     ]  # fmt: skip
@@ -119,14 +134,12 @@ def restrict(plan: Plan, side: Message) -> None:
     k.prctl(k.DUMPABLE, 0)  # the program, which has our user id, must not look into us
     k.no_new_privileges()
     readable = ["/"] if plan.walls != "landlock" else [p for p in (*walls.SYSTEM, *plan.paths) if os.path.exists(p)]
-    writable = [os.getcwd(), "/dev/null", "/dev/zero", "/dev/full"]
+    writable = [os.getcwd(), "/dev"] if plan.walls != "landlock" else [os.getcwd(), "/dev/null", "/dev/zero", "/dev/full"]
     readable += ["/dev/random", "/dev/urandom"] if plan.walls == "landlock" else []
     plan.tried("landlock", lambda: k.landlock(readable, writable))
     k.drop_capabilities()
-    apart = plan.walls != "landlock"  # else what has no namespace is refused; and what no limit of processes counts, where no
-    families = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if apart else ()  # control group does
-    more = {} if apart and not side["bounded"] else k.OF_ALL
-    plan.tried("seccomp", lambda: k.filter_calls(families, more))
+    # what no namespace sets apart is refused, and what no limit of processes counts where no control group does
+    plan.tried("seccomp", lambda: k.filter_calls(plan.filters[side["bounded"] or plan.walls == "landlock"]))
 
 
 def keep(name: str, most: int) -> bytes | None:
@@ -201,7 +214,7 @@ def run_python(name: str) -> int:
 # ---- the warden itself ---------------------------------------------------------------------------------------------
 
 
-def spawn(plan: Plan, files: list[int]) -> int:
+def spawn(plan: Plan, files: list[int], alone: bool) -> int:
     """Start a program on its five files (what to run, standard input, output, error, and where to tell how it ended), which this
     process closes. Returns the pid of its init."""
     if plan.walls == "direct":
@@ -213,24 +226,27 @@ def spawn(plan: Plan, files: list[int]) -> int:
         for target, fd in zip((SPECIFIED, 0, 1, 2, STATUS), moved):
             os.dup2(fd, target)
         k.close_from(SPECIFIED + 1)
-        init(plan)
+        init(plan, alone)
     for fd in files:
         os.close(fd)
     return pid
 
 
-def end(plan: Plan, inits: list[int]) -> None:
-    """Returns when nothing is left of a run."""
+def end(plan: Plan, inits: list[int]) -> list[tuple[int, float]]:
+    """Returns when nothing is left of a run: how each init ended, and its seconds of processor time."""
     for pid in inits:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    SWEEPS[plan.walls]()
-    for pid in inits:
+    ended = [(-signal.SIGKILL, 0.0) for _ in inits]
+    for i, pid in enumerate(inits):
         with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+            _, status, used = os.wait4(pid, 0)
+            ended[i] = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+    SWEEPS[plan.walls]()
     for folder in plan.folders:
         shutil.rmtree(folder, ignore_errors=True)
     plan.folders = []
+    return ended
 
 
 def sweep_namespace() -> None:
@@ -281,21 +297,23 @@ def serve(plan: Plan, asker: socket.socket) -> None:
         if not message:
             return
         inits: list[int] = []
-        trouble = ""
         try:
-            while files:
+            for alone in json.loads(message):
                 own, files = files[:EACH], files[EACH:]
-                inits.append(spawn(plan, own))
+                inits.append(spawn(plan, own, alone))
         except OSError as e:
-            trouble = f"a program cannot be started: {e}"
-        if not trouble:
-            gone = not asker.recv(16)
             end(plan, inits)
-            if gone:
-                return
-        else:
-            end(plan, inits)
-        asker.send(json.dumps({"error": trouble}).encode())
+            asker.send(json.dumps({"error": f"a program cannot be started: {e}"}).encode())
+            continue
+        handles = [os.pidfd_open(pid) for pid in inits]
+        socket.send_fds(asker, [b"{}"], handles)
+        for fd in handles:
+            os.close(fd)
+        gone = not asker.recv(16)
+        ended = end(plan, inits)
+        if gone:
+            return
+        asker.send(json.dumps({"ended": ended}).encode())
 
 
 def main() -> None:
@@ -313,8 +331,10 @@ def main() -> None:
             k.prctl(k.SUBREAPER, 1)
         k.prctl(k.DUMPABLE, 0)
         sys.path[-1:] = plan.python_path  # the last is where this file was found
-        for name in plan.modules:
+        for name in (*OFTEN, *plan.modules):
             __import__(name)
+        gc.collect()
+        gc.freeze()  # what is shared with every run is not touched by its collections
     except (OSError, ImportError) as e:
         asker.send(json.dumps({"error": str(e)}).encode())
         return
