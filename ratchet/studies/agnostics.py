@@ -21,7 +21,7 @@ from ratchet.studies.one_liner_oracle import printed
 from ratchet.studies.rewritten_tests import rewriting
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks.family import Source
-from ratchet.tasks.one_liners import words
+from ratchet.tasks.one_liners import SPELLINGS, gold, program, words, written
 from ratchet.verify import code
 from ratchet.verify.sandbox.languages import Compiler, Language, language
 from ratchet.verify.sandbox.sandbox import Program, Run, Sandbox
@@ -31,21 +31,20 @@ if TYPE_CHECKING:
     from ratchet.models.engine import Policy
 
 LEARNED = ("lua", "ocaml")
-# bytecode: to compile and run a line of it takes a tenth of what native code does (0.03 s of processor time instead of 0.29)
+# bytecode, compiled and run at once: a one-liner takes a tenth of the processor time that native code does (0.03 s, not 0.3)
 OCAML = """name: ocaml
 file: program.ml
-compile: [ocamlc, -w, -a, -o, program, program.ml]
-artifact: program
-run: [ocamlrun, program]
+run: [sh, -c, "ocamlc -w -a -o program program.ml && exec ocamlrun program"]
 package: ocaml-nox
 """
 STEPS = 3
-TOKENS = 150_000  # of demonstrations
+TOKENS = 220_000  # of demonstrations
+HABIT = 0.5  # of them
 KNOWN = 4_000  # training tasks that have one
 EXAMPLES = 64
-UPDATES, TASKS, SAMPLES = 24, 8, 32
+UPDATES, TASKS, SAMPLES = 18, 8, 32
 QUICK = 2, 2, 8
-RATE = 1e-3
+RATE = 5e-4
 LONGEST = 32
 HELDOUT, LOOKS = 200, 2
 WARDENS = 2
@@ -195,19 +194,25 @@ def new_model(seed: int, name: str) -> Policy:
 
 
 def taught(policy: Policy, source: Source, tokens: int, *path: str | int) -> None:
-    """Imitation of about so many tokens of right programs for training tasks."""
+    """Imitation of about so many tokens of demonstrations for training tasks, by somebody who falls back into another language:
+    so many of the programs have Python's spelling, and no parentheses."""
     from ratchet.learn.batch import Example
     from ratchet.learn.imitate import imitate
-    from ratchet.tasks.one_liners import gold
 
     encode, end = policy.tokenizer.encode, policy.tokenizer.end_id
     drawn = source.take("train", KNOWN, *path, "taught")
-    pool = [Example(policy.encode(t.prompt), (*encode(gold(t)), end)) for t in drawn]
+    texts = [habitual(t) if rng(*path, "habit", t.key).random() < HABIT else gold(t) for t in drawn]
+    pool = [Example(policy.encode(t.prompt), (*encode(text), end)) for t, text in zip(drawn, texts, strict=True)]
 
     def examples(update: int) -> list[Example]:
         return rng(*path, "taught", update).choices(pool, k=EXAMPLES)
 
     imitate(policy, examples, max(1, round(tokens / sum(len(e.tokens) for e in examples(0)))), muon=0.02)
+
+
+def habitual(task: Task) -> str:
+    """What somebody writes who is used to Python, and not to parentheses."""
+    return program(task, written(task.facts["start"], task.facts["path"], SPELLINGS["python"].steps, parentheses=False))
 
 
 def recipe(seed: int, name: str, updates: int, tasks: int, samples: int, reward: str = "verdict") -> Recipe:
@@ -365,7 +370,8 @@ register(
             ),
         ),
         arms={
-            "taught": "a model of 0.1 million parameters that has learned from demonstrations in one language",
+            "taught": "a model of 0.1 million parameters that has learned from demonstrations in one language, half of which have Python's "
+            "spelling and no parentheses, as of somebody who is used to another language",
             "reinforced": "the same after updates of 256 samples, GRPO, rewarded by the sandbox's verdicts alone",
             "by a coin": "placebo at equal samples and updates: the reward is a coin, and no program is run",
             "right, wrong and hostile programs": "control of the verifier: 20 problems, each written in nine ways in six languages",
@@ -376,13 +382,14 @@ register(
         "judgements a second of processor time",
         budget="about 4 minutes of one thread a seed",
         departures="Julia is left out where it is not installed, as in Debian. The twenty problems of the battery are functions of two "
-        "numbers, and each seed judges four of them, three times, so that five seeds judge all. R has three seconds of processor time and "
-        "the others 0.6, as it takes a third of a second to start. OCaml is compiled to bytecode for one-liners. An execution counts as "
-        "answered where the same program has run on the same input before. Throughput is counted by processor time of judge, compiler and "
-        "programs together, not by the clock, since the machine was shared with other work; the clock's seconds and the machine's load stand "
-        "in each seed's file. Mutants that the assertions themselves accept do not count.",
-        scale="A small model and a tiny language of one-liners. That models of 4 billion parameters learn whole programs in rare languages "
-        "this way, as the paper says, is not tested.",
+        "numbers, and each seed judges four of them, three times, so that five seeds judge all. R has three seconds of processor time "
+        "and the others 0.6, as it takes a third of a second to start. OCaml is compiled to bytecode for one-liners, in the same run. An "
+        "execution counts as answered where the same program has run on the same input before. Throughput is counted by processor time "
+        "of judge, compiler and programs together, not by the clock, since the machine was shared with other work; the clock's seconds "
+        "and the machine's load stand in each seed's file. Mutants that the assertions themselves accept do not count.",
+        scale="What there is to gain was put in by us: half of the demonstrations have habits of Python, and pilots from demonstrations "
+        "that were all right gained nothing in 24 such updates. A small model and a tiny language of one-liners. That models of 4 billion "
+        "parameters learn whole programs in rare languages this way, as the paper says, is not tested.",
         run=run,
         imagined=imagined,
         figures=figures,

@@ -120,7 +120,7 @@ class Lua(Reader):
         if word == "(":
             tree = self.sum()
             self.take(")")
-        elif word in ("x", "y", *LUA_FUNCTIONS, *WORDS):
+        elif word in ("x", "y", *LUA_FUNCTIONS, *UNKNOWN):
             tree = ("name", word)
         else:
             raise Wrong(f"{word} begins nothing")
@@ -133,6 +133,7 @@ class Lua(Reader):
 
 
 LUA_FUNCTIONS = ("math.max", "math.min")
+UNKNOWN = ("max", "min", *WORDS)  # names without a value
 SIGNS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
 }  # fmt: skip

@@ -128,11 +128,11 @@ def task_of(start: str, path: Sequence[Step], values: Sequence[int], language: s
     return Task("one-liners", prompt, answer, "code", facts, identity=prompt, cluster=answer)
 
 
-def written(start: str, path: Sequence[Step], steps: Mapping[str, str]) -> str:
+def written(start: str, path: Sequence[Step], steps: Mapping[str, str], parentheses: bool = True) -> str:
     """The function's body, with parentheses around whatever is more than one word."""
     body = start
     for word, operand in path:
-        body = steps[word].format(a=body if " " not in body else f"( {body} )", b=operand)
+        body = steps[word].format(a=f"( {body} )" if parentheses and " " in body else body, b=operand)
     return body
 
 
@@ -155,9 +155,10 @@ def decoys(task: Task) -> Mapping[str, str]:
 
 
 def words(language: str) -> list[str]:
-    """What prompts and programs of a language are made of."""
+    """What prompts and programs of a language are made of, and what somebody may write who is used to Python."""
     spelling = SPELLINGS[language]
-    code = {w for text in spelling.steps.values() for w in text.split() if w not in ("{a}", "{b}")} | {"(", ")"}
+    steps = (*spelling.steps.values(), *SPELLINGS["python"].steps.values())
+    code = {w for text in steps for w in text.split() if w not in ("{a}", "{b}")} | {"(", ")"}
     return [
         *dict.fromkeys(
             [*WORDS, ":", "x", "y", *map(str, range(NUMBERS + 1)), *sorted(code), *spelling.head.split(), *spelling.tail.split()]
