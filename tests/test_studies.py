@@ -52,7 +52,12 @@ def test_a_study_can_come_out_in_every_way(name: str) -> None:
 
 @pytest.mark.parametrize("name", [e.name for e in studies])
 def test_a_study_runs_quickly(name: str) -> None:
-    runs_quickly(studies[name])
+    try:
+        runs_quickly(studies[name])
+    except StudyError as e:
+        if "apt-get install" not in str(e):
+            raise
+        pytest.skip(str(e))  # it needs programs of the system's, and says which
 
 
 # ---- a study of coins, to look at the house with ------------------------------------------------------------------
