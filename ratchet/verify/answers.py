@@ -352,7 +352,7 @@ def values_alike(g: Answer, a: Answer) -> Same:
     units = [ONE_UNIT.get(s.marks.replace("§", "").strip(" .")) for s in (g, a)]
     if None not in units and units[0] != units[1]:
         return False
-    found = numbers_alike(g, a)
+    found = numbers_alike(g, a, units)
     named = [counted(s.marks) for s in (g, a)]
     return None if found and all(named) and not named[0] & named[1] else found
 
@@ -364,8 +364,9 @@ def counted(unit: str) -> set[str]:
     return {w[:-1] if len(w) > 3 and w.endswith("s") else w for w in words} - UNNAMED
 
 
-def numbers_alike(g: Answer, a: Answer) -> Same:
-    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent."""
+def numbers_alike(g: Answer, a: Answer, units: Sequence[str | None]) -> Same:
+    """Equal; or a decimal that is the other's value rounded to the places it shows; or the same number of per cent. `units` are
+    those of both, None where they are not known."""
     x, y = g.parts[0], a.parts[0]
     found = equal(x, y)
     if found is False and (letter := LETTER_UNIT.fullmatch(a.text)) and not symbols(x):
