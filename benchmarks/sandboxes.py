@@ -99,7 +99,7 @@ def main() -> None:
     result = compare(heard, "ratchet", "runs")
     show(f"{RUNS} runs, {AT_ONCE} at once", result)
     ended = late(count) if count else None
-    keep("sandboxes", {"rounds": ROUNDS, "runs": RUNS, "at_once": AT_ONCE, **result, "late": ended})
+    keep("sandboxes", [{"runs": RUNS, "at_once": AT_ONCE, **result}], rounds=ROUNDS, late=ended)
 
 
 if __name__ == "__main__":
