@@ -225,6 +225,17 @@ def test_runs_that_are_ended_leave_no_process_file_or_descriptor(box: Sandbox) -
     assert left(box) == before
 
 
+def test_walls_of_landlock_alone_take_their_folders_away() -> None:
+    try:
+        with Sandbox(walls="landlock", without=("namespaces",)) as weak:
+            before = set(Path("/tmp").glob("ratchet-*"))
+            run = weak.run(Program({"m.sh": b"touch here; pwd"}, ("sh", "m.sh"), SHORT))
+            assert run.ok and run.stdout.startswith(b"/tmp/ratchet-")
+            assert set(Path("/tmp").glob("ratchet-*")) == before
+    except SandboxError as e:
+        pytest.skip(f"no Landlock on this machine: {e}")
+
+
 def test_when_the_supervisor_is_killed_the_program_ends(tmp_path: Path) -> None:
     mark = f"mark{os.getpid()}"
     script = tmp_path / "supervise.py"

@@ -53,16 +53,12 @@ class Plan:
         self.modules: list[str] = config["modules"]
         self.python_path: list[str] = config["python_path"]
         self.own_processes = -1
-        self.folders: list[str] = []
+        self.folders: list[str] = []  # of the machine's, where a run has no room of its own
         self.filters = {more: k.seccomp_program(self.sockets(), k.OF_ALL if more else {}) for more in (False, True)}
 
     def sockets(self) -> tuple[int, ...]:
         """What is apart by a namespace, else none: the network, local sockets."""
         return (k.AF_UNIX, k.AF_INET, k.AF_INET6) if self.walls != "landlock" else ()
-
-    def folder(self) -> str:
-        """A fresh folder of the machine's, where there is no room of our own."""
-        return tempfile.mkdtemp(prefix="ratchet-")
 
     def tried(self, name: str, step: Callable[[], None]) -> None:
         try:
@@ -87,7 +83,7 @@ def init(plan: Plan, alone: bool) -> NoReturn:
         if plan.walls == "direct":
             k.unshare(k.NEWNS | k.NEWIPC)
             walls.room(limits["disk"], plan.paths)
-        os.chdir(walls.ROOM if plan.walls != "landlock" else plan.folder())
+        os.chdir(walls.ROOM if plan.walls != "landlock" else plan.folders[-1])
         for (name, mode, _), content in zip(side["files"], contents):
             with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as f:
                 f.write(content)
@@ -224,6 +220,8 @@ def spawn(plan: Plan, files: list[int], alone: bool) -> int:
     if plan.walls == "direct":
         k.setns(plan.own_processes, k.NEWPID)  # from the last run's namespace back to ours
         k.unshare(k.NEWPID)
+    elif plan.walls == "landlock":
+        plan.folders.append(tempfile.mkdtemp(prefix="ratchet-"))
     pid = os.fork()
     if not pid:
         moved = [os.dup(fd) for fd in files]
