@@ -48,7 +48,7 @@ class Attack:
 def attacks() -> list[Attack]:
     programs = sorted((FOLDER / "programs").iterdir())
     kinds = {".py": "python", ".c": "c"}
-    found = [Attack(p.stem, p.read_text(encoding="utf-8"), kinds[p.suffix], False) for p in programs if p.suffix in kinds]
+    found = [Attack(p.stem, p.read_text(encoding="utf-8"), kinds[p.suffix], False) for p in programs]
     judged = sorted((FOLDER / "candidates").glob("*.py"))
     return found + [Attack(p.stem, p.read_text(encoding="utf-8"), "python", True) for p in judged]
 
@@ -157,7 +157,8 @@ def attack(one: Attack, compiler: Compiler, bait: Bait) -> tuple[list[str], str]
     """Signs of an escape, none where it was contained; and how it ended."""
     if one.judged:
         return judged(one)
-    program = compiler(language(one.language), one.source, LIMITS)
+    before = (FOLDER / "attempt.h").read_text(encoding="utf-8") if one.language == "c" else ""
+    program = compiler(language(one.language), before + one.source, LIMITS)
     if isinstance(program, Run):
         return [f"it does not compile, so nothing was tried: {program.stderr.decode(errors='replace')[:200]}"], "not run"
     program = Program(program.files, program.command, LIMITS, keep="artifact", executable=program.executable)
