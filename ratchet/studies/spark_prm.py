@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ratchet.core.seeds import rng, seed
 from ratchet.core.types import Draw, Split, Task, Verdict
 from ratchet.core.types import Outcome as Judgement
+from ratchet.measure.process import first_errors
 from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, over_seeds, register
 from ratchet.tasks.countdown import Node, combine
@@ -214,12 +215,10 @@ def first_error(labels: Sequence[bool]) -> int:
 
 
 def f1(found: Sequence[int], true: Sequence[int]) -> float:
-    """ProcessBench's: the harmonic mean of the share of right solutions left alone and of wrong ones whose first error is found."""
-    shares: list[float] = []
-    for wrong in (False, True):
-        own = [f == t for f, t in zip(found, true, strict=True) if (t >= 0) == wrong]
-        shares.append(sum(own) / len(own) if own else 0.0)
-    return 2 * shares[0] * shares[1] / sum(shares) if sum(shares) else 0.0
+    """ProcessBench's, of places of first errors, -1 where there is none; 0 where one kind of solution is missing."""
+    places, labels = ([place if place >= 0 else None for place in row] for row in (found, true))
+    estimate = first_errors(places, labels).f1
+    return estimate.value if estimate else 0.0
 
 
 # ---- the run -----------------------------------------------------------------------------------------------------
