@@ -22,11 +22,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ratchet.core.errors import SandboxError, VerifierError
+from ratchet.core.errors import SandboxError
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.sandbox.languages import COMPILING, Compiler, Language, language
 from ratchet.verify.sandbox.runs import Limits, Run
-from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox, once
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Once, Program, Sandbox
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"
@@ -51,7 +51,7 @@ def extract(text: str) -> str | None:
     return (named or [body for _, body in blocks] or [text])[-1] or None
 
 
-@once
+@Once
 def bench() -> Compiler:
     """This process's sandbox, made when it is first needed."""
     sandbox = Sandbox()
@@ -156,14 +156,6 @@ def last_line(text: bytes) -> str:
     return lines[-1].strip()[:200]
 
 
-def load() -> None:
-    """Build the walls, which is no part of the first verdict's time."""
-    try:
-        bench()
-    except SandboxError as e:
-        raise VerifierError(str(e)) from None
-
-
 def seconds(task: Task) -> float:
     """What all of a task's tests may take together."""
     try:
@@ -174,4 +166,4 @@ def seconds(task: Task) -> float:
         return 0.0
 
 
-verifiers.put("code", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)
+verifiers.put("code", Verifier(extract, judge, bench, seconds, needs_answer=False), summary=__doc__)

@@ -14,10 +14,10 @@ import re
 from functools import cache
 from pathlib import Path
 
-from ratchet.core.errors import SandboxError, VerifierError
+from ratchet.core.errors import SandboxError
 from ratchet.core.types import Outcome, Task, Verdict
 from ratchet.verify.sandbox.runs import Limits
-from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Program, Sandbox, once
+from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Once, Program, Sandbox
 from ratchet.verify.verifier import Verifier, abstained, failed, verifiers
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
@@ -32,7 +32,7 @@ def extract(text: str) -> str | None:
     return (marked[-1] if marked else text).strip() or None
 
 
-@once
+@Once
 def bench() -> Sandbox:
     """This process's sandbox, with the library read in (3 s). SandboxError where it is not installed."""
     found = [importlib.util.find_spec(name) for name in LIBRARIES]
@@ -74,17 +74,9 @@ def judge(task: Task, answer: str) -> Verdict:
     return Verdict(outcome, f"the scorer of {facts['name']} gives {score:g}", None, score)
 
 
-def load() -> None:
-    """Read the library in, which is no part of the first verdict's time."""
-    try:
-        bench()
-    except SandboxError as e:
-        raise VerifierError(str(e)) from None
-
-
 def seconds(task: Task) -> float:
     """What a score may take."""
     return PATIENCE * LIMITS.seconds + SLACK
 
 
-verifiers.put("reasoning-gym", Verifier(extract, judge, load, seconds, needs_answer=False), summary=__doc__)
+verifiers.put("reasoning-gym", Verifier(extract, judge, bench, seconds, needs_answer=False), summary=__doc__)

@@ -18,13 +18,13 @@ class Verifier:
     """`extract(text)` takes the answer out of a text, None where there is none; `judge(task, answer)` judges it.
 
     `load()` is called once in a worker process, before the first text and outside of its deadline: for what takes long to
-    import. It raises VerifierError where something is missing. `seconds(task)` is how long a verdict may take where a pool's own
+    import. It raises one of our errors where something is missing. `seconds(task)` is how long a verdict may take where a pool's own
     deadline is too short for that; it does not raise. `needs_answer`: a task without one cannot be judged.
     """
 
     extract: Callable[[str], str | None]
     judge: Callable[[Task, str], Verdict]
-    load: Callable[[], None] | None = None
+    load: Callable[[], object] | None = None
     seconds: Callable[[Task], float] | None = None
     needs_answer: bool = True
 

@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from ratchet.core.errors import VerifierError
+from ratchet.core.errors import RatchetError
 from ratchet.core.processes import end_with_parent, own_channel
 from ratchet.core.types import Task, Verdict
 from ratchet.verify.verifier import abstained, failed, find
@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, str]:
         prepare = getattr(find(name), "load", None)
         if prepare is not None:
             prepare()
-    except VerifierError as e:
+    except RatchetError as e:
         return {"loaded": name, "error": str(e)}
     except Exception as e:
         return {"loaded": name, "later": type(e).__name__}

@@ -38,7 +38,7 @@ class Limits:
             whole = name == "seconds" or (isinstance(value, int) and not isinstance(value, bool))
             if not (isinstance(value, int | float) and whole and 0 < value <= MOST[name]):
                 kind = "a number" if name == "seconds" else "a whole number"
-                raise SandboxError(f"the limit {name} takes {kind} above 0 and at most {MOST[name]:,}, got {value!r}")
+                raise SandboxError(f"limits.{name} takes {kind} above 0 and at most {MOST[name]:,}, got {value!r}")
 
 
 @dataclass(frozen=True)

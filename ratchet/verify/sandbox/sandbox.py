@@ -17,9 +17,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ratchet.core.errors import SandboxError
 from ratchet.verify.sandbox import cgroups, walls
@@ -157,7 +156,6 @@ class Sandbox:
         self.walls, self.asked = walls, tuple(dict.fromkeys([*map(os.path.realpath, paths), *self.python_path]))
         self.idle: queue.LifoQueue[Warden | None] = queue.LifoQueue()
         self.size, self.maker = wardens, os.getpid()
-        self.reused = True
         self._begin()
         for _ in range(wardens - 1):
             self.idle.put(None)
@@ -177,7 +175,6 @@ class Sandbox:
             except (SandboxError, OSError) as e:
                 reasons.append(f"{kind}: {e}")
                 continue
-            self.reused = kind == "direct"
             return
         raise SandboxError(
             f"programs cannot be run safely here ({'; '.join(reasons)}); `ratchet sandbox doctor` says what is missing and what to do"
@@ -217,7 +214,7 @@ class Sandbox:
                 warden = None
                 warden = Warden(self)
             yield warden
-            if not self.reused:
+            if self.walls != "direct":  # runs of one warden are apart by namespaces of our own alone
                 warden.close()
                 warden = None
         except BaseException:
@@ -277,24 +274,28 @@ class Sandbox:
         return b"".join([json.dumps(specified).encode(), b"\n", *program.files.values()])
 
 
-def once(make: Callable[[], Made]) -> Callable[[], Made]:
-    """`make`, called once in this process: what it gave is given again, and a SandboxError is raised again, since walls that
-    cannot be built are not worth trying for every verdict."""
+class Once(Generic[Made]):
+    """`make`, called once in a process: what it gave is given again, and a SandboxError is raised again, since walls that cannot
+    be built are not worth trying for every verdict."""
 
-    @cache
-    def tried(process: int) -> Made | SandboxError:
-        try:
-            return make()
-        except SandboxError as e:
-            return e
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self.make = make
+        self.cache_clear()
 
-    def given() -> Made:
-        found = tried(os.getpid())  # a fork makes its own
+    def cache_clear(self) -> None:
+        self.made: dict[int, Made | SandboxError] = {}  # by process: a fork makes its own
+
+    def __call__(self) -> Made:
+        process = os.getpid()
+        if process not in self.made:
+            try:
+                self.made[process] = self.make()
+            except SandboxError as e:
+                self.made[process] = e
+        found = self.made[process]
         if isinstance(found, SandboxError):
             raise found
         return found
-
-    return given
 
 
 def interpreter(kind: str) -> str:

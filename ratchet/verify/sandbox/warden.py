@@ -54,11 +54,11 @@ class Plan:
         self.python_path: list[str] = config["python_path"]
         self.own_processes = -1
         self.folders: list[str] = []  # of the machine's, where a run has no room of its own
-        self.filters = {more: k.seccomp_program(self.sockets(), k.OF_ALL if more else {}) for more in (False, True)}
-
-    def sockets(self) -> tuple[int, ...]:
-        """What is apart by a namespace, else none: the network, local sockets."""
-        return (k.AF_UNIX, k.AF_INET, k.AF_INET6) if self.walls != "landlock" else ()
+        sockets = (k.AF_UNIX, k.AF_INET, k.AF_INET6) if self.walls != "landlock" else ()  # of what a namespace sets apart
+        self.filters: dict[bool, bytes] = {}
+        self.tried(
+            "seccomp", lambda: self.filters.update({m: k.seccomp_program(sockets, k.OF_ALL if m else {}) for m in (False, True)})
+        )
 
     def tried(self, name: str, step: Callable[[], None]) -> None:
         try:
@@ -100,8 +100,8 @@ def init(plan: Plan, alone: bool) -> NoReturn:
             ended, code = os.wait()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         kept = keep(side["keep"], limits["disk"] << 20) if side["keep"] and code == 0 else None
-        report = {"exit": os.waitstatus_to_exitcode(code), "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss >> 10}
-        tell(report | {"kept": kept is not None}, kept or b"")
+        spent = used.ru_utime + used.ru_stime
+        tell({"exit": os.waitstatus_to_exitcode(code), "cpu": spent, "kept": kept is not None}, kept or b"")
     except BaseException as e:
         tell({"broken": f"{type(e).__name__}: {e}"})
     finally:
@@ -136,7 +136,8 @@ def restrict(plan: Plan, side: Message) -> None:
     plan.tried("landlock", lambda: k.landlock(readable, writable))
     k.drop_capabilities()
     # what no namespace sets apart is refused, and what no limit of processes counts where no control group does
-    plan.tried("seccomp", lambda: k.filter_calls(plan.filters[side["bounded"] or plan.walls == "landlock"]))
+    if plan.filters:  # none where the machine has none and may do without
+        plan.tried("seccomp", lambda: k.filter_calls(plan.filters[side["bounded"] or plan.walls == "landlock"]))
 
 
 def keep(name: str, most: int) -> bytes | None:
@@ -324,8 +325,8 @@ def main() -> None:
     message = asker.recv(1 << 16)
     if not message:
         return
-    plan = Plan(json.loads(message))
     try:
+        plan = Plan(json.loads(message))
         if plan.walls == "direct":
             walls.stand(plan.paths, os.getuid() == 0)
             plan.own_processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
