@@ -72,3 +72,17 @@ def test_code_from_text_is_refused_while_it_reads(monkeypatch: pytest.MonkeyPatc
             verdicts = pool([(task("1", "evaluates_text:check"), text) for text in ("open", "shut")])
         sys.modules.pop("evaluates_text", None)
     assert [str(v.outcome) for v in verdicts] == ["pass", "abstain"] and "not evaluated" in verdicts[1].evidence
+
+
+def test_towers_and_large_factorials_are_not_handed_on() -> None:
+    """A policy that learns to write them would cost the deadline, and a worker, for each."""
+    tower, nested = "^".join(["9"] * 12), "(" * 200 + "1" + ")" * 200
+    with VerifierPool(deadline=1.0) as pool:
+        verdicts = pool(
+            [
+                (Task("t", "", "18", "math"), f"\\boxed{{{text}}}")
+                for text in (tower, "9" + "^{9" * 30 + "}" * 30, "99999999!", nested)
+            ]
+        )
+    assert all("longer than" not in v.evidence and not v.passed for v in verdicts), verdicts
+    assert not any(math_verify.ENDLESS.search(text) for text in ("e^{x^2}", "2^{10}", "12!", "((x+1)^2)^3", "10^6"))

@@ -16,7 +16,6 @@ import json
 import math
 import re
 import secrets
-import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from ratchet.verify.sandbox.sandbox import PATIENCE, SLACK, Once, Program, Sandb
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 INSIDE = Path(__file__).parent / "sandbox" / "inside"
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^[ \t]*\2[ \t]*$", re.MULTILINE | re.DOTALL)
 SHOWN_ONLY = {
     "",
     "text",
@@ -46,7 +45,9 @@ SHOWN = 60
 
 def extract(text: str) -> str | None:
     """The last fenced block that names a language, else the last one; without one the whole text."""
-    blocks = [(info.strip().lower(), textwrap.dedent(body)) for _, info, body in FENCE.findall(text.replace("\r\n", "\n"))]
+    found = FENCE.findall(text.replace("\r\n", "\n"))
+    # a block in a list is indented as its fence is
+    blocks = [(info.strip().lower(), re.sub(f"^{indent}", "", body, flags=re.MULTILINE)) for indent, _, info, body in found]
     named = [body for info, body in blocks if info not in SHOWN_ONLY]
     return (named or [body for _, body in blocks] or [text])[-1] or None
 

@@ -21,6 +21,8 @@ from ratchet.core.types import Task, Verdict
 from ratchet.verify.verifier import Verifier, abstained, failed, passed, verifiers
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+# towers of numbers, factorials of large ones, brackets in brackets: sympy works on these until it is killed
+ENDLESS = re.compile(r"\d\s*\^\s*\{?\s*\d+\s*\^|\d{3,}\s*!|[(\[{]{10}", re.ASCII)
 MEMORY = 4 << 30  # bytes: a matrix of a million rows is short to write
 
 
@@ -102,8 +104,8 @@ def ask(gold: str, text: str, plain: bool = True) -> bool | None:
 
 
 def second_opinion(gold: str, answer: str) -> bool | None:
-    """Of an answer by itself; None, too, where math-verify was not loaded."""
-    return ask(gold, f"\\boxed{{{answer}}}", plain=False) if Door.loaded else None
+    """Of an answer by itself; None, too, where math-verify was not loaded, or would hardly come to an end."""
+    return ask(gold, f"\\boxed{{{answer}}}", plain=False) if Door.loaded and not ENDLESS.search(answer) else None
 
 
 def judge(task: Task, text: str) -> Verdict:

@@ -163,13 +163,14 @@ def used_in(texts):
 
 
 def given_names(before):
-    """What the task itself defines, which a candidate cannot replace; nothing where that is no whole program."""
+    """What the task itself defines, which a candidate cannot replace; nothing where that is no whole program. Not its classes:
+    their objects are the candidate's, which is given them."""
     space = {"__name__": "before"}
     try:
         exec(compile(before, "before", "exec"), space)
     except Exception:
         return {}
-    return {name: value for name, value in space.items() if not name.startswith("__")}
+    return {name: value for name, value in space.items() if not name.startswith("__") and not isinstance(value, type)}
 
 
 def main():
