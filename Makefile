@@ -32,6 +32,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.attention
 	$(BIN)/python -m benchmarks.choices
 	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.sandboxes
 	$(BIN)/python -m benchmarks.table
 
 # The peers need versions of their own (2.8 GB). As installed, vLLM's CPU build fails on the four that are taken out.
