@@ -22,7 +22,8 @@ from ratchet.models.critic import Critic, ValueModel, critic_from, last, least_a
 from ratchet.models.engine import LocalEngine, score
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 
 ROWS = {e.name: e.value for e in critics}
 TOKENIZER = WordTokenizer([":", "bad", *(str(n) for n in range(12))])

@@ -13,9 +13,12 @@ from ratchet.core.budget import Budget
 from ratchet.core.errors import RecipeError, VerifierError
 from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
+from ratchet.loop.turn import scheduler_for
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.models.tokens import WordTokenizer
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
 from ratchet.verify.verifier import find
 
@@ -81,7 +84,7 @@ class Scripted:
 def run(
     strategy: Strategy, knobs: dict[str, Any], samples: int = 1, budget: Budget | None = None, chance: float = 0.4
 ) -> list[Trace]:
-    scheduler = Scheduler(Scripted(chance), judge_here, SCORERS, TOOLS)  # type: ignore[arg-type]
+    scheduler = Scheduler(Scripted(chance), judge_here, {**SCORERS, "self-evaluation": SCORERS["placebo"]}, TOOLS)  # type: ignore[arg-type]
     return scheduler.run(strategy, TASKS, "laws", knobs=knobs, samples=samples, budget=budget)
 
 
@@ -334,7 +337,10 @@ def test_an_abstaining_verifier_is_not_a_failure() -> None:
 
 
 def test_strategies_run_on_the_real_engine(tiny_engine: LocalEngine) -> None:
-    scheduler = Scheduler(tiny_engine, judge_here, SCORERS, TOOLS)
+    """With what they say to the model in English, of which this one knows no word but reads it as unknown ones."""
+    words = tiny_engine.tokenizer.words  # type: ignore[attr-defined]
+    engine = LocalEngine(tiny_engine.model, WordTokenizer(words[2:], strict=False), max_tokens=40, batch=8)
+    scheduler = scheduler_for(engine, judge_here)
     for name, strategy in STRATEGIES.items():
         for t in scheduler.run(strategy, TASKS[:3], "real"):
             assert t.answer is not None and t.verdict is not None, name

@@ -168,10 +168,14 @@ class Reader:
                 return base
 
     def exponent(self) -> Tree:
-        return ("neg", self.atom()) if self.take("-") else self.group()
+        """In braces, or a whole number: LaTeX would take one digit of x^23, but nobody who writes 2^10 means 2^1 times 0."""
+        if self.take("-"):
+            return ("neg", self.exponent())
+        tree = self.atom() if self.peek().isdigit() else self.group()
+        return ("^", tree, self.exponent()) if self.take("^") else tree
 
     def digit(self) -> Tree | None:
-        r"""LaTeX takes one character where there are no braces: x^23 is x^2 times 3, \frac12 is a half."""
+        r"""LaTeX takes one character where there are no braces: \frac12 is a half, \sqrt23 the root of two times 3."""
         t = self.peek()
         if t.isdigit() and t.isascii() and len(t) > 1:
             self.parts[self.place] = t[1:]
