@@ -18,7 +18,23 @@ from ratchet.search.tools import TOOLS, calculator, python
 from ratchet.verify.verifier import find
 
 TASK = Task("sequential", "what is 2 + 3 ?", "5", "math")
-WORDS = "what is 2 + 3 ? answer 5 6 7 wait no again right wrong <tool> </tool> <result> </result> idea x".split()
+WORDS = [
+    "what",
+    "is",
+    *"2+3?",
+    "answer",
+    *"567",
+    "wait",
+    "no",
+    "again",
+    "right",
+    "wrong",
+    "<tool>",
+    "</tool>",
+    "<result>",
+    "</result>",
+]
+WORDS += ["idea", "x"]
 Says = Callable[[Draw, int, str], str]
 """(draw, how many came before it, what stands before it) -> what the engine says; an end follows unless it holds a stop string."""
 

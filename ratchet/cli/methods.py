@@ -13,12 +13,13 @@ def registries() -> list[Any]:
     from ratchet.learn.credit import credits
     from ratchet.learn.policy import rows
     from ratchet.learn.rewards import abstentions, rewards
+    from ratchet.loop.export import formats
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions]
+    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions, formats]
 
 
 @click.command()

@@ -383,6 +383,16 @@ def near(a: complex, b: complex, slack: float = NEAR) -> bool:
     return abs(a - b) <= slack * max(abs(a), abs(b), 1e-6)
 
 
+def beyond(tree: Tree) -> bool:
+    """Whether it is a power too large for a floating-point number, as a tower of powers is: no number that has a value equals it."""
+    try:
+        return isinstance(tree, tuple) and tree[0] == "^" and cmath.isinf(value(tree, {}))
+    except OverflowError:
+        return True
+    except (ArithmeticError, ValueError, KeyError, TypeError):
+        return False
+
+
 def equal(a: Tree, b: Tree) -> bool | None:
     """Whether two formulas have the same value wherever both have one; None where that cannot be told."""
     if a == b:
@@ -391,6 +401,8 @@ def equal(a: Tree, b: Tree) -> bool | None:
     if p is not None and q is not None:
         return p == q
     names = symbols(a) | symbols(b)
+    if not names and beyond(a) != beyond(b):
+        return False
     pairs = [(x, y) for x, y in zip(values(a, names), values(b, names), strict=True) if x is not None and y is not None]
     if not pairs or (names and len(pairs) < 2):
         return None
