@@ -127,7 +127,7 @@ def passk_training(*, k: int = 4, low: float = 0.2, high: float = 0.28) -> Polic
 
 
 def unlikely(beta: float) -> shapes.Shape:
-    """Rewards times 1 - beta (n - rank) / n, rank 0 being the group's sample of highest probability (paper, section 4)."""
+    """Rewards times 1 - beta (n - rank) / n, rank 0 being the group's sample of highest probability."""
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
         shaped = list(examples)
@@ -277,7 +277,8 @@ def stalled(scores: Sequence[float], patience: int = 3) -> bool:
 def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
     """ProRL's objective on very large groups: hundreds of samples of each task, which the recipe's `samples` sets.
 
-    Centred on the group and not divided by its deviation, as in the paper's analysis of one step.
+    The abstract gives no objective: centred on the group and not divided by its deviation, as in its analysis of one step;
+    clip and anchor are `prorl`'s.
     """
     surrogate = parts.clipped(low, high)
     return PolicyGradient(

@@ -35,7 +35,7 @@ def by_origin(drawn: Surrogate, written: Surrogate) -> Surrogate:
 
 
 def shaped_probability(gamma: float) -> Surrogate:
-    """LUFFY eq. 6: p / (p + gamma) in place of the probability p, which has a steep slope for rare tokens."""
+    """LUFFY: p / (p + gamma) in place of the probability p, which has a steep slope for rare tokens."""
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         p = logp.exp()

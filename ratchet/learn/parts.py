@@ -99,8 +99,8 @@ def score_function(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
 def clipped(low: float, high: float, most: float = math.inf) -> Surrogate:
     """PPO's pessimistic surrogate with the ratio kept in [1 - low, 1 + high].
 
-    Where the advantage is negative that leaves the ratio without an upper bound; `most` is one (dual clip, arXiv 1912.09729
-    eq. 3; INTELLECT-2's delta, arXiv 2505.07291).
+    Where the advantage is negative that leaves the ratio without an upper bound; `most` is one (dual clip, arXiv 1912.09729;
+    INTELLECT-2's delta, arXiv 2505.07291).
     """
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def grouped(advantage: Advantage) -> Shape:
 
 
 def weighed_by_length(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
-    """Reward minus its group's mean, in which a sample weighs as much as it has tokens (OPO, arXiv 2505.23585 eq. 7)."""
+    """Reward minus its group's mean, in which a sample weighs as much as it has tokens (OPO, arXiv 2505.23585)."""
     shaped = list(examples)
     for own in groups(examples):
         tokens = sum(len(examples[i].tokens) for i in own)
@@ -97,11 +97,12 @@ def whitened(examples: Sequence[Example], learner: Learner[Any]) -> list[Example
         return [replace(e, advantage=0.0) for e in examples]
     mean = math.fsum(every) / len(every)
     scale = (math.fsum((a - mean) ** 2 for a in every) / (len(every) - 1) + 1e-8) ** -0.5
-    shift = lambda a: (a - mean) * scale
-    return [
-        replace(e, advantage=tuple(map(shift, e.advantage)) if isinstance(e.advantage, tuple) else shift(e.advantage))
-        for e in examples
-    ]
+    return [with_advantages(e, [(a - mean) * scale for a in per_token(e)]) for e in examples]
+
+
+def with_advantages(e: Example, own: Sequence[float]) -> Example:
+    """The example with these advantages of its tokens; one number where it had one."""
+    return replace(e, advantage=tuple(own) if isinstance(e.advantage, tuple) or not own else own[0])
 
 
 # ---- the anchor in the reward ------------------------------------------------------------------------------------

@@ -6,23 +6,26 @@ All take and give one number for each step, in order; `over_tokens` gives each t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 
 def gae(rewards: Sequence[float], values: Sequence[float], gamma: float = 1.0, decay: float = 0.95) -> list[float]:
     """Generalised advantages (arXiv 1506.02438 eq. 16): discounted sums of the surprises; `values` are those before each step."""
     after = [*values[1:], 0.0]
-    surprises = [r + gamma * w - v for r, v, w in zip(rewards, values, after, strict=True)]
-    return list(accumulate(reversed(surprises), lambda later, own: own + gamma * decay * later))[::-1]
+    return to_go([r + gamma * w - v for r, v, w in zip(rewards, values, after, strict=True)], gamma * decay)
 
 
 def to_go(rewards: Sequence[float], gamma: float = 1.0) -> list[float]:
     """The discounted sum of each step's reward and those that follow it."""
-    return list(accumulate(reversed(rewards), lambda later, own: own + gamma * later))[::-1]
+    sums, later = list[float](), 0.0
+    for r in reversed(rewards):
+        later = r + gamma * later
+        sums.append(later)
+    return sums[::-1]
 
 
 def gains(values: Sequence[float]) -> list[float]:
-    """Per-step advantages (arXiv 2406.14532 eq. 3): the change of value that each step brings; values before, between and after."""
+    """Per-step advantages (arXiv 2406.14532): the change of value that each step brings; values before, between and after."""
     return [after - before for before, after in pairwise(values)]
 
 

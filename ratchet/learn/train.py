@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from ratchet.learn.batch import Example, Objective, micro_batches
+from ratchet.learn.batch import Batch, Example, Objective, micro_batches
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
 
 P = TypeVar("P", bound=Trainable)
@@ -23,6 +23,8 @@ class Prepares(Protocol):
     def read(self) -> Read: ...
 
     def prepare(self, examples: Sequence[Example], learner: Learner[Any]) -> list[Example]: ...
+
+    def __call__(self, batch: Batch, numbers: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]: ...
 
 
 @dataclass

@@ -21,7 +21,7 @@ from ratchet.models.engine import score
 
 
 def gated(praised: float, punished: float) -> Surrogate:
-    """SAPO eq. 5: a smooth gate of the ratio in place of the clip, of slope 1 at 1; the larger the temperature, the narrower."""
+    """SAPO: a smooth gate of the ratio in place of the clip, of slope 1 at 1; the larger the temperature, the narrower."""
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         t = torch.where(batch.advantage > 0, praised, punished).to(logp.dtype)
@@ -31,7 +31,7 @@ def gated(praised: float, punished: float) -> Surrogate:
 
 
 def geometric(low: float, high: float) -> Surrogate:
-    """GMPO eq. 4: the geometric mean of the sequence's ratios, each clipped to [e^-low, e^high] on the side that its sign closes."""
+    """GMPO: the geometric mean of the sequence's ratios, each clipped to [e^-low, e^high] on the side that its sign closes."""
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         log_ratio = (logp - batch.old) * batch.mask
@@ -79,7 +79,7 @@ def within(divergence: Callable[[Tensor, Tensor], Tensor], low: float, high: flo
 
 
 def fresh(surrogate: Surrogate, threshold: float) -> Surrogate:
-    """DeepSeek-V3.2 eq. 9: punished sequences do not count that the policy has left by more than this, in nats per token."""
+    """DeepSeek-V3.2: punished sequences do not count that the policy has left by more than this, in nats per token."""
 
     def kept(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         lengths = batch.mask.sum(-1, keepdim=True).clamp(min=1)
