@@ -18,6 +18,7 @@ from ratchet.learn.policy import grpo
 from ratchet.learn.references import Follow, moving_average, reset_every
 from ratchet.learn.train import Learner
 from ratchet.models import llama, lora
+from ratchet.models.critic import critic_from
 from ratchet.models.engine import LocalEngine, token_logprobs
 from ratchet.models.lora import add_adapter, load_adapter, merged, names_of, role, save_adapter, switch, without_adapters
 
@@ -64,6 +65,9 @@ def test_merged_weights_give_what_the_adapter_gives(tiny_engine: LocalEngine, tm
     assert torch.allclose(learning, kept, atol=1e-4) and torch.allclose(merged(tiny_engine.model)(IDS), kept, atol=1e-5)
     with role(tiny_engine.model, None):
         assert not torch.allclose(tiny_engine.model(IDS), kept, atol=0.1)
+    for blocks in (0, 1):
+        trunk = critic_from(tiny_engine, blocks).model.trunk
+        assert torch.allclose(trunk(IDS), kept, atol=1e-5) and all(p.requires_grad for p in trunk.parameters())
     tiny_engine.save(tmp_path)
     assert torch.allclose(llama.load(tmp_path)(IDS), kept, atol=1e-5), "what is saved is what is computed"
 
@@ -176,6 +180,7 @@ def test_what_is_no_adapter_of_this_model_is_said(tiny_engine: LocalEngine, tmp_
 def test_parity_with_peft(tiny_engine: LocalEngine, tmp_path: Path, rslora: bool) -> None:
     """Ours read by PEFT gives our logits, and PEFT's read by us gives theirs."""
     peft, transformers = pytest.importorskip("peft"), pytest.importorskip("transformers")
+    (tmp_path / "base").mkdir()
     tiny_engine.save(tmp_path / "base")
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
     changed(tiny_engine.model, "default", 1)

@@ -24,9 +24,9 @@ def two_role(
     *,
     writer: str = "abstraction",
 ) -> list[Example]:
-    """What a `writer` wrote is worth the mean reward of what was drawn from it; it is compared with what else was written for
-    its task, and a solution with the others of its prompt (RLAD).
+    """A text that a `writer` wrote gains the mean reward of what was drawn from it, a solution its own (RLAD).
 
+    The text is compared with what else was written for its task, a solution with the others of its prompt.
     A solution belongs to the text that stands in its prompt; where none is found there, to the last one written before it.
     """
     examples: list[Example] = []

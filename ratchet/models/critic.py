@@ -30,6 +30,7 @@ from ratchet.models import llama
 from ratchet.models.engine import Engine, pad, score
 from ratchet.models.heads import Chance, Says, from_json, to_json
 from ratchet.models.load import load_tokenizer
+from ratchet.models.lora import layers_of, merged
 from ratchet.models.machine import device, in_float32, products_in
 from ratchet.models.scheduler import Scorer, Verify
 from ratchet.models.tokens import Tokenizer
@@ -157,7 +158,8 @@ def critic_from(policy: Any, blocks: int = 0, *, says: Says | None = None, membe
     if not isinstance(policy.model, llama.Llama):
         kinds = ", ".join(llama.ARCHITECTURES)
         raise EngineError(f"a critic needs a trunk that is computed here ({kinds}), not {type(policy.model).__name__}")
-    return Critic(ValueModel(deepened(policy.model, blocks), says, members, words), policy.tokenizer, policy.bf16)
+    trunk = deepened(merged(policy.model) if layers_of(policy.model) else policy.model, blocks)
+    return Critic(ValueModel(trunk, says, members, words), policy.tokenizer, policy.bf16)
 
 
 @torch.no_grad()
