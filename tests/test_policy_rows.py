@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.parity_policy import LENGTHS, LIMIT, LOSSES, Inputs, inputs
 from ratchet.core.errors import RecipeError
-from ratchet.learn import exploring, parts, shapes, steps, trust
+from ratchet.learn import exploring, parts, shapes, trust, within
 from ratchet.learn.batch import Batch, Example, to_batch
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.train import Learner
@@ -194,7 +194,7 @@ def by_gae(x: Inputs) -> list[Example]:
     examples = examples_of(x, x.rewards)
     paid = [[0.0] * (n - 1) + [r] for n, r in zip(LENGTHS, x.rewards.tolist(), strict=True)]
     values = [x.values[i, :n].tolist() for i, n in enumerate(LENGTHS)]
-    each = [replace(e, advantage=tuple(steps.gae(r, v, 0.9, 0.8))) for e, r, v in zip(examples, paid, values, strict=True)]
+    each = [replace(e, advantage=tuple(within.gae(r, v, 0.9, 0.8))) for e, r, v in zip(examples, paid, values, strict=True)]
     return shapes.whitened(each, STILL)
 
 
@@ -499,13 +499,13 @@ def test_learner_and_engine_apart_weigh_and_are_cut(tiny_engine: LocalEngine) ->
 
 
 def test_steps_golden() -> None:
-    assert steps.gae([0.0, 1.0], [0.5, 0.25], gamma=1.0, decay=0.5) == [-0.25 + 0.5 * 0.75, 0.75]
-    assert steps.to_go([1.0, 2.0, 4.0], 0.5) == [3.0, 4.0, 4.0]
-    assert steps.gains([0.5, 0.25, 1.0]) == [-0.25, 0.75]
+    assert within.gae([0.0, 1.0], [0.5, 0.25], gamma=1.0, decay=0.5) == [-0.25 + 0.5 * 0.75, 0.75]
+    assert within.to_go([1.0, 2.0, 4.0], 0.5) == [3.0, 4.0, 4.0]
+    assert within.gains([0.5, 0.25, 1.0]) == [-0.25, 0.75]
     scores = [0.9, 0.4, 0.7]
-    assert steps.clipped(scores, 0.6) == pytest.approx([0.0, -0.2, 0.0])
-    assert sum(steps.delta(scores)) == pytest.approx(scores[0] - scores[-1])
-    assert steps.over_tokens([1.0, 2.0], [2, 1]) == (1.0, 1.0, 2.0)
+    assert within.clipped(scores, 0.6) == pytest.approx([0.0, -0.2, 0.0])
+    assert sum(within.delta(scores)) == pytest.approx(scores[0] - scores[-1])
+    assert within.over_tokens([1.0, 2.0], [2, 1]) == (1.0, 1.0, 2.0)
 
 
 def test_a_reset_takes_the_reference_anew_and_forgets_the_steps(tiny_engine: LocalEngine) -> None:

@@ -11,6 +11,9 @@ import click
 
 def registries() -> list[Any]:
     from ratchet.learn.credit import credits
+    from ratchet.learn.critic import critics
+    from ratchet.learn.curricula import curricula
+    from ratchet.learn.heads import heads
     from ratchet.learn.policy import rows
     from ratchet.learn.rewards import abstentions, rewards
     from ratchet.loop.export import formats
@@ -19,7 +22,8 @@ def registries() -> list[Any]:
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions, formats]
+    kinds = [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions, critics, heads, curricula, formats]
+    return kinds
 
 
 @click.command()

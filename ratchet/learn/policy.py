@@ -99,7 +99,7 @@ def reinforce() -> PolicyGradient:
 def ppo(*, low: float = 0.2, high: float = 0.2, most: float = 3.0, entropy: float = 0.0) -> PolicyGradient:
     """Whitened advantages, PPO's clip, and a bound on the ratio of what is punished (paper: clip 0.2; dual clip: 3).
 
-    Advantages for each token come from a critic's values by `steps.gae`; without one this is PPO on returns.
+    Advantages for each token come from a critic's values by `within.gae`; without one this is PPO on returns.
     """
     surrogate = parts.clipped(low, high, most)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, shape=shapes.whitened, entropy=entropy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -10,7 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 
 from ratchet.learn.batch import Batch, Example, Objective, micro_batches
+from ratchet.learn.references import Follow
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
+from ratchet.models.lora import frozen
 
 P = TypeVar("P", bound=Trainable)
 
@@ -35,7 +36,7 @@ class Learner(Generic[P]):
     `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
     rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass.
     `slowed` is what roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor
-    needs it.
+    needs it; `follow` moves it after each step (learn/references.py).
     """
 
     policy: P
@@ -48,6 +49,7 @@ class Learner(Generic[P]):
     weight_decay: float = 0.0
     micro_tokens: int = 4_096
     reference: torch.nn.Module | None = None
+    follow: Follow | None = None
     read: Read = token_logprobs
     taken: int = 0
     warm_from: int = 0
@@ -68,7 +70,7 @@ class Learner(Generic[P]):
 
     def freeze_reference(self) -> None:
         """Take the policy as it is now as the reference."""
-        self.reference = copy.deepcopy(self.policy.model).requires_grad_(False)
+        self.reference = frozen(self.policy.model)
 
     def rate(self) -> float:
         """What the next step's rates are multiplied with."""
@@ -117,6 +119,8 @@ class Learner(Generic[P]):
             torch.autograd.graph.increment_version(list(model.parameters()))
         model.zero_grad(set_to_none=True)
         self.taken += 1
+        if self.reference is not None and self.follow is not None and finite:
+            self.reference = self.follow(self.reference, model, self.taken)
         self.policy.version += 1
         return {
             **sums,
