@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import torch
 
-from ratchet.learn.batch import Example, Objective, micro_batches
+from ratchet.learn.batch import Objective, Unit, micro_batches
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
 
 P = TypeVar("P", bound=Trainable)
@@ -64,15 +65,16 @@ class Learner(Generic[P]):
         done = min(1.0, self.taken / self.steps) if self.steps else 0.0
         return self.slowed * warm * (1 - (1 - self.final) * done)
 
-    def with_reference(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the reference's log-probabilities, where there is a reference."""
+    def with_reference(self, units: Sequence[Unit]) -> list[Unit]:
+        """The units with the reference's log-probabilities, where there is a reference."""
         if self.reference is None:
-            return list(examples)
-        scores = score(self.reference, [(e.prefix, e.tokens) for e in examples], self.policy.bf16)
-        return [replace(e, reference=tuple(s)) for e, s in zip(examples, scores, strict=True)]
+            return list(units)
+        rows = [row for u in units for row in u.rows]
+        scores = iter(score(self.reference, [(row.prefix, row.tokens) for row in rows], self.policy.bf16))
+        return [u.with_references(list(islice(scores, len(u.rows)))) for u in units]
 
-    def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
-        """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics.
+    def update(self, units: Sequence[Unit], objective: Objective) -> dict[str, float]:
+        """One optimizer step on all the units, examples or pairs. Returns the loss, the gradient's norm and the objective's metrics.
 
         `skipped` is 1 where the gradient was not finite and no step was taken.
         """
@@ -83,7 +85,7 @@ class Learner(Generic[P]):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
-        for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
+        for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device):
             numbers = self.read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)
             loss.backward()
@@ -105,7 +107,7 @@ class Learner(Generic[P]):
             "grad_norm": norm.item() if finite else 0.0,
             "skipped": float(not finite),
             "lr": self.lr * rate,
-            "sequences": len(examples),
+            "sequences": sum(len(u.rows) for u in units),
         }
 
     def state(self) -> dict[str, Any]:
