@@ -1,4 +1,4 @@
-"""One turn: draw, credit, several updates; or, for imitation, demonstrations and updates."""
+"""One turn: draw, credit, several updates; or updates on demonstrations, or on pairs of texts, given or drawn."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import torch
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
-from ratchet.learn.batch import Example
+from ratchet.learn.batch import Example, Pair
 from ratchet.learn.credit import Reward, credits, rewards_of
+from ratchet.learn.pairs import pairs_of, written_pair
 from ratchet.learn.policy import PolicyGradient, rows
+from ratchet.learn.preferences import PreferenceRow, preferences
 from ratchet.learn.rewards import abstentions, rewards, with_abstentions
 from ratchet.learn.train import Learner
-from ratchet.loop.recipe import Imitation, Optimizer, Recipe, Reinforcement
+from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinforcement
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Scheduler, Verify
 from ratchet.search.strategy import SCORERS, TOOLS, strategies
@@ -114,6 +116,12 @@ def method_of(settings: Reinforcement) -> PolicyGradient:
     return make(**check_knobs("learning method", settings.method, make, settings.knobs))
 
 
+def preference_of(settings: Preferences) -> PreferenceRow:
+    """The row that a recipe names, with its knobs."""
+    make = preferences[settings.method]
+    return make(**check_knobs("preference method", settings.method, make, settings.knobs))
+
+
 @dataclass
 class Workshop:
     """What every turn needs: the recipe, where tasks come from, the verifier, and whom to tell."""
@@ -142,6 +150,50 @@ class Workshop:
                  "tokens_per_second": sum(map(len, examples)) / seconds}
             )  # fmt: skip
         return summarise(log), []
+
+    def prefer(self, learner: Learner, settings: Preferences, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
+        """Updates on pairs of texts: those of the file, or those that the policy draws and the verifier judges."""
+        row = preference_of(settings)
+        log: list[dict[str, float]] = []
+        traces: list[Trace] = []
+        for update in range(settings.updates):
+            start = time.perf_counter()
+            path = (self.recipe.seed, "turn", turn, "update", update)
+            tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
+            if settings.samples:
+                pairs, traces, drawn = self.drawn_pairs(learner, settings, tasks, path, costs)
+            else:
+                pairs, drawn = given_pairs(learner.policy, self.source, tasks), {}
+            middle = time.perf_counter()
+            units, objective = row.prepared(learner, pairs) if pairs else ([], row)
+            with costs.clock("training", "learner_seconds"):
+                metrics = learner.update(units, objective) if units else {"loss": 0.0, "grad_norm": 0.0}
+            trained = sum(len(r) for u in units for r in u.rows)
+            costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
+            log.append({**metrics, **drawn, "pairs": float(len(pairs))})
+            self.tell(
+                {"event": "update", "turn": turn, "update": update + 1, "loss": metrics["loss"],
+                 "tokens_per_second": trained / (time.perf_counter() - start)}
+            )  # fmt: skip
+        return summarise(log), traces
+
+    def drawn_pairs(
+        self, learner: Learner, settings: Preferences, tasks: Sequence[Task], path: tuple[Part, ...], costs: Costs
+    ) -> tuple[list[Pair], list[Trace], dict[str, float]]:
+        """Pairs of a right and a wrong completion, of the tasks that got both; and what was drawn, in numbers."""
+        scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
+        traces = scheduler.run(
+            strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
+        )
+        costs.add_scheduler(scheduler)
+        verdicts = [v for t in traces for v in t.verdicts]
+        paid = with_abstentions(rewards[self.recipe.reward], abstentions[self.recipe.on_abstain], verdicts)
+        judged = [r for row in rewards_of(traces, paid, *path) for r in row if not math.isnan(r)]
+        numbers = {
+            "reward": sum(judged) / max(len(judged), 1),
+            "solved": sum(v.passed for v in verdicts) / max(len(verdicts), 1),
+        }
+        return pairs_of(traces, paid, *path, most=settings.pairs), traces, {**numbers, **describe(traces)}
 
     def reinforce(self, learner: Learner, settings: Reinforcement, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Draws on training tasks, and updates on their credited completions."""
@@ -195,6 +247,13 @@ def demonstrations(
             yield Example(prefix, (*policy.tokenizer.encode(text), policy.tokenizer.end_id))
 
 
+def given_pairs(policy: Policy, source: Source, tasks: Sequence[Task]) -> list[Pair]:
+    """The pairs that the file gives."""
+    assert source.family.written is not None
+    texts = ((task.prompt, *source.family.written(task)) for task in tasks)
+    return [written_pair(policy, prompt, chosen, rejected) for prompt, chosen, rejected in texts]
+
+
 def learn_from(
     traces: Sequence[Trace],
     learner: Learner,
@@ -225,6 +284,21 @@ def learn_from(
         metrics["solved"] = sum(solved) / len(solved) if solved else 0.0
         log.append(metrics)
     return log
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How a turn of a phase is worked, and whether its settings need a reference policy."""
+
+    work: Callable[[Workshop, Learner, Any, int, Costs], tuple[dict[str, Any], list[Trace]]]
+    anchored: Callable[[Any], bool] = lambda settings: False
+
+
+WORK = {
+    "imitation": Phase(Workshop.imitate),
+    "preferences": Phase(Workshop.prefer, lambda settings: preference_of(settings).reference),
+    "reinforcement": Phase(Workshop.reinforce, lambda settings: method_of(settings).beta > 0),
+}
 
 
 def uneven(rewards: Sequence[float]) -> bool:
