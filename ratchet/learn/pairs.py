@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ratchet.core.seeds import Part, rng
+from ratchet.core.seeds import Part
 from ratchet.core.types import Completion, Tokens, Trace
 from ratchet.learn.batch import Example, Pair
 from ratchet.learn.credit import Reward
+from ratchet.learn.tried import Tried, shuffled, tries
 from ratchet.models.engine import Policy
 
 
@@ -18,22 +19,18 @@ def pairs_of(traces: Sequence[Trace], reward: Reward, *path: Part, most: int = 1
     What could not be judged is left out, and so are steps of a search: completions that ended at a stop string and are not
     what the strategy answered with.
     """
-    groups: dict[tuple[str, Tokens], list[tuple[float, Completion]]] = {}
-    for trace in traces:
-        for place, (c, verdict) in enumerate(zip(trace.completions, trace.verdicts, strict=True)):
-            value = reward(verdict, *path, trace.task.key, trace.sample, place)
-            if value is not None and c.tokens and (c.stop != "stop" or c is trace.answer):
-                groups.setdefault((trace.task.key, c.prefix), []).append((value, c))
-    return [pair for (key, _), judged in groups.items() for pair in from_both_ends(judged, most, *path, key)]
+    groups: dict[tuple[str, Tokens], list[Tried]] = {}
+    for key, group in tries(traces, reward, *path).items():
+        for t in shuffled(group, *path, key):
+            groups.setdefault((key, t.completion.prefix), []).append(t)
+    return [pair for group in groups.values() for pair in from_both_ends(group)[:most]]
 
 
-def from_both_ends(judged: Sequence[tuple[float, Completion]], most: int, *path: Part) -> list[Pair]:
-    """Pairs of different rewards, the best with the worst first."""
-    mixed = rng(*path, "pairs").sample(judged, len(judged))
-    ranked = sorted(mixed, key=lambda item: item[0], reverse=True)
+def from_both_ends(group: Sequence[Tried]) -> list[Pair]:
+    """Pairs of different rewards, the best with the worst first; those of one reward stay in their order."""
+    ranked = sorted(group, key=lambda t: t.reward, reverse=True)
     ends = zip(ranked[: len(ranked) // 2], ranked[::-1], strict=False)
-    pairs = [Pair(drawn_example(a), drawn_example(b)) for (high, a), (low, b) in ends if high > low]
-    return pairs[:most]
+    return [Pair(drawn_example(a.completion), drawn_example(b.completion)) for a, b in ends if a.reward > b.reward]
 
 
 def drawn_example(c: Completion) -> Example:

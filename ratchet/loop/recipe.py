@@ -52,12 +52,21 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Imitation:
-    """Learning from written demonstrations: `turns` turns of `updates` updates on `examples` traces each."""
+    """Learning from texts by imitation: `turns` turns of `updates` updates on `examples` tasks each.
+
+    With `samples` 0 the texts are demonstrations, which `knobs` shape. Above 0 they are the policy's own: so many completions of
+    each task are drawn and judged, and the selector `select` says which of them are imitated (learn/selectors.py).
+    """
 
     turns: int = 4
     updates: int = 100
     examples: int = 64
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 0
+    select: str = "rejection"
+    select_knobs: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "single"
+    strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=Optimizer)
 
     @property
@@ -318,7 +327,7 @@ POSITIVE = (
 
 
 NOT_NEGATIVE = (
-    "threads", "seed", "measure.curve_tasks", "preferences.samples",
+    "threads", "seed", "measure.curve_tasks", "preferences.samples", "imitation.samples",
     *(f"{phase}.optimizer.{name}" for phase in PHASES for name in ("muon", "warmup", "final", "weight_decay")),
 )  # fmt: skip
 

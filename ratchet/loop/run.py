@@ -38,7 +38,19 @@ from ratchet.loop.store import (
     write_folder,
     write_traces,
 )
-from ratchet.loop.turn import WORK, Costs, Tell, Weights, Workshop, learner_for, method_of, preference_of, restore, snapshot
+from ratchet.loop.turn import (
+    WORK,
+    Costs,
+    Tell,
+    Weights,
+    Workshop,
+    learner_for,
+    method_of,
+    preference_of,
+    restore,
+    selector_of,
+    snapshot,
+)
 from ratchet.measure.estimate import mean
 from ratchet.measure.verifier_audit import Audit, audit
 from ratchet.models import llama, machine
@@ -109,9 +121,13 @@ def check_names(recipe: Recipe) -> None:
     """Every name and knob in the recipe is one that is registered."""
     rewards.entry(recipe.reward)
     abstentions.entry(recipe.on_abstain)
-    if (p := recipe.preferences) is not None:
-        preference_of(p)
-        check_knobs("strategy", p.strategy, strategies[p.strategy], p.strategy_knobs)
+    if recipe.imitation is not None:
+        selector_of(recipe.imitation)
+    if recipe.preferences is not None:
+        preference_of(recipe.preferences)
+    for drawing in (recipe.imitation, recipe.preferences):
+        if drawing is not None:
+            check_knobs("strategy", drawing.strategy, strategies[drawing.strategy], drawing.strategy_knobs)
     r = recipe.reinforcement
     if r is None:
         return
@@ -129,9 +145,12 @@ def checked_source(recipe: Recipe) -> Source:
     """The tasks, with everything checked that can be before any work is done."""
     source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
     check_names(recipe)
-    if recipe.imitation is not None:
+    if recipe.imitation is not None and not recipe.imitation.samples:
         if source.family.demonstrate is None:
-            raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
+            raise RecipeError(
+                f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none leaves it out, --set '
+                "imitation.samples=8 has the model imitate its own right answers"
+            )
         check_knobs("demonstration of", recipe.tasks.family, source.family.demonstrate, recipe.imitation.knobs)
     check_texts(recipe, source)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
