@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ratchet.core.types import Completion, Judge, Play, Task
-from ratchet.search.steps import Asking, Steps, distinct, shares_of, steps_of
+from ratchet.search.steps import Asking, Steps, at_least_one, distinct, shares_of, steps_of
 from ratchet.search.strategy import strategies
 
 Worth = Callable[[Sequence[Completion]], Asking[list[float]]]
@@ -28,6 +28,7 @@ def judged(scorer: str) -> Worth:
 
 def beamed(task: Task, steps: Steps, n: int, beams: int, worth: Worth) -> Play:
     """The best answer of a beam search in which `worth` ranks the parts."""
+    at_least_one(beams=beams)
     candidates: list[Completion] = yield steps.draw(task.prompt, n)
     while True:
         scores = yield from worth(candidates)

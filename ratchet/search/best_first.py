@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ratchet.core.errors import BudgetError
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
-from ratchet.search.steps import distinct, steps_of
+from ratchet.search.steps import at_least_one, distinct, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -27,10 +27,11 @@ def best_first(
 ) -> Play:
     """`n` draws in all, `width` of them from the best part so far at a time; the best answer that has ended (paper: at most 20 parts
     gone on from, width 5)."""
+    at_least_one(width=width)
     steps = steps_of(n, step, step_tokens, temperature)
     found: list[tuple[float, Completion]] = []  # the best first, ties in the order of drawing
     ended: list[Completion] = []
-    left = n - min(width, n)
+    left = n - min(width, max(n - 1, 1))
     try:
         drawn: list[Completion] = yield steps.draw(task.prompt, n - left)
         while True:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from ratchet.core.errors import BudgetError
 from ratchet.core.types import Call, Completion, Draw, Play, Task
+from ratchet.search.steps import at_least_one
 from ratchet.search.strategy import strategies
 
 Settled = Callable[[list[tuple[str, int]], int], bool]
@@ -24,12 +25,13 @@ Settled = Callable[[list[tuple[str, int]], int], bool]
 
 def until(task: Task, n: int, window: int, temperature: float, top_p: float, settled: Settled) -> Play:
     """A vote that draws `window` samples at a time, at most n."""
+    at_least_one(n=n, window=window)
     completions: list[Completion] = []
     answers: list[str] = []
     votes: list[tuple[str, int]] = []
     try:
         while len(completions) < n and not settled(votes, n - len(completions)):
-            k = min(max(window, 1), n - len(completions))
+            k = min(window, n - len(completions))
             completions += yield Draw(task.prompt, n=k, temperature=temperature, top_p=top_p)
             for completion in completions[len(answers) :]:
                 answers.append((yield Call("extract", completion.text)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ratchet.core.types import Play, Task
 from ratchet.search.particles import Cloud, Particle, filtered, heaviest, multinomial, weighed_by
-from ratchet.search.steps import chance, steps_of
+from ratchet.search.steps import at_least_one, chance, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -31,8 +31,9 @@ def particle_gibbs(
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
-    """`sweeps` filters of `n` particles, all but the first with one that is held; the answer of the highest value of all (paper: 1, 2
-    and 4 sweeps at equal totals)."""
+    """`sweeps` filters of `n` particles, all but the first with one that is held; the answer of the highest value of all (paper: a
+    total of particles shared out over sweeps)."""
+    at_least_one(sweeps=sweeps)
     steps, weigh = steps_of(n, step, step_tokens, temperature), weighed_by(scorer)
     cloud = yield from filtered(task, steps, n, weigh)
     found = list(cloud.particles)

@@ -3,7 +3,8 @@
 Down the tree goes the child with the largest Q + explore x prior x sqrt(parent's visits) / (1 + visits), where the prior is the
 exponential of the step's mean log-probability; a part that has not been gone on from gets `width` children, whose values are backed
 up to the root. `mcts` takes the scorer's value of the child, `mcts-rollouts` that of one whole answer drawn from it.
-Scale: values in [0, 1]; of `logprob` the probability per token counts. `explore` is on the scale of values (the paper's are -1 to 1).
+Scale: values in [0, 1]; of `logprob` the probability per token counts. `explore` is on that scale, and ours: the paper's
+values are -1 to 1, and its main text does not give its constant.
 Departures: all new children are judged and backed up at once, so that a simulation is one batch; equal children are one. The answer
 is the best-valued that has ended, where the paper goes down by Q alone, which may end within an answer; if none has ended, the best
 part is drawn to its end. Out of budget, the best answer so far is returned.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ratchet.core.errors import BudgetError
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
-from ratchet.search.steps import Asking, Steps, distinct, steps_of
+from ratchet.search.steps import Asking, Steps, at_least_one, distinct, steps_of
 from ratchet.search.strategy import strategies
 from ratchet.search.values import values
 
@@ -107,7 +108,9 @@ def simulated(task: Task, steps: Steps, root: Node, width: int, explore: float, 
         child = Node(part, prior_of(part, leaf.part), leaf, value)
         leaf.children.append(child)
         back_up(child, value)
-    return [(value, whole) for value, whole in scored if not steps.going(whole)]
+    return [
+        (value, whole) for part, (value, whole) in zip(parts, scored, strict=True) if whole is not part or not steps.going(part)
+    ]
 
 
 def nodes_of(root: Node) -> list[Node]:
@@ -116,6 +119,7 @@ def nodes_of(root: Node) -> list[Node]:
 
 def searched(task: Task, steps: Steps, n: int, width: int, explore: float, evaluate: Evaluate) -> Play:
     """The best answer of `n` simulations."""
+    at_least_one(width=width)
     root, found = Node(), list[Scored]()
     try:
         for _ in range(n):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
+from ratchet.core.errors import RecipeError
 from ratchet.core.types import Completion, Judge, Play, Task
 from ratchet.search.steps import Asking, Steps, chance, steps_of
 from ratchet.search.strategy import strategies
@@ -86,6 +87,8 @@ def systematic(log_weights: Sequence[float], n: int, random: Random) -> list[int
 
 def weighed_by(scorer: str, sharpness: float = 1.0) -> Weigh:
     """Weights are values to a power."""
+    if not 0 < sharpness < math.inf:
+        raise RecipeError(f"knob sharpness of a strategy must be above 0, got {sharpness:g}")
 
     def weigh(parts: Sequence[Completion]) -> Asking[list[float]]:
         scores = yield Judge(parts, scorer)

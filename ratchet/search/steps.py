@@ -54,8 +54,16 @@ class Steps:
         return [next(rest) if k else [] for k in each]
 
 
+def at_least_one(**knobs: int) -> None:
+    """Raises RecipeError for a knob that counts something and is below 1."""
+    for name, value in knobs.items():
+        if value < 1:
+            raise RecipeError(f"knob {name} of a strategy must be at least 1, got {value}")
+
+
 def steps_of(n: int, step: str, step_tokens: int, temperature: float = 1.0) -> Steps:
     """The steps of a strategy that draws `n` samples: a single one is drawn whole."""
+    at_least_one(n=n)
     if step_tokens < 0 or not (step or step_tokens):
         raise RecipeError(
             f"a step ends at a text (step) or after a number of tokens of at least 1 (step_tokens), "

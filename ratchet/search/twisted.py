@@ -11,13 +11,14 @@ proposal is the candidates' (nested importance sampling). Values of learned crit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from ratchet.core.types import Completion, Play, Task
 from ratchet.search.particles import Cloud, Particle, Weigh, heaviest, log_mean, multinomial, systematic, weighed_by
-from ratchet.search.steps import Asking, Steps, chance, steps_of
+from ratchet.search.steps import Asking, Steps, at_least_one, chance, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -33,6 +34,8 @@ class Twisted:
 def steered(before: float, candidates: Sequence[Completion], twists: Sequence[float], random: Random) -> Twisted:
     """One of the candidates of a particle whose log-value was `before`."""
     [chosen] = multinomial(twists, 1, random)
+    if before == -math.inf:  # nothing was worth anything: begin again from here
+        before = 0.0
     return Twisted(candidates[chosen], twists[chosen], log_mean(twists) - before)
 
 
@@ -71,6 +74,7 @@ def twisted_smc(
     temperature: float = 1.0,
 ) -> Play:
     """`n` particles, each choosing its next step among `width` candidates by value; the answer of the highest value."""
+    at_least_one(width=width)
     steps = steps_of(n, step, step_tokens, temperature)
     cloud = yield from twisted(task, steps, n, width if n > 1 else 1, weighed_by(scorer))
     return heaviest(cloud.particles)
