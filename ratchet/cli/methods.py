@@ -13,13 +13,13 @@ def registries() -> list[Any]:
     from ratchet.learn.credit import credits
     from ratchet.learn.critic import critics
     from ratchet.learn.curricula import curricula
-    from ratchet.learn.heads import heads
     from ratchet.learn.distil import divergences
+    from ratchet.learn.heads import heads
     from ratchet.learn.policy import rows
     from ratchet.learn.preferences import preferences
     from ratchet.learn.rewards import abstentions, rewards
-    from ratchet.loop.export import formats
     from ratchet.learn.selectors import selectors
+    from ratchet.loop.export import formats
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
