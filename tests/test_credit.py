@@ -316,10 +316,8 @@ def test_turns_of_a_search_that_was_run(tiny_engine: LocalEngine, name: str) -> 
     """Each drawn token of a beam is learned at most once, with the log-probability that it has after what stood before it."""
     verify = lambda pairs: [Verdict(Outcome.PASS if "7" in text else Outcome.FAIL) for _, text in pairs]
     scheduler = Scheduler(tiny_engine, verify, SCORERS)
-    knobs = {"n": 6, "beams": 2, "step": "3", "steps": 3}
-    traces = scheduler.run(
-        strategies["value-beam"], [Task("f", "numbers 1 2 target 3 :", 3, "numeric")], "x", knobs=knobs, samples=3
-    )
+    knobs = {"n": 6, "beams": 2, "step": "3"}
+    traces = scheduler.run(strategies["beam"], [Task("f", "numbers 1 2 target 3 :", 3, "numeric")], "x", knobs=knobs, samples=3)
     values = rewards_of(traces, verdict_reward)
     examples = CREDITS[name](traces, values, parts.group_centred, tiny_engine.tokenizer)
     assert any(isinstance(e.request, Draw) and isinstance(e.request.prefix, Completion) for t in traces for e in t.events)
