@@ -64,11 +64,12 @@ def bench(
         "model": model, "tasks": path or tasks, "task knobs": " ".join(task_knobs), "n": len(held), "budgets": budgets, "unit": unit,
         "call price": call_price, "critics": " ".join(critics), "max_tokens": max_tokens, "seed": seed,
     }  # fmt: skip
+    extra = scorers_from(critics)
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
-        scheduler.scorers = {**scheduler.scorers, **scorers_from(critics)}
+        scheduler.scorers = {**scheduler.scorers, **extra}
         say = (lambda text: None) if as_json else click.echo
         spots = Bench(scheduler, sizing, held, limits, unit, seed, out, settings, say, call_price).run(plans)
     found, bounds = areas(spots, unit, limits)

@@ -1,0 +1,227 @@
+"""Strategies at equal cost, and traces as training data."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.types import Completion, Cost, Draw, Event, Judge, Outcome, Task, Trace, Verdict
+from ratchet.loop.export import formats, reached, rows_of, write_rows
+from ratchet.loop.search_bench import Bench, Spot, affordable, areas, control_of, per_task, sized_by, with_controls
+from ratchet.loop.store import read_traces, trace_json, tree_of, write_traces
+from ratchet.report.search_bench import write_page
+
+TASKS = [Task("bench", f"task {i}", i, "exact") for i in range(10)]
+
+
+class Costly:
+    """A scheduler whose strategies cost ten tokens a sample, and solve as many tasks as they have samples."""
+
+    def __init__(self, each: float = 10.0) -> None:
+        self.each, self.played = each, list[tuple[str, int]]()
+
+    def run(self, strategy: Any, tasks: Sequence[Task], *path: Any, knobs: Mapping[str, Any]) -> list[Trace]:
+        n = knobs.get("n", knobs.get("turns", 1))
+        self.played.append((path[-1], n))
+        right = 0 if knobs.get("scorer") == "placebo" else n
+        return [self.trace(t, int(self.each * n), t.answer < right) for t in tasks]
+
+    def trace(self, task: Task, tokens: int, right: bool) -> Trace:
+        c = Completion((1,), (2,), "x", (-1.0,), "end")
+        verdict = Verdict(Outcome.PASS if right else Outcome.FAIL)
+        cost = Cost(sampled_tokens=tokens, calls=1, flops=100.0 * tokens)
+        return Trace(task, "s", events=[Event(Draw("x"), [c])], answer=c, verdict=verdict, verdicts=[verdict], cost=cost)
+
+
+def bench(folder: Path, costly: Costly, **changed: Any) -> Bench:
+    settings = {"model": "m", "tasks": "t", **changed.pop("settings", {})}
+    given = {"budgets": [15.0, 35.0, 1e4], "unit": "tokens", **changed}
+    return Bench(costly, TASKS[:2], TASKS, seed=0, folder=folder, settings=settings, say=lambda text: None, **given)  # type: ignore[arg-type]
+
+
+def test_each_strategy_gets_the_size_that_its_budget_pays_for(tmp_path: Path) -> None:
+    spots = bench(tmp_path, Costly()).run(["vote"])
+    assert [(s.budget, s.size, s.cost["tokens"]) for s in spots] == [(15, 1, 10), (35, 3, 30), (1e4, 1_000, 10_000)]
+    assert [s.accuracy.value for s in spots] == [0.1, 0.3, 1.0]
+    dear = bench(tmp_path / "dear", Costly(), call_price=8.0, budgets=[15.0, 35.0]).run(["vote"])
+    assert [(s.budget, s.size) for s in dear] == [(35, 2)]  # a call is paid for too, and one sample does not fit 15
+    flops = bench(tmp_path / "flops", Costly(), unit="flops", budgets=[3_500.0]).run(["vote"])
+    assert [s.size for s in flops] == [3]
+
+
+def test_a_strategy_that_cannot_grow_keeps_its_size(tmp_path: Path) -> None:
+    spots = bench(tmp_path, Costly()).run(["single", "vote:n=4"])
+    assert [(s.plan, s.size) for s in spots] == [("single", 1), ("vote:n=4", 1)] and spots[1].cost["tokens"] == 40
+    assert sized_by("retry") == "turns" and sized_by("vote") == "n" and sized_by("single") is None
+
+
+def test_controls_stand_beside_what_asks_a_scorer() -> None:
+    assert with_controls(["vote", "best-of-n", "best-of-n:scorer=oracle", "best-of-n"]) == [
+        "vote", "best-of-n", "best-of-n:scorer=placebo", "best-of-n:scorer=oracle",
+    ]  # fmt: skip
+    assert control_of("best-of-n:scorer=critic,temperature=0.5") == "best-of-n:temperature=0.5,scorer=placebo"
+    assert control_of("debate") is None and control_of("best-of-n:scorer=placebo") is None
+    with pytest.raises(RecipeError, match="did you mean"):
+        with_controls(["best-of"])
+
+
+def test_what_is_finished_is_not_done_again_and_other_settings_are_refused(tmp_path: Path) -> None:
+    first, again = Costly(), Costly()
+    spots = bench(tmp_path, first).run(["vote", "best-of-n"])
+    assert bench(tmp_path, again).run(["vote", "best-of-n"]) == spots and not again.played and first.played
+    with pytest.raises(StoreError, match="other settings"):
+        bench(tmp_path, again, settings={"model": "another"}).run(["vote"])
+    (tmp_path / "bench.jsonl").write_text('{"model": "m", "tasks": "t"}\n{"plan": 3')
+    with pytest.raises(StoreError, match="damaged"):
+        bench(tmp_path, again).run(["vote"])
+
+
+def spot(plan: str, tokens: float, right: Sequence[float]) -> Spot:
+    return Spot(
+        plan, tokens, 1, tuple(right), {"tokens": tokens, "flops": 1.0, "seconds": 1.0, "sampled_tokens": tokens, "calls": 0.0}
+    )
+
+
+def test_an_area_is_the_mean_over_the_logarithm_of_the_cost() -> None:
+    rising = [spot("vote", 10, [0.0]), spot("vote", 100, [1.0])]
+    assert per_task(rising, "tokens", 10, 100) == [pytest.approx(0.5)]
+    assert per_task(rising, "tokens", 10, 1_000) == [pytest.approx(0.75)]  # level beyond the last
+    assert per_task(rising, "tokens", 100, 1_000) == [pytest.approx(1.0)]
+    assert per_task([spot("single", 20, [1.0])], "tokens", 20, 200) == [pytest.approx(1.0)]
+    between = per_task(rising, "tokens", math.sqrt(1_000), 1_000)[0]
+    assert between == pytest.approx((0.75 + 2.0) / 3)  # from one half up to one within a third of the way, then level
+    spots = [
+        *[spot("best-of-n", 10 * 10**i, [0.0, float(i)]) for i in range(2)],
+        spot("best-of-n:scorer=placebo", 20, [0.0, 0.0]),
+    ]
+    found, bounds = areas(spots, "tokens", [100.0])
+    assert bounds == (20, 100.0) and found[0].over_control is not None
+    assert found[0].over_control.value == pytest.approx(found[0].area.value) and found[1].over_control is None
+    with pytest.raises(RecipeError, match="larger --budgets"):
+        areas([], "tokens", [100.0])
+
+
+def test_what_a_budget_pays_for() -> None:
+    assert affordable([(0, 0.0), (1, 10.0), (2, 20.0), (4, 40.0)], 39.9) == 3
+    assert affordable([(0, 0.0), (1, 10.0)], 9.9) == 0
+    assert affordable([(0, 0.0), (1, 10.0), (2, 10.0)], 50.0) == 2
+
+
+def test_the_page_holds_curves_areas_and_traces(tmp_path: Path) -> None:
+    spots = bench(tmp_path, Costly(), budgets=[15.0, 35.0]).run(["vote", "best-of-n"])
+    found, bounds = areas(spots, "tokens", [15.0, 35.0])
+    text = write_page(tmp_path, spots, found, bounds, "tokens", {"model": "<m>", "tasks": "t"}).read_text()
+    for part in (
+        "Accuracy against sampled tokens",
+        "Areas",
+        "over its placebo",
+        "best-of-n:scorer=placebo",
+        "&lt;m&gt;",
+        "task 3",
+    ):
+        assert part in text, part
+
+
+# ---- traces as training data -------------------------------------------------------------------------------------
+
+
+def searched() -> Trace:
+    """Two steps; of the first's two children one is right; a judge saw the first two."""
+    part = lambda text, stop, *tokens: Completion((1,), tokens, text, (-1.0,) * len(tokens), stop)
+    a, b = part("a ;", "stop", 1), part("b ;", "stop", 2)
+    good, bad = part("a ; yes", "end", 1, 3), part("a ; no", "end", 1, 4)
+    end = part("b ; no", "end", 2, 4)
+    events = [
+        Event(Draw("task 0", n=2), [a, b]), Event(Judge([a, b], "critic"), [0.75, 0.25]),
+        Event(Draw(a, n=2), [good, bad]), Event(Draw(b), [end]),
+    ]  # fmt: skip
+    verdicts = [Verdict(Outcome.PASS if "yes" in c.text else Outcome.FAIL) for c in (a, b, good, bad, end)]
+    return Trace(TASKS[0], "beam", events=events, answer=good, verdict=verdicts[2], verdicts=verdicts)
+
+
+def rows(shape: str, *traces: Trace) -> list[dict[str, Any]]:
+    return list(rows_of([json.loads(json.dumps(trace_json(t))) for t in traces or (searched(),)], formats[shape]))
+
+
+def test_a_search_gives_accepted_answers_pairs_labels_and_values_of_its_steps() -> None:
+    assert rows("sft") == rows("chosen") == [{"prompt": "task 0", "completion": "a ; yes"}]
+    assert rows("pairs") == [{"prompt": "task 0", "chosen": "a ; yes", "rejected": "a ; no"}]
+    assert [(r["completion"], r["label"]) for r in rows("labels")] == [("a ; yes", True), ("a ; no", False), ("b ; no", False)]
+    assert [(r["prefix"], r["step"], r["value"], r["n"]) for r in rows("steps")] == [
+        ("", "a ;", 0.5, 2), ("", "b ;", 0.0, 1), ("a ;", " yes", 1.0, 1), ("a ;", " no", 0.0, 1), ("b ;", " no", 0.0, 1),
+    ]  # fmt: skip
+    [task] = rows("verl")
+    assert task["prompt"] == [{"role": "user", "content": "task 0"}] and task["reward_model"]["ground_truth"] == "0"
+    assert task["extra_info"]["passed"] == 1 and task["extra_info"]["judged"] == 3
+
+
+def test_a_part_is_no_answer_and_what_was_not_judged_teaches_nothing() -> None:
+    trace = searched()
+    trace.verdicts[2] = Verdict(Outcome.ABSTAIN, "late")
+    assert rows("sft", trace) == [] and reached(trace_json(trace)["draws"])[0] == (0, 1)
+
+
+def test_a_tree_is_told_as_one(tmp_path: Path) -> None:
+    told = [(i, depth, text) for i, depth, text, _ in tree_of(trace_json(searched()))]
+    assert told == [(0, 0, "a ;"), (2, 1, "yes"), (3, 1, "no"), (1, 0, "b ;"), (4, 1, "no")]
+    assert tree_of(trace_json(searched()))[0][3] == [("critic", 0.75)]
+
+
+def test_rows_are_written_as_their_name_says(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    found = rows("pairs")
+    for name in ("a.jsonl", "a.jsonl.gz", "a.parquet"):
+        write_rows(tmp_path / name, found)
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == found
+    assert [json.loads(line) for line in gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).splitlines()] == found
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist() == found
+    with pytest.raises(StoreError, match=r"none of \.jsonl"):
+        write_rows(tmp_path / "a.txt", found)
+
+
+# ---- as a user -----------------------------------------------------------------------------------------------------
+
+
+def test_bench_and_export_from_the_command_line(tmp_path: Path, ratchet: Any) -> None:
+    out = tmp_path / "bench"
+    small = ("--n", "4", "--max-tokens", "24", "--budgets", "30,60", "--out", str(out))
+    done = ratchet("search", "bench", "--strategies", "single; best-of-n", *small)
+    assert done.code == 0 and "over its placebo" in done.out and (out / "bench.html").is_file(), done.err
+    traces = tmp_path / "t.jsonl.gz"
+    assert ratchet("eval", "--n", "6", "--samples", "4", "--max-tokens", "24", "--traces", str(traces)).code == 0
+    done = ratchet("traces", "export", str(traces), str(tmp_path / "labels.jsonl"), "--as", "labels")
+    assert done.code == 0 and (tmp_path / "labels.jsonl").read_text().count("\n") >= 6 and list(read_traces(traces)), done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("search", "bench", "--strategies", "best-of"), "did you mean"),
+        (("search", "bench", "--strategies", "vote:k=2"), "no knob"),
+        (("search", "bench", "--budgets", "10,x"), "--budgets takes numbers"),
+        (("search", "bench", "--critic", "value"), "NAME=FOLDER"),
+        (("eval", "--traces", "t.txt"), "must end in .jsonl.gz"),
+        (("traces", "export", "nowhere", "x.jsonl"), "has no traces"),
+        (("traces", "export", "nowhere", "x.jsonl", "--as", "sf"), "did you mean"),
+    ],
+)
+def test_bad_input_is_one_sentence(args: tuple[str, ...], words: str, ratchet: Any) -> None:
+    done = ratchet(*args)
+    assert done.code == 2 and words in done.err and "Traceback" not in done.err, done.err
+
+
+def test_traces_of_the_held_out_split_are_exported_by_name_only(tmp_path: Path, ratchet: Any) -> None:
+    (tmp_path / "traces").mkdir()
+    write_traces(tmp_path / "traces" / "heldout-champion.jsonl.gz", [searched()])
+    done = ratchet("traces", "export", str(tmp_path), str(tmp_path / "x.jsonl"))
+    assert done.code == 2 and "heldout-champion: choose with --of" in done.err
+    done = ratchet("traces", "export", str(tmp_path), str(tmp_path / "x.jsonl"), "--of", "heldout-champion")
+    assert done.code == 0 and "1 rows as sft from 1 traces" in done.out
