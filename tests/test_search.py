@@ -34,7 +34,7 @@ class Scripted:
     """An engine whose completions are right with a chance that its seed decides: laws can be measured in no time."""
 
     def __init__(self, chance: float = 0.4) -> None:
-        self.chance, self.max_tokens, self.version, self.asked = chance, 60, 0, 0
+        self.chance, self.max_tokens, self.version, self.asked, self.context = chance, 60, 0, 0, 1_000
         self.tokenizer = self
 
     def encode(self, prefix: Any) -> tuple[int, ...]:
@@ -307,6 +307,19 @@ def test_an_answer_as_long_as_one_may_be_is_not_gone_on_from(tiny_engine: LocalE
 
     for t in Scheduler(tiny_engine, judge_here, SCORERS, TOOLS).run(on_and_on, TASKS[:3], "on"):
         assert t.answer is not None and len(t.answer.tokens) <= tiny_engine.max_tokens and t.verdict is not None
+
+
+def test_a_part_that_fills_the_context_is_not_gone_on_from(tiny_engine: LocalEngine) -> None:
+    """Prompt and answer together; the engine's own limit on answers is not reached."""
+
+    def on_and_on(task: Task) -> Play:
+        [c] = yield Draw((5,) * (tiny_engine.context - 6), max_tokens=4)
+        for _ in range(3):
+            [c] = yield Draw(c, max_tokens=4)
+        return c
+
+    for t in Scheduler(tiny_engine, judge_here).run(on_and_on, TASKS[:3], "context"):
+        assert t.answer is not None and len(t.answer.prefix) + len(t.answer.tokens) <= tiny_engine.context
 
 
 def test_costs_are_booked() -> None:

@@ -43,7 +43,7 @@ class Saying:
     """An engine that says what a function makes of the draw, within the limits that the draw sets."""
 
     def __init__(self, says: Says) -> None:
-        self.says, self.max_tokens, self.version = says, 60, 0
+        self.says, self.max_tokens, self.version, self.context = says, 60, 0, 1_000
         self.tokenizer = WordTokenizer(WORDS, strict=False)
         self.draws: list[Draw] = []
         self.batches = 0

@@ -34,6 +34,11 @@ class Engine(Protocol):
     max_tokens: int
     version: int
 
+    @property
+    def context(self) -> int:
+        """The most tokens of a prompt and its completion together."""
+        ...
+
     def encode(self, prefix: str | Tokens) -> Tokens:
         """The tokens of a prompt; tokens pass through."""
         ...
@@ -121,7 +126,7 @@ def begun(start: Completion, draw: Draw, tokenizer: Tokenizer) -> Completion:
     )
 
 
-def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], context: int) -> list[list[Row]]:
+def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]]) -> list[list[Row]]:
     """Rows to fill for each draw. Raises EngineError for a prompt that leaves no room in the context."""
     rows: list[list[Row]] = []
     for draw, own in zip(draws, seeds, strict=True):
@@ -131,10 +136,10 @@ def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]
             prefix = start.prefix + start.tokens
         else:
             prefix = engine.encode(start)
-        room = context - len(prefix)
+        room = engine.context - len(prefix)
         if not prefix or room < 1:
             raise EngineError(
-                f"a prompt of {len(prefix)} tokens does not fit the model's context of {context}; it must hold 1 to {context - 1}"
+                f"a prompt of {len(prefix)} tokens does not fit the model's context of {engine.context}; it must hold 1 to {engine.context - 1}"
             )
         limit = min(engine.max_tokens if draw.max_tokens is None else draw.max_tokens, room)
         if len(own) != draw.n:
@@ -155,6 +160,10 @@ class LocalEngine:
         self.weights: object = None  # which ones were packed, and the prefixes computed with
         self.steps = Graphs(next_tokens) if model.embed.weight.is_cuda else Few(next_tokens)
 
+    @property
+    def context(self) -> int:
+        return self.model.shape.max_tokens
+
     def encode(self, prefix: str | Tokens) -> Tokens:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
@@ -166,7 +175,7 @@ class LocalEngine:
             self.model.pack(self.bf16)
             self.steps.follow(self.model, self.bf16)
             self.weights = weights
-        rows = rows_of(self, draws, seeds, self.model.shape.max_tokens)
+        rows = rows_of(self, draws, seeds)
         place = {id(row): d for d, own in enumerate(rows) for row in own}
         left, end = [len(own) for own in rows], self.tokenizer.end
         drawn: list[list[Completion]] = [[] for _ in draws]

@@ -109,7 +109,7 @@ class TransformersEngine:
         return tuple(self.tokenizer.encode_prompt(prefix)) if isinstance(prefix, str) else prefix
 
     def sample(self, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], done: Done | None = None) -> list[list[Completion]]:
-        rows = rows_of(self, draws, seeds, self.context)
+        rows = rows_of(self, draws, seeds)
         # rows of one prefix length run together, so that no row needs padding on its left
         groups: dict[tuple[int, float, float], list[tuple[Row, Draw]]] = {}
         for draw, own in zip(draws, rows, strict=True):

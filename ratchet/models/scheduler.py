@@ -235,7 +235,9 @@ class Scheduler:
     def _room(self, draw: Draw) -> int:
         """How many tokens the answers of a draw may have beyond what it goes on from."""
         engine = self._engine(draw)
-        return engine.max_tokens - started(draw) - (len(engine.tokenizer.encode(draw.then)) if draw.then else 0)
+        put = started(draw) + (len(engine.tokenizer.encode(draw.then)) if draw.then else 0)
+        prefix = len(draw.prefix.prefix) if isinstance(draw.prefix, Completion) else 0
+        return min(engine.max_tokens, engine.context - prefix) - put
 
     def _wanted(self, draw: Draw) -> int:
         asked = self._room(draw) if draw.max_tokens is None else draw.max_tokens
