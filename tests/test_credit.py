@@ -12,9 +12,9 @@ from ratchet.core.types import Completion, Draw, Event, Judge, Outcome, Task, To
 from ratchet.learn import parts
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import Credit, credits, rewards_of, verdict_reward
-from ratchet.learn.roles import recycled
-from ratchet.learn.steps import labelled, splices
-from ratchet.learn.turns import turns_of
+from ratchet.learn.credit_roles import recycled
+from ratchet.learn.credit_steps import labelled, splices
+from ratchet.learn.credit_turns import turns_of
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer, reasoning_words

@@ -17,9 +17,9 @@ from itertools import pairwise
 from ratchet.core.types import Judge, Tokens, Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, scales
+from ratchet.learn.credit_turns import Turn, bare, turns_of
 from ratchet.learn.critic import Judged
 from ratchet.learn.parts import Advantage
-from ratchet.learn.turns import Turn, bare, turns_of
 from ratchet.models.tokens import Tokenizer
 
 Splice = tuple[Tokens, Tokens, Tokens]
