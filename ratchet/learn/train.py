@@ -9,9 +9,8 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from ratchet.learn.batch import Example, Objective, micro_batches
-from ratchet.learn.references import Follow
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
-from ratchet.models.lora import frozen
+from ratchet.models.lora import Follow, frozen
 
 P = TypeVar("P", bound=Trainable)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -221,6 +221,9 @@ def merged(model: Llama) -> Llama:
 
 
 # ---- as references -----------------------------------------------------------------------------------------------
+
+Follow = Callable[[nn.Module, nn.Module, int], nn.Module]
+"""(reference, the model that learns, steps taken) -> the reference from now on"""
 
 
 class Seen(nn.Module):
