@@ -52,7 +52,8 @@ from ratchet.models.engine import LocalEngine, score
 from ratchet.models.heads import Bins, Number, Says
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 
 Row = Verifier | Pairwise
 ROWS = {e.name: e.value for e in critics}

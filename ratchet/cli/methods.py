@@ -16,12 +16,14 @@ def registries() -> list[Any]:
     from ratchet.learn.heads import heads
     from ratchet.learn.policy import rows
     from ratchet.learn.rewards import abstentions, rewards
+    from ratchet.loop.export import formats
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions, critics, heads, curricula]
+    kinds = [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions, critics, heads, curricula, formats]
+    return kinds
 
 
 @click.command()

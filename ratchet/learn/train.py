@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from ratchet.learn.batch import Example, Objective, micro_batches
+from ratchet.learn.batch import Batch, Example, Objective, micro_batches
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
 from ratchet.models.lora import Follow, frozen
 
 P = TypeVar("P", bound=Trainable)
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An objective that says what is read of the model for it, and that sees the update's examples before they are cut."""
+
+    @property
+    def read(self) -> Read: ...
+
+    def prepare(self, examples: Sequence[Example], learner: Learner[Any]) -> list[Example]: ...
+
+    def __call__(self, batch: Batch, numbers: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]: ...
 
 
 @dataclass
@@ -66,14 +78,17 @@ class Learner(Generic[P]):
         return self.slowed * warm * (1 - (1 - self.final) * done)
 
     def with_reference(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the reference's log-probabilities, where there is a reference."""
+        """The examples with the reference's log-probabilities, where there is a reference; those that have some keep them."""
         if self.reference is None:
             return list(examples)
-        scores = score(self.reference, [(e.prefix, e.tokens) for e in examples], self.policy.bf16)
-        return [replace(e, reference=tuple(s)) for e, s in zip(examples, scores, strict=True)]
+        bare = [(e.prefix, e.tokens) for e in examples if not e.reference]
+        scores = iter(score(self.reference, bare, self.policy.bf16))
+        return [e if e.reference else replace(e, reference=tuple(next(scores))) for e in examples]
 
     def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
         """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics.
+
+        An objective that prepares its examples does, and is given what it reads; any other is given what `read` gives.
 
         `skipped` is 1 where the gradient was not finite and no step was taken.
         """
@@ -84,8 +99,11 @@ class Learner(Generic[P]):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
+        given, read = len(examples), self.read
+        if isinstance(objective, Prepares):
+            examples, read = objective.prepare(examples, self), objective.read
         for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
-            numbers = self.read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
+            numbers = read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)
             loss.backward()
             for name, value in {"loss": loss.item(), **metrics}.items():
@@ -108,7 +126,7 @@ class Learner(Generic[P]):
             "grad_norm": norm.item() if finite else 0.0,
             "skipped": float(not finite),
             "lr": self.lr * rate,
-            "sequences": len(examples),
+            "sequences": given,
         }
 
     def state(self) -> dict[str, Any]:

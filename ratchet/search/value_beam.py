@@ -33,10 +33,9 @@ def value_beam(
         if not going:
             break
         candidates = [c for c in kept if c.stop != "stop"]
-        for place, prefix in enumerate(going):
-            share = n // len(going) + (place < n % len(going))
-            if share:
-                candidates += yield Draw(prefix, n=share, stop=stop, temperature=temperature)
+        shares = [n // len(going) + (place < n % len(going)) for place in range(len(going))]
+        drawn = yield [Draw(c, n=k, stop=stop, temperature=temperature) for c, k in zip(going, shares, strict=True) if k]
+        candidates += [c for own in drawn for c in own]
     else:
         scores = yield Judge(candidates, scorer)
     return candidates[max(range(len(candidates)), key=lambda i: scores[i])]

@@ -156,7 +156,8 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     from ratchet.models.critic import critic_from, least_at, scorer_of
     from ratchet.models.machine import prepare
     from ratchet.models.scheduler import Scheduler
-    from ratchet.search.strategy import SCORERS, TOOLS, strategies
+    from ratchet.search.strategy import SCORERS, strategies
+    from ratchet.search.tools import TOOLS
 
     prepare(1)
     size = QUICK if quick else FULL
