@@ -249,7 +249,7 @@ def digits(task: Task, completions: Sequence[Completion], verify: Any) -> list[f
 def beam(scorer: str, n: int = 20, beams: int = 5, budget: Budget | None = None) -> list[Trace]:
     scheduler = Scheduler(Stepping(), judge_here, SCORERS | {"digits": digits}, TOOLS)  # type: ignore[arg-type]
     knobs = {"n": n, "beams": beams, "scorer": scorer, "step": ";"}
-    return scheduler.run(STRATEGIES["value-beam"], TASKS, "beam", knobs=knobs, budget=budget)
+    return scheduler.run(STRATEGIES["beam"], TASKS, "beam", knobs=knobs, budget=budget)
 
 
 def worth(traces: Sequence[Trace]) -> float:

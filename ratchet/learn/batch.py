@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +43,15 @@ class Example:
         return len(self.prefix) + len(self.tokens)
 
     @property
+    def rows(self) -> tuple[Example, ...]:
+        """What must stand in one micro-batch with it: itself alone."""
+        return (self,)
+
+    def with_references(self, scores: Sequence[Sequence[float]]) -> Example:
+        """With the reference's log-probabilities of its row; those that it brings along stay."""
+        return self if self.reference else replace(self, reference=tuple(scores[0]))
+
+    @property
     def learned(self) -> int:
         """How many tokens are learned from."""
         return sum(not math.isnan(x) for x in self.target) if self.target else len(self.tokens) - len(self.given)
@@ -54,6 +63,30 @@ class Example:
             return not self.learned
         flat = self.advantage if isinstance(self.advantage, tuple) else (self.advantage,)
         return not self.reference and not any(flat)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two completions of one prefix, of which the first is preferred. Their rows stand together in a micro-batch, so that of its
+    rows 0::2 are chosen and 1::2 rejected; their advantages are 1 and -1, whatever the examples said."""
+
+    chosen: Example
+    rejected: Example
+
+    def __len__(self) -> int:
+        return max(len(self.chosen), len(self.rejected))
+
+    @property
+    def rows(self) -> tuple[Example, ...]:
+        return replace(self.chosen, advantage=1.0), replace(self.rejected, advantage=-1.0)
+
+    def with_references(self, scores: Sequence[Sequence[float]]) -> Pair:
+        chosen, rejected = scores
+        return Pair(self.chosen.with_references([chosen]), self.rejected.with_references([rejected]))
+
+
+Unit = Example | Pair
+"""What is cut into micro-batches whole. The units of one update are of one kind."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +113,25 @@ Objective = Callable[[Batch, Tensor], tuple[Tensor, dict[str, float]]]
 (scalar to minimise, metrics to sum over the parts)"""
 
 
-def micro_batches(
-    examples: Sequence[Example], most_tokens: int, limit: int, device: torch.device | str = "cpu"
-) -> Iterator[Batch]:
-    """All examples, the longest first, in parts of at most `most_tokens` padded tokens (and at least one row).
+def micro_batches(units: Sequence[Unit], most_tokens: int, limit: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    """All units, the longest first, in parts of at most `most_tokens` padded tokens (and at least one unit).
 
-    Idle examples are counted in the divisors but not computed.
+    Idle examples are counted in the divisors but not computed; a unit with a row that is empty is left out.
     """
-    whole = [e for e in examples if e.tokens]
-    tokens, sequences = sum(e.learned for e in whole), len(whole)
-    order = sorted((e for e in whole if not e.idle), key=len, reverse=True)
+    whole = [u for u in units if all(row.tokens for row in u.rows)]
+    rows = [row for u in whole for row in u.rows]
+    tokens, sequences = sum(row.learned for row in rows), len(rows)
+    order = sorted((u for u in whole if not all(row.idle for row in u.rows)), key=padded_tokens, reverse=True)
     start = 0
-    for rows in cuts([len(e) for e in order], most_tokens):
-        yield to_batch(order[start : start + rows], tokens, sequences, limit, device)
-        start += rows
+    for n in cuts([padded_tokens(u) for u in order], most_tokens):
+        part = [row for u in order[start : start + n] for row in u.rows]
+        yield to_batch(part, tokens, sequences, limit, device)
+        start += n
+
+
+def padded_tokens(unit: Unit) -> int:
+    """What its rows take in a batch that has nothing longer."""
+    return len(unit) * len(unit.rows)
 
 
 def cuts(lengths: Sequence[int], most_tokens: int) -> list[int]:

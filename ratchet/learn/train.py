@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from ratchet.learn.batch import Batch, Example, Objective, micro_batches
+from ratchet.learn.batch import Batch, Example, Objective, Unit, micro_batches
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
 from ratchet.models.lora import Follow, frozen
 
@@ -77,16 +78,18 @@ class Learner(Generic[P]):
         done = min(1.0, self.taken / self.steps) if self.steps else 0.0
         return self.slowed * warm * (1 - (1 - self.final) * done)
 
-    def with_reference(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the reference's log-probabilities, where there is a reference; those that have some keep them."""
+    def with_reference(self, units: Sequence[Unit]) -> list[Unit]:
+        """The units with the reference's log-probabilities, where there is a reference; rows that have some keep them."""
         if self.reference is None:
-            return list(examples)
-        bare = [(e.prefix, e.tokens) for e in examples if not e.reference]
-        scores = iter(score(self.reference, bare, self.policy.bf16))
-        return [e if e.reference else replace(e, reference=tuple(next(scores))) for e in examples]
+            return list(units)
+        rows = [row for u in units for row in u.rows]
+        missing = [(row.prefix, row.tokens) for row in rows if not row.reference]
+        scores = iter(score(self.reference, missing, self.policy.bf16))
+        known = iter([row.reference or tuple(next(scores)) for row in rows])
+        return [u.with_references(list(islice(known, len(u.rows)))) for u in units]
 
-    def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
-        """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics.
+    def update(self, units: Sequence[Unit], objective: Objective) -> dict[str, float]:
+        """One optimizer step on all the units, examples or pairs. Returns the loss, the gradient's norm and the objective's metrics.
 
         An objective that prepares its examples does, and is given what it reads; any other is given what `read` gives.
 
@@ -99,10 +102,10 @@ class Learner(Generic[P]):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
-        given, read = len(examples), self.read
+        given, read = sum(len(u.rows) for u in units), self.read
         if isinstance(objective, Prepares):
-            examples, read = objective.prepare(examples, self), objective.read
-        for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
+            units, read = objective.prepare([row for u in units for row in u.rows], self), objective.read
+        for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device):
             numbers = read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)
             loss.backward()

@@ -206,7 +206,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
 
 def arms() -> dict[str, tuple[str, dict[str, Any]]]:
     """Every way to choose an answer, all but the first with K samples."""
-    beam = lambda scorer: ("value-beam", {"n": K, "beams": BEAMS, "scorer": scorer, "step": STEP})
+    beam = lambda scorer: ("beam", {"n": K, "beams": BEAMS, "scorer": scorer, "step": STEP})
     best = lambda scorer: ("best-of-n", {"n": K, "scorer": scorer})
     return {
         "one sample": ("single", {}),
