@@ -124,7 +124,7 @@ def charged(anchor: Anchor, beta: float) -> Shape:
     """The reward of a sample less `beta` times its distance to the reference, summed over its tokens."""
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
-        known = learner.with_reference(examples)
+        known = [row for unit in learner.with_reference(examples) for row in unit.rows]
         far = distances(anchor, known)
         return [replace(e, advantage=reward_of(e) - beta * sum(d)) for e, d in zip(known, far, strict=True)]
 
@@ -135,7 +135,7 @@ def charged_to_go(anchor: Anchor, beta: float) -> Shape:
     """Each token pays for its own distance and for those that follow it, as a return without discount."""
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
-        known = learner.with_reference(examples)
+        known = [row for unit in learner.with_reference(examples) for row in unit.rows]
         to_go = [tuple(accumulate(reversed(d)))[::-1] for d in distances(anchor, known)]
         return [
             replace(e, advantage=tuple(a - beta * d for a, d in zip(per_token(e), far, strict=True)))
