@@ -16,14 +16,15 @@ import pytest
 
 from ratchet.core.budget import Budget
 from ratchet.core.errors import RecipeError
-from ratchet.core.types import Call, Completion, Draw, Judge, Task
+from ratchet.core.types import Call, Chance, Completion, Draw, Judge, Play, Task
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
 from ratchet.search import early_stop, gibbs, mcts, particles, twisted
 from ratchet.search.particles import Cloud, Particle, filtered, shares
 from ratchet.search.pessimistic import cautious
-from ratchet.search.steps import Steps, chance
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.search.steps import Steps
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
 from ratchet.verify.verifier import find
 
@@ -96,6 +97,8 @@ class Chain:
                 reply = [score(c.tokens) for c in request.completions]
             elif isinstance(request, Call):
                 reply = request.argument
+            elif isinstance(request, Chance):
+                reply = random
             else:
                 drawn = [self.answer(d, random) for d in ([request] if isinstance(request, Draw) else request)]
                 reply = drawn[0] if isinstance(request, Draw) else drawn
@@ -193,8 +196,8 @@ def held_after_a_sweep(run: int) -> tuple[Path, Path]:
     parts = tuple(HIDDEN.part(path[: t + 1], False, random) for t in range(len(path)))
     held = Particle(parts, tuple(math.log(likelihood(c.tokens)) for c in parts))
     task, weigh = task_of(run), particles.weighed_by("likelihood")
-    cloud = HIDDEN.play(filtered(task, STEPS, 2, weigh, held, 1), likelihood, run)
-    return path, gibbs.retained(task, cloud, 1).last.tokens
+    cloud = HIDDEN.play(filtered(task, STEPS, 2, weigh, held), likelihood, run)
+    return path, HIDDEN.play(gibbs.retained(cloud), likelihood, -1 - run).last.tokens
 
 
 def sweep_keeps_the_posterior(runs: int = 2_000) -> bool:
@@ -220,8 +223,8 @@ def test_the_invariance_check_fails_for_a_sweep_that_does_not_hold_or_does_not_w
     assert not sweep_keeps_the_posterior()
 
 
-def holds_nothing(task: Task, steps: Steps, n: int, weigh: Any, held: Particle, sweep: int) -> Any:
-    return particles.filtered(task, steps, n, weigh, None, sweep)
+def holds_nothing(task: Task, steps: Steps, n: int, weigh: Any, held: Particle) -> Any:
+    return particles.filtered(task, steps, n, weigh)
 
 
 # ---- twisted ---------------------------------------------------------------------------------------------------------
@@ -496,7 +499,31 @@ def test_knobs_that_make_no_sense_are_named() -> None:
             next(strategies[name](TASKS[0], **knobs))
 
 
-def test_two_samples_of_a_task_have_randomness_of_their_own() -> None:
-    a, b = (HIDDEN.part(path, False, Random(0)) for path in ((0, 1), (1, 1)))
-    streams = [chance(task_of(1), drawn, "x", 1).random() for drawn in ([a, b], [b, a], [a], [a, b])]
-    assert len(set(streams)) == 3 and streams[0] == streams[3]
+def test_two_samples_of_a_task_have_randomness_of_their_own(tiny_engine: LocalEngine) -> None:
+    """Also where all that they drew is the same; and a run over again has the same."""
+    asked: list[float] = []
+
+    def asks(task: Task) -> Play:
+        for _ in range(2):
+            asked.append((yield Chance()).random())
+        [c] = yield Draw(task.prompt, temperature=0.0)
+        return c
+
+    for _ in range(2):
+        Scheduler(tiny_engine, lambda pairs: [find(t.verifier)(t, text) for t, text in pairs]).run(
+            asks, TASKS[:1], "chances", samples=3
+        )
+    assert len(set(asked)) == 6 and asked[:6] == asked[6:]
+
+
+def test_a_score_that_knows_nothing_does_not_choose_by_length() -> None:
+    """Answers that have ended are not judged anew against those that go on."""
+    many = 12  # states, so that parts are seldom the same
+    chain = Chain((1 / many,) * many, ((1 / many,) * many,) * many, 8, last=0)
+    knobs = {"n": 12, "beams": 4, "scorer": "placebo"}
+
+    def lengths(name: str, **knobs: Any) -> list[float]:
+        placebo = lambda run: lambda path: Random(f"{run} {path}").random()
+        return [len(chain.play(strategies[name](task_of(r), **knobs), placebo(r), r).tokens) for r in range(400)]
+
+    assert abs(mean(lengths("beam", **knobs)) - mean(lengths("single"))) < 0.6

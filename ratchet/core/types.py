@@ -149,7 +149,12 @@ class Call:
     argument: str
 
 
-Request = Draw | Judge | Call | Sequence[Draw]
+@dataclass(frozen=True)
+class Chance:
+    """Ask for randomness; answered by a `random.Random` that is a function of the trace's path and of how often it asked. Free."""
+
+
+Request = Draw | Judge | Call | Chance | Sequence[Draw]
 """Several draws at once are answered by one list of completions each, and sampled side by side."""
 Play = Generator[Request, Any, Completion]
 Strategy = Callable[..., Play]

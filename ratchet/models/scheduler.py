@@ -11,8 +11,23 @@ from typing import Any
 from ratchet.core.budget import Budget
 from ratchet.core.errors import BudgetError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
-from ratchet.core.seeds import Part, seed
-from ratchet.core.types import Call, Completion, Cost, Draw, Event, Judge, Outcome, Play, Request, Strategy, Task, Trace, Verdict
+from ratchet.core.seeds import Part, rng, seed
+from ratchet.core.types import (
+    Call,
+    Chance,
+    Completion,
+    Cost,
+    Draw,
+    Event,
+    Judge,
+    Outcome,
+    Play,
+    Request,
+    Strategy,
+    Task,
+    Trace,
+    Verdict,
+)
 from ratchet.models.engine import Engine, flops_of
 from ratchet.models.machine import spare_core
 
@@ -29,6 +44,7 @@ class Running:
     trace: Trace
     path: tuple[Part, ...]
     draws: int = 0
+    chances: int = 0
     waiting: Sequence[Draw] = ()
     together: bool = False  # whether the strategy asked for several draws at once, and is answered with a list of answers
     done: Sequence[list[Completion] | None] = ()  # of what it asked for: answers that need no sampling
@@ -175,6 +191,11 @@ class Scheduler:
                 r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: out of budget: {e}")
                 return
             try:
+                if isinstance(request, Chance):
+                    random = rng(*r.path, "chance", r.chances)
+                    r.chances += 1
+                    send = lambda random=random: r.play.send(random)
+                    continue
                 if not isinstance(request, Judge | Call):
                     draws = [request] if isinstance(request, Draw) else list(request)
                     r.together = not isinstance(request, Draw)

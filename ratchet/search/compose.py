@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ratchet.core.types import Call as ToolCall
-from ratchet.core.types import Completion, Draw, Judge, Play, Request, Task
+from ratchet.core.types import Chance, Completion, Draw, Judge, Play, Request, Task
 from ratchet.search.strategy import planned, strategies
 from ratchet.search.vote import most_voted
 
@@ -24,7 +24,7 @@ def side_by_side(plays: Sequence[Play]) -> Generator[Request, Any, list[Completi
         """Up to the next draw of play i, or to its end."""
         try:
             request = plays[i].send(answer)
-            while isinstance(request, Judge | ToolCall):
+            while isinstance(request, Judge | ToolCall | Chance):
                 request = plays[i].send((yield request))
             asked[i] = request
         except StopIteration as end:

@@ -8,15 +8,15 @@ Departures: those of particles.py, but with multinomial resampling, for which th
 
 from __future__ import annotations
 
-from ratchet.core.types import Play, Task
+from ratchet.core.types import Chance, Play, Task
 from ratchet.search.particles import Cloud, Particle, filtered, heaviest, multinomial, weighed_by
-from ratchet.search.steps import at_least_one, chance, steps_of
+from ratchet.search.steps import Asking, at_least_one, steps_of
 from ratchet.search.strategy import strategies
 
 
-def retained(task: Task, cloud: Cloud, sweep: int) -> Particle:
+def retained(cloud: Cloud) -> Asking[Particle]:
     """One particle of a finished filter, drawn by weight."""
-    random = chance(task, [p.last for p in cloud.particles], "retained", sweep)
+    random = yield Chance()
     return cloud.particles[multinomial([p.log_weight for p in cloud.particles], 1, random)[0]]
 
 
@@ -37,7 +37,8 @@ def particle_gibbs(
     steps, weigh = steps_of(n, step, step_tokens, temperature), weighed_by(scorer)
     cloud = yield from filtered(task, steps, n, weigh)
     found = list(cloud.particles)
-    for sweep in range(1, sweeps if n > 1 else 1):
-        cloud = yield from filtered(task, steps, n, weigh, retained(task, cloud, sweep), sweep)
+    for _ in range(sweeps - 1 if n > 1 else 0):
+        held = yield from retained(cloud)
+        cloud = yield from filtered(task, steps, n, weigh, held)
         found += cloud.particles
     return heaviest(found)

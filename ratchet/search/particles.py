@@ -18,8 +18,8 @@ from itertools import accumulate
 from random import Random
 
 from ratchet.core.errors import RecipeError
-from ratchet.core.types import Completion, Judge, Play, Task
-from ratchet.search.steps import Asking, Steps, chance, steps_of
+from ratchet.core.types import Chance, Completion, Judge, Play, Task
+from ratchet.search.steps import Asking, Steps, steps_of
 from ratchet.search.strategy import strategies
 from ratchet.search.values import log_values
 from ratchet.search.weighted_vote import elected
@@ -115,7 +115,7 @@ def moved(steps: Steps, parents: Sequence[Particle], weigh: Weigh) -> Asking[lis
     return cloud
 
 
-def filtered(task: Task, steps: Steps, n: int, weigh: Weigh, held: Particle | None = None, sweep: int = 0) -> Asking[Cloud]:
+def filtered(task: Task, steps: Steps, n: int, weigh: Weigh, held: Particle | None = None) -> Asking[Cloud]:
     """`n` particles from the prompt to their ends, resampled before every step but the first. The first of them is `held`, where
     one is given: it comes through every resampling (conditional sequential Monte Carlo)."""
     first: list[Completion] = yield steps.draw(task.prompt, n - 1 if held else n)
@@ -126,7 +126,7 @@ def filtered(task: Task, steps: Steps, n: int, weigh: Weigh, held: Particle | No
     while any(steps.going(p.last) for p in cloud):
         log_weights = [p.log_weight for p in cloud]
         log_normaliser += log_mean(log_weights)
-        random = chance(task, [p.last for p in cloud], "resampling", sweep, step)
+        random = yield Chance()
         step += 1
         chosen = multinomial(log_weights, n - 1, random) if held else systematic(log_weights, n, random)
         new = yield from moved(steps, [cloud[i] for i in chosen], weigh)

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratchet.core.errors import RecipeError
-from ratchet.core.types import Draw, Judge, Play, Task
-from ratchet.search.steps import chance
+from ratchet.core.types import Chance, Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
 
@@ -43,4 +42,5 @@ def pessimistic_best_of_n(
         raise RecipeError(f'strategy "pessimistic-best-of-n": beta must be above 0, got {beta:g}; best-of-n is what 0 would be')
     completions = yield Draw(task.prompt, n=n, temperature=temperature, top_p=top_p)
     scores = yield Judge(completions, scorer)
-    return chance(task, completions, "pessimism").choices(completions, cautious(scores, beta))[0]
+    random = yield Chance()
+    return random.choices(completions, cautious(scores, beta))[0]

@@ -1,15 +1,13 @@
-"""Steps of an answer: where one ends, how many parts go on by one in a single batch, and what a place's randomness is."""
+"""Steps of an answer: where one ends, and how many parts go on by one in a single batch."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, TypeVar
 
 from ratchet.core.errors import RecipeError
-from ratchet.core.seeds import Part, rng
-from ratchet.core.types import Completion, Draw, Request, Task, Tokens
+from ratchet.core.types import Completion, Draw, Request, Tokens
 
 T = TypeVar("T")
 Asking = Generator[Request, Any, T]
@@ -83,13 +81,3 @@ def distinct(parts: Sequence[Completion]) -> list[int]:
 def shares_of(n: int, parts: int) -> list[int]:
     """`n` draws over so many parts: equal, the first ones one more where it does not divide."""
     return [n // parts + (place < n % parts) for place in range(parts)]
-
-
-def chance(task: Task, drawn: Sequence[Completion], *place: Part) -> Random:
-    """The randomness of a place in a strategy's play.
-
-    A strategy does not know its path. What it drew does depend on it, so two samples of one task share a stream only where
-    all that they drew up to that place is the same, token for token and in order.
-    """
-    tokens = ";".join(",".join(map(str, c.tokens)) for c in drawn)
-    return rng("search", task.key, *place, tokens)

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from ratchet.core.types import Completion, Play, Task
+from ratchet.core.types import Chance, Completion, Play, Task
 from ratchet.search.particles import Cloud, Particle, Weigh, heaviest, log_mean, multinomial, systematic, weighed_by
-from ratchet.search.steps import Asking, Steps, at_least_one, chance, steps_of
+from ratchet.search.steps import Asking, Steps, at_least_one, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -42,11 +42,11 @@ def steered(before: float, candidates: Sequence[Completion], twists: Sequence[fl
 def twisted(task: Task, steps: Steps, n: int, width: int, weigh: Weigh) -> Asking[Cloud]:
     """`n` particles to their ends, weighted by the product of their steps' weights since the last resampling."""
     first: list[Completion] = yield steps.draw(task.prompt, n * width)
-    drawn, parents, log_normaliser, step = [first[i::n] for i in range(n)], [(i, 0.0) for i in range(n)], 0.0, 0
+    drawn, parents, log_normaliser = [first[i::n] for i in range(n)], [(i, 0.0) for i in range(n)], 0.0
     cloud: list[Twisted] = []
     while True:
         twists = yield from weigh([c for own in drawn for c in own])
-        random, rest = chance(task, [c for own in drawn for c in own], "twisted", step), iter(twists)
+        random, rest = (yield Chance()), iter(twists)
         moved = {
             i: steered(before, own, [next(rest) for _ in own], random) for (i, before), own in zip(parents, drawn, strict=True)
         }
@@ -57,7 +57,6 @@ def twisted(task: Task, steps: Steps, n: int, width: int, weigh: Weigh) -> Askin
             return Cloud([Particle((p.last,), (p.twist,)) for p in cloud], log_normaliser)
         # one that has ended is what it is: its weight is multiplied by 1 from here on
         cloud = [Twisted(cloud[i].last, cloud[i].twist, 0.0) for i in systematic(log_weights, n, random)]
-        step += 1
         parents = [(i, p.twist) for i, p in enumerate(cloud) if steps.going(p.last)]
         drawn = yield from steps.on([cloud[i].last for i, _ in parents], [width] * len(parents))
 
