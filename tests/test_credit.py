@@ -12,13 +12,14 @@ from ratchet.core.types import Completion, Draw, Event, Judge, Outcome, Task, To
 from ratchet.learn import parts
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import Credit, credits, rewards_of, verdict_reward
-from ratchet.learn.roles import recycled
-from ratchet.learn.steps import labelled, splices
-from ratchet.learn.turns import turns_of
+from ratchet.learn.credit_roles import recycled
+from ratchet.learn.credit_steps import labelled, splices
+from ratchet.learn.credit_turns import turns_of
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 
 CREDITS = {e.name: e.value for e in credits}
 TOKENIZER = WordTokenizer(reasoning_words())
@@ -277,6 +278,23 @@ def test_rollouts_give_the_values_of_a_sample_s_steps() -> None:
     assert advantages(example) == pytest.approx((0.0, -0.2, 0.0, 0.0))
 
 
+def test_a_conversation_in_one_completion() -> None:
+    """A user's words stand in the completion: they are no turn's own, and no step of a splice."""
+    first, other = completion([50, 51, 1]), completion([52, 1])
+    later = Completion(PROMPT, (50, 51, 9, 9, 60), "", (-0.5, -0.51, 0.0, 0.0, -0.6), "end", given=(2, 3))
+    traces = [trace((Draw(PROMPT), [first]), (Draw(first, then="try again"), [later])), trace((Draw(PROMPT), [other]), sample=1)]
+    rewards = [[0.0, 1.0, 0.0]]
+    [turns] = turns_of(traces, rewards, END)
+    assert [(t.prefix[2:], t.tokens, t.parent) for t in turns] == [
+        ((), (50, 51, 1), None),
+        ((50, 51, 9, 9), (60,), 0),
+        ((), (52, 1), None),
+    ]
+    assert [e.logprobs for e in by(CREDITS["steps"], (traces, rewards))][1] == (-0.6,)
+    assert [advantages(e) for e in by(CREDITS["steps"], (traces, rewards))] == [(0.5,) * 3, (0.0,), (-0.5,) * 2]
+    assert splices(traces, rewards, END) == [(PROMPT, (50, 51), (52, 1))]
+
+
 def test_two_roles_golden() -> None:
     """With the first abstraction one of two solutions is right, with the second none. Solutions compete within a prompt."""
     examples = by(CREDITS["two-role"], roles([0, 0, 1, 0, 0, 0]))
@@ -311,17 +329,34 @@ def test_recycled_verdicts_golden() -> None:
         CREDITS["recycled"](*drawn, parts.group_centred, TOKENIZER, no="yes")
 
 
-@pytest.mark.parametrize("name", ["per-turn", "steps", "two-role"])
-def test_turns_of_a_search_that_was_run(tiny_engine: LocalEngine, name: str) -> None:
-    """Each drawn token of a beam is learned at most once, with the log-probability that it has after what stood before it."""
-    verify = lambda pairs: [Verdict(Outcome.PASS if "7" in text else Outcome.FAIL) for _, text in pairs]
-    scheduler = Scheduler(tiny_engine, verify, SCORERS)
-    knobs = {"n": 6, "beams": 2, "step": "3"}
-    traces = scheduler.run(strategies["beam"], [Task("f", "numbers 1 2 target 3 :", 3, "numeric")], "x", knobs=knobs, samples=3)
-    values = rewards_of(traces, verdict_reward)
-    examples = CREDITS[name](traces, values, parts.group_centred, tiny_engine.tokenizer)
-    assert any(isinstance(e.request, Draw) and isinstance(e.request.prefix, Completion) for t in traces for e in t.events)
-    assert len(examples) > 10 and any(any(advantages(e)) for e in examples)
-    assert sum(len(e.tokens) for e in examples) <= sum(t.cost.sampled_tokens for t in traces)
-    for e, own in zip(examples, tiny_engine.score([(e.prefix, e.tokens) for e in examples]), strict=True):
-        assert own == pytest.approx(e.logprobs, abs=1e-3)
+PLAYS = {
+    "beam": {"n": 6, "beams": 2, "step": "3"},
+    "mcts": {"n": 12, "width": 3, "step": "3", "scorer": "oracle"},
+    "try-again": {"again": "try", "turns": 3},
+    "abstraction": {"n": 4, "abstractions": 2, "ask": "{task} then", "use": "{task} {idea} :", "most": 3},
+}
+
+
+class Short(WordTokenizer):
+    """Many words end a text, so that a model with random weights comes to an end."""
+
+    end = frozenset({1, *range(20, 40)})  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("strategy", PLAYS)
+def test_turns_of_strategies_that_were_played(tiny_engine: LocalEngine, strategy: str) -> None:
+    """Each drawn token is learned at most once, none that was put in between, and with the log-probability that it has after what
+    stood before it."""
+    verify = lambda pairs: [Verdict(Outcome.FAIL if len(text.split()) % 3 else Outcome.PASS) for _, text in pairs]
+    scheduler = Scheduler(tiny_engine, verify, SCORERS, TOOLS)
+    tiny_engine.max_tokens, tiny_engine.tokenizer = 60, Short(reasoning_words())
+    task = Task("f", "numbers 1 2 target 3 :", 3, "numeric")
+    traces = scheduler.run(strategies[strategy], [task], "x", knobs=PLAYS[strategy], samples=4)
+    turns = turns_of(traces, rewards_of(traces, verdict_reward), tiny_engine.tokenizer.end)[0]
+    assert any(t.parent is not None for t in turns) and sum(len(t.tokens) for t in turns) == scheduler.spent.sampled_tokens
+    for name in ("per-turn", "steps", "two-role"):
+        examples = CREDITS[name](traces, rewards_of(traces, verdict_reward), parts.group_centred, tiny_engine.tokenizer)
+        assert examples and any(any(advantages(e)) for e in examples), name
+        assert sum(len(e.tokens) for e in examples) <= scheduler.spent.sampled_tokens
+        for e, own in zip(examples, tiny_engine.score([(e.prefix, e.tokens) for e in examples]), strict=True):
+            assert own == pytest.approx(e.logprobs, abs=1e-3), name

@@ -15,12 +15,12 @@ from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.types import Draw
 from ratchet.learn.batch import Example, micro_batches
 from ratchet.learn.policy import grpo
-from ratchet.learn.references import Follow, moving_average, reset_every
+from ratchet.learn.references import moving_average, reset_every
 from ratchet.learn.train import Learner
 from ratchet.models import llama, lora
 from ratchet.models.critic import critic_from
 from ratchet.models.engine import LocalEngine, token_logprobs
-from ratchet.models.lora import add_adapter, load_adapter, merged, names_of, role, save_adapter, switch, without_adapters
+from ratchet.models.lora import Follow, add_adapter, load_adapter, merged, names_of, role, save_adapter, switch, without_adapters
 
 IDS = torch.tensor([[2, 3, 4, 5, 6], [7, 8, 9, 0, 0]])
 EXAMPLE = Example((2, 3), (4, 5, 6))

@@ -6,15 +6,10 @@ model without its adapters (`learner.reference = without_adapters(policy.model)`
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from ratchet.core.errors import RecipeError
-from ratchet.models.lora import apart, frozen
-
-Follow = Callable[[torch.nn.Module, torch.nn.Module, int], torch.nn.Module]
-"""(reference, the model that learns, steps taken) -> the reference from now on"""
+from ratchet.models.lora import Follow, apart, frozen
 
 
 def moving_average(kept: float = 0.99) -> Follow:

@@ -10,9 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 
 from ratchet.learn.batch import Batch, Example, Objective, Unit, micro_batches
-from ratchet.learn.references import Follow
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
-from ratchet.models.lora import frozen
+from ratchet.models.lora import Follow, frozen
 
 P = TypeVar("P", bound=Trainable)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -51,15 +51,15 @@ class Update(nn.Module):
                 self.b[kind(name)] = nn.Parameter(torch.zeros(n, rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., out) of x (..., in)."""
+        """(..., out) of x (..., in). What is scaled is the thin product."""
         scale = self.alpha / self.rank
         parts = [
-            F.linear(F.linear(x, self.a[kind(name)]), self.b[kind(name)]) * scale
+            F.linear(F.linear(x, self.a[kind(name)]) * scale, self.b[kind(name)])
             if kind(name) in self.a
             else x.new_zeros(*x.shape[:-1], n)
             for name, n in self.rows
         ]
-        return torch.cat([part.to(parts[0].dtype) for part in parts], -1)
+        return parts[0] if len(parts) == 1 else torch.cat([part.to(parts[0].dtype) for part in parts], -1)
 
     def matrix(self, like: Tensor) -> Tensor:
         """(out, in), as `like`."""
@@ -221,6 +221,9 @@ def merged(model: Llama) -> Llama:
 
 
 # ---- as references -----------------------------------------------------------------------------------------------
+
+Follow = Callable[[nn.Module, nn.Module, int], nn.Module]
+"""(reference, the model that learns, steps taken) -> the reference from now on"""
 
 
 class Seen(nn.Module):

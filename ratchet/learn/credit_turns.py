@@ -68,6 +68,13 @@ def begins(draw: Draw, c: Completion) -> int:
     return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
 
 
+def said_before(draw: Draw, c: Completion) -> int:
+    """How many tokens of a completion stood there before the draw: of the one that it goes on from, and put behind that one."""
+    if not isinstance(draw.prefix, Completion):
+        return 0
+    return c.given[-1] + 1 if len(c.given) > len(draw.prefix.given) else len(draw.prefix.tokens)
+
+
 def added(draw: Draw, trace: Trace) -> str:
     """What the text of a prompt has beside the task's own."""
     return draw.prefix.replace(trace.task.prompt, "", 1) if isinstance(draw.prefix, str) else ""

@@ -9,9 +9,9 @@ from ratchet.core.errors import RecipeError
 from ratchet.core.types import Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, drawn, outcome
+from ratchet.learn.credit_turns import Turn, in_groups, turns_of
 from ratchet.learn.critic import Judged
 from ratchet.learn.parts import Advantage
-from ratchet.learn.turns import Turn, in_groups, turns_of
 from ratchet.models.tokens import Tokenizer
 
 

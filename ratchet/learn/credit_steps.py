@@ -17,9 +17,9 @@ from itertools import pairwise
 from ratchet.core.types import Judge, Tokens, Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, scales
+from ratchet.learn.credit_turns import Turn, bare, turns_of
 from ratchet.learn.critic import Judged
 from ratchet.learn.parts import Advantage
-from ratchet.learn.turns import Turn, bare, turns_of
 from ratchet.models.tokens import Tokenizer
 
 Splice = tuple[Tokens, Tokens, Tokens]
@@ -28,11 +28,11 @@ Splice = tuple[Tokens, Tokens, Tokens]
 
 @dataclass(frozen=True)
 class Tree:
-    """All turns of one task. `starts` are the places where draws began, `leaves` the finished and judged turns, `scores` what a
+    """All turns of one task. `ends` are the places where steps end, `leaves` the finished and judged turns, `scores` what a
     scorer said of places, `end` the tokens that end a text."""
 
     turns: Sequence[Turn]
-    starts: frozenset[Tokens]
+    ends: frozenset[Tokens]
     leaves: Sequence[Turn]
     scores: Mapping[Tokens, float]
     end: frozenset[int]
@@ -48,7 +48,7 @@ class Tree:
     def places(self, turn: Turn, since: int) -> list[int]:
         """The lengths at which steps of a turn's whole sequence begin or end, from length `since` on."""
         whole = turn.whole
-        return [since, *(n for n in range(since + 1, len(whole)) if whole[:n] in self.starts), len(whole)]
+        return [since, *(n for n in range(since + 1, len(bare(whole, self.end))) if whole[:n] in self.ends), len(whole)]
 
     def values(self, turn: Turn, places: Sequence[int]) -> list[float]:
         """Q at each place; at the end of a leaf its reward."""
@@ -64,24 +64,28 @@ def trees(traces: Sequence[Trace], rewards: Sequence[Sequence[float]], end: froz
             if isinstance(event.request, Judge) and event.request.scorer == scorer:
                 known |= {c.prefix + c.tokens: s for c, s in zip(event.request.completions, event.answer, strict=True)}
     return [
-        Tree(turns, frozenset(turn.prefix for turn in turns), leaves_of(turns), own, end)
+        Tree(turns, ends_of(turns, end), leaves_of(turns), own, end)
         for turns, own in zip(turns_of(traces, rewards, end), scores.values(), strict=True)
     ]
+
+
+def ends_of(turns: Sequence[Turn], end: frozenset[int]) -> frozenset[Tokens]:
+    """Where steps end: where draws began, and after each turn that another goes on from, before what was said between them."""
+    parents = {turns[turn.parent].whole for turn in turns if turn.parent is not None}
+    return frozenset((*(turn.prefix for turn in turns), *parents, *(bare(whole, end) for whole in parents)))
 
 
 def leaves_of(turns: Sequence[Turn]) -> list[Turn]:
     """The judged turns that none goes on from. Where a search goes on from what stopped at a step's end, the candidates that it
     dropped there are unfinished too: their reward says nothing about them."""
-    going_on = {turns[i].whole: turns[i].completion for turn in turns for i in [turn.parent] if i is not None}
-    # a later turn of a conversation has a prompt of its own; what a search goes on with has its parent's
-    own_prompts = {turn.completion.prefix for turn in turns if turn.parent is not None}
-    by_steps = any(c.stop == "stop" and c.prefix in own_prompts for c in going_on.values())
+    inner = [(turn, turns[turn.parent]) for turn in turns if turn.parent is not None]
+    going_on = {parent.whole for _, parent in inner}
+    # a turn of a conversation is whole, whatever it stopped at: something was said before the next
+    unfinished = {parent.completion.stop for turn, parent in inner if turn.prefix == parent.whole}
     return [
         turn
         for turn in turns
-        if not math.isnan(turn.reward)
-        and turn.whole not in going_on
-        and (turn.answer or not (by_steps and turn.completion.stop == "stop"))
+        if not math.isnan(turn.reward) and turn.whole not in going_on and (turn.answer or turn.completion.stop not in unfinished)
     ]
 
 
