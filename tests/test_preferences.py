@@ -197,6 +197,22 @@ def test_where_two_completions_part() -> None:
     assert margins.at_the_fork(same, ends) == same
 
 
+@pytest.mark.parametrize(("delimiter", "kept"), [("no", "no 4 no"), ("\n", "no 4 no 5")])
+def test_a_step_ends_with_the_delimiter_and_a_text_without_one_is_a_step(
+    tiny_engine: LocalEngine, delimiter: str, kept: str
+) -> None:
+    pair = written_pair(tiny_engine, "start 9 :", "no 4 no 5", "no 3 no 5")
+    chosen = margins.first_difference(delimiter)(pair, tiny_engine.tokenizer).chosen
+    assert tiny_engine.tokenizer.decode(chosen.prefix + chosen.tokens).removesuffix(" <end>").endswith(kept)
+    assert len(chosen.tokens) == (2 if delimiter == "no" else 5)
+
+
+def test_a_model_that_is_certain_has_finite_odds() -> None:
+    b, logp = even_batch()
+    loss, _ = ROWS["orpo"](b, (0 * logp).detach().requires_grad_())
+    assert bool(loss.isfinite())
+
+
 # ---- the loop ----------------------------------------------------------------------------------------------------
 
 

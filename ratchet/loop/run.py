@@ -27,7 +27,7 @@ from ratchet.learn.credit import credits
 from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
-from ratchet.loop.evidence import EVIDENCE, TEXTS
+from ratchet.loop.evidence import EVIDENCE, MEANING, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
 from ratchet.loop.recipe import Recipe, Step, from_json, plan, recipe_hash, to_json
 from ratchet.loop.store import (
@@ -223,6 +223,8 @@ class Run:
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
                    "parameters": sum(p.numel() for p in self.policy.model.parameters()), "detectable": self._detectable()})  # fmt: skip
+        if self.recipe.evidence in MEANING:
+            self.tell({"event": "note", "text": MEANING[self.recipe.evidence]})
         with VerifierPool(self.recipe.deadline) as verify:
             workshop = Workshop(self.recipe, self.source, verify, self.tell)
             self._save_stage("0-start", done == 0)
