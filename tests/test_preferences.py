@@ -284,3 +284,13 @@ def test_the_reference_point_of_kto_is_the_divergence_on_other_prompts(tiny_engi
 def test_a_row_over_pairs_refuses_a_completion_without_a_partner(tiny_engine: LocalEngine) -> None:
     with pytest.raises(RecipeError, match="without a partner"):
         ROWS["dpo"].prepared(Learner(tiny_engine), [Example((1,), (2,))])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_that_needs_a_reference_does_not_go_on_without_one(tiny_engine: LocalEngine, name: str) -> None:
+    learner, pairs = Learner(tiny_engine), pairs_for(tiny_engine)
+    if not ROWS[name].reference:
+        assert learner.update(*ROWS[name].prepared(learner, pairs))["grad_norm"] > 0
+        return
+    with pytest.raises(RecipeError, match="there is none"):
+        ROWS[name].prepared(learner, pairs)
