@@ -30,7 +30,7 @@ tests/test_preferences.py do not allow. AOT (arXiv 2406.05882) sorts a whole upd
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,7 +49,8 @@ Value = dict[str, float]
 
 @dataclass(frozen=True)
 class Preference:
-    """One row. Called with (batch, logp) it is an Objective over pairs. `reference` says whether it needs the reference policy.
+    """One row. Called with (batch, logp) it is an Objective over pairs. `reference` says whether it needs the reference policy,
+    `singles` whether it learns from single completions too.
 
     `flips` is a law that it claims: where both completions are worth the same, swapping them turns the link's gradient round.
     """
@@ -60,6 +61,7 @@ class Preference:
     alpha: float = 0.0
     reference: bool = True
     flips: bool = True
+    singles: bool = field(default=False, init=False)
     view: margins.View = margins.whole
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Preference]:
@@ -99,6 +101,7 @@ class Prospect:
     point: float = 0.0
     reference: bool = True
     flips: bool = True
+    singles: bool = field(default=True, init=False)
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Prospect]:
         """Single completions, and the objective with the reference point for one update on them."""

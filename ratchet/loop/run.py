@@ -164,11 +164,13 @@ def check_texts(recipe: Recipe, source: Source) -> None:
     """The tasks give the texts that the recipe wants to learn from, or to go by. RecipeError where they do not."""
     family = source.family
     texts = 0 if family.written is None else min((len(family.written(t)) for t in source.tasks or ()), default=0)
-    given = recipe.preferences is not None and not recipe.preferences.samples
-    if given and texts < 2:
+    p = recipe.preferences
+    wanted = 0 if p is None or p.samples else 1 if preference_of(p).singles else 2
+    if p is not None and texts < wanted:
         raise RecipeError(
-            f'task family "{source.name}" gives no pairs of texts; --set tasks.family=preferences reads them from a file, or '
-            "--set preferences.samples=8 draws them and has the verifier judge them"
+            f'task family "{source.name}" gives {texts} texts for each task, and {p.method} learns from {wanted}; '
+            "--set tasks.family=preferences reads pairs from a file, or --set preferences.samples=8 draws them and has the verifier "
+            "judge them"
         )
     if texts < TEXTS.get(recipe.evidence, 0):
         raise RecipeError(
