@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ratchet.core.types import Tokens
+from ratchet.core.types import Completion, Tokens
 from ratchet.models.engine import pad
 
 PASS = 128  # tokens that could be computed in the time that one more pass costs beside its tokens
@@ -22,7 +22,8 @@ class Example:
 
     `advantage` is one number for all its tokens, or one for each. `logprobs` are those of the policy that drew it (empty
     where it was written, not drawn); `reference` those of the reference policy (empty where there is none). A critic is
-    taught `target`, what it shall say after each token; NaN where nothing is asked.
+    taught `target`, what it shall say after each token; NaN where nothing is asked. `given` are places of tokens that were put
+    in between, not drawn: nothing is learned there.
     """
 
     prefix: Tokens
@@ -31,6 +32,12 @@ class Example:
     logprobs: tuple[float, ...] = ()
     reference: tuple[float, ...] = ()
     target: tuple[float, ...] = ()
+    given: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, c: Completion, advantage: float | tuple[float, ...]) -> Example:
+        """A completion that was drawn, with its advantage."""
+        return cls(c.prefix, c.tokens, advantage, c.logprobs, given=c.given)
 
     def __len__(self) -> int:
         return len(self.prefix) + len(self.tokens)
@@ -47,7 +54,7 @@ class Example:
     @property
     def learned(self) -> int:
         """How many tokens are learned from."""
-        return sum(not math.isnan(x) for x in self.target) if self.target else len(self.tokens)
+        return sum(not math.isnan(x) for x in self.target) if self.target else len(self.tokens) - len(self.given)
 
     @property
     def idle(self) -> bool:
@@ -157,6 +164,8 @@ def to_batch(part: Sequence[Example], tokens: int, sequences: int, limit: int, d
             old[row, at] = torch.tensor(e.logprobs)
         if e.reference:
             reference[row, at] = torch.tensor(e.reference)
+        if e.given:
+            mask[row, [len(e.prefix) - 1 + place for place in e.given]] = 0.0
         if e.target:
             asked = torch.tensor(e.target)
             mask[row, at] = asked.isfinite().float()

@@ -25,7 +25,9 @@ from ratchet.learn.train import Learner
 from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinforcement
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Scheduler, Verify
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.models.self_evaluation import self_evaluation
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
 from ratchet.verify.pool import Timing, timings
 
@@ -93,7 +95,7 @@ class Costs:
 
 
 def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
-    return Scheduler(policy, verify, SCORERS, TOOLS)
+    return Scheduler(policy, verify, {**SCORERS, "self-evaluation": self_evaluation(policy)}, TOOLS)
 
 
 def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
