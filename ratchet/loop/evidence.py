@@ -78,7 +78,3 @@ def encoded(policy: Policy, source: Source, task: Task) -> list[tuple[Tokens, To
 
 EVIDENCE: dict[str, Evidence] = {"samples": samples, "likelihood": likelihood, "preference": preference}
 TEXTS = {"likelihood": 1, "preference": 2}  # that a task must give
-MEANING = {
-    "likelihood": "pass@1 in this run is how often the model's next token would be that of the given text, given the text so far",
-    "preference": "pass@1 in this run is how often, of the two given texts, the model would sooner write the chosen one",
-}

@@ -27,9 +27,9 @@ from ratchet.learn.credit import credits
 from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
-from ratchet.loop.evidence import EVIDENCE, MEANING, TEXTS
+from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
-from ratchet.loop.recipe import Recipe, Step, from_json, plan, recipe_hash, to_json
+from ratchet.loop.recipe import MEANING, Recipe, Step, from_json, plan, recipe_hash, to_json
 from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
@@ -419,8 +419,9 @@ class Run:
             records.append(record)
             stages.append(numbers)
             kept = [t for t in traces if t.sample < self.recipe.measure.samples]
-            with costs.clock("saving"):
-                write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
+            if kept:
+                with costs.clock("saving"):
+                    write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
             self.tell({"event": "measured", **numbers})
         before, after = records[-2], records[-1]
         with costs.clock("saving"):
