@@ -197,6 +197,22 @@ def test_where_two_completions_part() -> None:
     assert margins.at_the_fork(same, ends) == same
 
 
+@pytest.mark.parametrize(("delimiter", "kept"), [("no", "no 4 no"), ("\n", "no 4 no 5")])
+def test_a_step_ends_with_the_delimiter_and_a_text_without_one_is_a_step(
+    tiny_engine: LocalEngine, delimiter: str, kept: str
+) -> None:
+    pair = written_pair(tiny_engine, "start 9 :", "no 4 no 5", "no 3 no 5")
+    chosen = margins.first_difference(delimiter)(pair, tiny_engine.tokenizer).chosen
+    assert tiny_engine.tokenizer.decode(chosen.prefix + chosen.tokens).removesuffix(" <end>").endswith(kept)
+    assert len(chosen.tokens) == (2 if delimiter == "no" else 5)
+
+
+def test_a_model_that_is_certain_has_finite_odds() -> None:
+    b, logp = even_batch()
+    loss, _ = ROWS["orpo"](b, (0 * logp).detach().requires_grad_())
+    assert bool(loss.isfinite())
+
+
 # ---- the loop ----------------------------------------------------------------------------------------------------
 
 
@@ -268,3 +284,13 @@ def test_the_reference_point_of_kto_is_the_divergence_on_other_prompts(tiny_engi
 def test_a_row_over_pairs_refuses_a_completion_without_a_partner(tiny_engine: LocalEngine) -> None:
     with pytest.raises(RecipeError, match="without a partner"):
         ROWS["dpo"].prepared(Learner(tiny_engine), [Example((1,), (2,))])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_that_needs_a_reference_does_not_go_on_without_one(tiny_engine: LocalEngine, name: str) -> None:
+    learner, pairs = Learner(tiny_engine), pairs_for(tiny_engine)
+    if not ROWS[name].reference:
+        assert learner.update(*ROWS[name].prepared(learner, pairs))["grad_norm"] > 0
+        return
+    with pytest.raises(RecipeError, match="there is none"):
+        ROWS[name].prepared(learner, pairs)

@@ -13,6 +13,7 @@ from conftest import TINY, Answer
 from test_cli import small_checkpoint
 
 from ratchet.core.errors import RecipeError, TaskError
+from ratchet.core.journal import Journal
 from ratchet.core.types import Task
 from ratchet.loop.evidence import likelihood, preference
 from ratchet.loop.recipe import resolve
@@ -21,7 +22,7 @@ from ratchet.loop.turn import Costs
 from ratchet.models.engine import LocalEngine
 from ratchet.tasks.check import check
 from ratchet.tasks.family import Source
-from ratchet.tasks.texts import completions, preferences
+from ratchet.tasks.texts import completions, labelled, preferences
 from ratchet.verify.pool import VerifierPool
 
 QUICK = ("threads=1", "measure.tasks=30", "gate.tasks=30", "gate.error=0.4")
@@ -75,7 +76,24 @@ def test_a_users_model_learns_a_users_preferences(ratchet: Callable[..., Answer]
     assert code == 0, err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["promoted"] and summary["after"]["value"] > 0.9 > 0.1 > summary["before"]["value"]
-    assert (tmp_path / "run" / "report.html").exists() and "preferences" in (tmp_path / "run" / "report.html").read_text()
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "would sooner write the chosen one" in report and "cannot be told" not in report
+
+
+def test_texts_that_are_wanted_or_not_are_learned_by_kto(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
+    rows = [
+        {**r, "completion": r["completion"] if i % 2 else "no 1 no 2 no 3", "label": bool(i % 2)} for i, r in enumerate(sums())
+    ]
+    file = lines(tmp_path / "labelled.jsonl", rows)
+    own = settings(f"model={small_checkpoint(tmp_path / 'model', 'qwen2')}", f"tasks={file}", "tasks.family=labelled",
+                   "preferences.method=kto", "evidence=likelihood", "preferences.turns=1", "preferences.updates=12",
+                   "preferences.optimizer.lr=0.02", "preferences.optimizer.warmup=1")  # fmt: skip
+    code, _, err = ratchet("run", "dpo", *own, "--out", tmp_path / "run")
+    assert code == 0, err
+    [turn] = Journal(tmp_path / "run" / "journal.jsonl").of("turn")
+    assert turn["metrics"]["ranked"] > 0.6 and "point" in turn["metrics"]
+    code, _, err = ratchet("run", "dpo", *own, "--set", "preferences.method=dpo", "--out", tmp_path / "other")
+    assert code == 2 and "gives 1 texts for each task, and dpo learns from 2" in err
 
 
 def turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -150,7 +168,7 @@ def test_files_of_texts_prove_themselves(tmp_path: Path, verify: VerifierPool) -
 
 
 @pytest.mark.parametrize(
-    ("read", "row", "message"),
+    ("reader", "row", "message"),
     [
         (completions, {"prompt": "a"}, '"completion" is missing or empty; it has prompt'),
         (completions, {"prompt": "a", "completion": " "}, '"completion" is missing'),
@@ -160,16 +178,17 @@ def test_files_of_texts_prove_themselves(tmp_path: Path, verify: VerifierPool) -
         (completions, {"messages": "hello"}, '"messages" must be a list of messages'),
         (completions, {"messages": [USER, {"role": "assistant", "content": ""}]}, "the assistant's answer is empty"),
         (completions, {"prompt": "a", "completion": "b", "verifier": 3}, '"verifier" must be a name'),
+        (labelled, {"prompt": "a", "completion": "b", "label": "yes"}, '"label" must be true'),
         (preferences, {"prompt": "a", "chosen": "b"}, '"rejected" is missing or empty'),
         (preferences, {"chosen": "a", "rejected": "b"}, '"prompt" is missing or empty'),
         (preferences, {"prompt": "a", "chosen": "b", "rejected": "b"}, "the same text"),
         (preferences, {"chosen": [USER, BOT], "rejected": [{**USER, "content": "x"}, OTHER]}, "different prompts"),
     ],
 )
-def test_a_wrong_row_is_one_clear_sentence(read: Callable[[str], list[Task]], row: Any, message: str, tmp_path: Path) -> None:
-    good = {"prompt": "a", "completion": "b", "chosen": "b", "rejected": "c"}
+def test_a_wrong_row_is_one_clear_sentence(reader: Callable[[str], list[Task]], row: Any, message: str, tmp_path: Path) -> None:
+    good = {"prompt": "a", "completion": "b", "chosen": "b", "rejected": "c", "label": True}
     with pytest.raises(TaskError) as e:
-        read(str(lines(tmp_path / "x.jsonl", [good, row])))
+        reader(str(lines(tmp_path / "x.jsonl", [good, row])))
     assert "x.jsonl, row 2" in str(e.value) and message in str(e.value) and "\n" not in str(e.value)
 
 
@@ -182,7 +201,7 @@ def test_what_does_not_fit_is_said_before_any_work(ratchet: Callable[..., Answer
     for change, message in (
         (["preferences.method=dop"], 'did you mean "dpo"'),
         (["preferences.knobs.beat=1"], 'no knob "beat"'),
-        (["tasks.family=countdown", "tasks.path="], "gives no pairs of texts"),
+        (["tasks.family=countdown", "tasks.path="], "gives 0 texts for each task, and dpo learns from 2"),
         (["evidence=likely"], "takes one of samples, likelihood, preference"),
         (["preferences.tasks=0"], "must be above 0"),
         (["preferences=none"], "all are none"),

@@ -39,7 +39,7 @@ def mean_log_probability(batch: Batch, logp: Tensor) -> Tensor:
 
 def log_odds(batch: Batch, logp: Tensor) -> Tensor:
     """Of the geometric mean p of a completion's token probabilities: log p / (1 - p) (ORPO eq. 4)."""
-    mean = mean_log_probability(batch, logp)
+    mean = mean_log_probability(batch, logp).clamp(max=-1e-6)  # of what is certain the odds have no bounds
     return mean - torch.log(-torch.expm1(mean))
 
 
@@ -135,11 +135,18 @@ def whole(pair: Pair, tokenizer: Tokenizer) -> Pair:
 
 
 def first_difference(delimiter: str) -> View:
-    """Both go on from all that they share up to the last whole step, and end with the step in which they part."""
+    """Both go on from all that they share up to the last whole step, and end with the step in which they part.
+
+    A step ends with a token that is the delimiter, or that holds it where it is blank: tokenizers join a line's end with what
+    is before it. A text without any is one step.
+    """
+
+    def ends_step(text: str) -> bool:
+        return text.strip() == delimiter.strip() if delimiter.strip() else delimiter in text
 
     def view(pair: Pair, tokenizer: Tokenizer) -> Pair:
-        ends = set(tokenizer.encode(delimiter))
-        return at_the_fork(pair, ends)
+        tokens = {*pair.chosen.tokens, *pair.rejected.tokens}
+        return at_the_fork(pair, {t for t in tokens if ends_step(tokenizer.decode([t]))})
 
     return view
 

@@ -37,8 +37,11 @@ def drawn_example(c: Completion) -> Example:
     return Example(c.prefix, c.tokens, logprobs=c.logprobs)
 
 
+def written_examples(policy: Policy, prompt: str, texts: Sequence[str]) -> list[Example]:
+    """Texts that answer a prompt, each ended as the model ends its answers."""
+    prefix, tokenizer = policy.encode(prompt), policy.tokenizer
+    return [Example(prefix, (*tokenizer.encode(text), tokenizer.end_id)) for text in texts]
+
+
 def written_pair(policy: Policy, prompt: str, chosen: str, rejected: str) -> Pair:
-    """A pair of texts, each ended as the model ends its answers."""
-    prefix = policy.encode(prompt)
-    texts = ((*policy.tokenizer.encode(text), policy.tokenizer.end_id) for text in (chosen, rejected))
-    return Pair(*(Example(prefix, tokens) for tokens in texts))
+    return Pair(*written_examples(policy, prompt, (chosen, rejected)))

@@ -30,7 +30,7 @@ tests/test_preferences.py do not allow. AOT (arXiv 2406.05882) sorts a whole upd
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,7 +49,8 @@ Value = dict[str, float]
 
 @dataclass(frozen=True)
 class Preference:
-    """One row. Called with (batch, logp) it is an Objective over pairs. `reference` says whether it needs the reference policy.
+    """One row. Called with (batch, logp) it is an Objective over pairs. `reference` says whether it needs the reference policy,
+    `singles` whether it learns from single completions too.
 
     `flips` is a law that it claims: where both completions are worth the same, swapping them turns the link's gradient round.
     """
@@ -60,6 +61,7 @@ class Preference:
     alpha: float = 0.0
     reference: bool = True
     flips: bool = True
+    singles: bool = field(default=False, init=False)
     view: margins.View = margins.whole
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Preference]:
@@ -67,6 +69,8 @@ class Preference:
         pairs = [u for u in units if isinstance(u, Pair)]
         if len(pairs) < len(units):
             raise RecipeError("this method compares pairs, and got a completion without a partner; kto learns from such")
+        if self.reference:
+            check_reference(learner, pairs)
         if self.view is margins.whole:
             return [*pairs], self
         return [self.view(pair, learner.policy.tokenizer) for pair in pairs], self
@@ -97,8 +101,11 @@ class Prospect:
     point: float = 0.0
     reference: bool = True
     flips: bool = True
+    singles: bool = field(default=True, init=False)
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Prospect]:
+        """Single completions, and the objective with the reference point for one update on them."""
+        check_reference(learner, units)
         rows = [row for u in units for row in u.rows if row.tokens]
         crossed = [(row.prefix, other) for row, other in zip(rows, completions_of_others(rows), strict=True) if other]
         if not crossed or learner.reference is None:
@@ -116,6 +123,14 @@ class Prospect:
         right = sign * (worth.detach() - self.point)
         metrics = {"margin": 2 * float(right.sum()), "ranked": float((right > 0).sum()), "point": self.point * len(worth)}
         return loss.sum() / batch.sequences, {name: value / batch.sequences for name, value in metrics.items()}
+
+
+def check_reference(learner: Learner[Any], units: Sequence[Unit]) -> None:
+    """Every completion has the reference's log-probabilities, or will be given them. RecipeError where there is no reference."""
+    if learner.reference is None and not all(row.reference for u in units for row in u.rows):
+        raise RecipeError(
+            "this method compares the policy with a reference, and there is none; learner.freeze_reference() makes one"
+        )
 
 
 def completions_of_others(rows: Sequence[Example]) -> list[Tokens]:

@@ -36,12 +36,12 @@ def samples(
 def likelihood(
     policy: Policy, verify: Verify, source: Source, tasks: Sequence[Task], path: tuple[Part, ...], n: int, costs: Costs, part: str
 ) -> tuple[Record, list[Trace]]:
-    """How often the model's next token would be the given text's, after the text's own tokens before it; once for each token."""
-    scores = text_scores(policy, source, tasks, costs, part)
-    rows = [
-        row_of(t, [math.exp(lp) for lp in first], [(*path, t.key, i) for i in range(len(first))], len(first))
-        for t, (first, *_) in zip(tasks, scores, strict=True)
-    ]
+    """How often the model's next token would be the given text's, after the text's own tokens before it; once for each token.
+    Of a text that is not wanted: how often it would not be."""
+    rows = list[Row]()
+    for t, (first, *_) in zip(tasks, text_scores(policy, source, tasks, costs, part), strict=True):
+        chances = [math.exp(lp) if t.facts.get("wanted", True) else -math.expm1(lp) for lp in first]
+        rows.append(row_of(t, chances, [(*path, t.key, i) for i in range(len(first))], len(first)))
     return Record("", "", "likelihood", rows), []
 
 

@@ -171,6 +171,12 @@ class Recipe:
     measure: Measuring = field(default_factory=Measuring)
 
 
+# of pass@1, where it is not that of verified samples
+MEANING = {
+    "likelihood": "pass@1 in this run is how often the model's next token would be that of the given text, given the text so far",
+    "preference": "pass@1 in this run is how often, of the two given texts, the model would sooner write the chosen one",
+}
+
 PHASES = ("imitation", "preferences", "reinforcement")  # in this order, those that a recipe has
 
 

@@ -29,7 +29,7 @@ from ratchet.learn.train import Learner
 from ratchet.loop import measuring
 from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
-from ratchet.loop.recipe import Recipe, Step, from_json, plan, recipe_hash, to_json
+from ratchet.loop.recipe import MEANING, Recipe, Step, from_json, plan, recipe_hash, to_json
 from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
@@ -164,11 +164,13 @@ def check_texts(recipe: Recipe, source: Source) -> None:
     """The tasks give the texts that the recipe wants to learn from, or to go by. RecipeError where they do not."""
     family = source.family
     texts = 0 if family.written is None else min((len(family.written(t)) for t in source.tasks or ()), default=0)
-    given = recipe.preferences is not None and not recipe.preferences.samples
-    if given and texts < 2:
+    p = recipe.preferences
+    wanted = 0 if p is None or p.samples else 1 if preference_of(p).singles else 2
+    if p is not None and texts < wanted:
         raise RecipeError(
-            f'task family "{source.name}" gives no pairs of texts; --set tasks.family=preferences reads them from a file, or '
-            "--set preferences.samples=8 draws them and has the verifier judge them"
+            f'task family "{source.name}" gives {texts} texts for each task, and {p.method} learns from {wanted}; '
+            "--set tasks.family=preferences reads pairs from a file, or --set preferences.samples=8 draws them and has the verifier "
+            "judge them"
         )
     if texts < TEXTS.get(recipe.evidence, 0):
         raise RecipeError(
@@ -223,6 +225,8 @@ class Run:
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
                    "parameters": sum(p.numel() for p in self.policy.model.parameters()), "detectable": self._detectable()})  # fmt: skip
+        if self.recipe.evidence in MEANING:
+            self.tell({"event": "note", "text": MEANING[self.recipe.evidence]})
         with VerifierPool(self.recipe.deadline) as verify:
             workshop = Workshop(self.recipe, self.source, verify, self.tell)
             self._save_stage("0-start", done == 0)
@@ -415,8 +419,9 @@ class Run:
             records.append(record)
             stages.append(numbers)
             kept = [t for t in traces if t.sample < self.recipe.measure.samples]
-            with costs.clock("saving"):
-                write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
+            if kept:
+                with costs.clock("saving"):
+                    write_traces(self.folder / "traces" / f"heldout-{name}.jsonl.gz", kept)
             self.tell({"event": "measured", **numbers})
         before, after = records[-2], records[-1]
         with costs.clock("saving"):

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -16,7 +16,7 @@ from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
 from ratchet.learn.batch import Example, Objective, Pair, Unit
 from ratchet.learn.credit import Reward, credits, rewards_of
-from ratchet.learn.pairs import pairs_of, written_pair
+from ratchet.learn.pairs import pairs_of, written_examples
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.preferences import PreferenceRow, preferences
 from ratchet.learn.rewards import abstentions, rewards, with_abstentions
@@ -171,11 +171,11 @@ class Workshop:
             drawn: dict[str, float] = {}
             if settings.samples:
                 traces, paid, drawn = self.draw(learner, settings, tasks, path, costs)
-                pairs = pairs_of(traces, paid, *path, most=settings.pairs)
+                given: Sequence[Unit] = pairs_of(traces, paid, *path, most=settings.pairs)
             else:
-                pairs = given_pairs(learner.policy, self.source, tasks)
-            units, objective = row.prepared(learner, pairs)
-            log.append({**self.learn(learner, units, objective, costs), **drawn, "pairs": float(len(pairs))})
+                given = given_units(learner.policy, self.source, tasks)
+            units, objective = row.prepared(learner, given)
+            log.append({**self.learn(learner, units, objective, costs), **drawn, "pairs": float(len(given))})
             self.told(turn, update, log[-1], sum(len(r) for u in units for r in u.rows), start)
         return summarise(log), traces
 
@@ -269,11 +269,15 @@ def demonstrations(
             yield Example(prefix, (*policy.tokenizer.encode(text), policy.tokenizer.end_id))
 
 
-def given_pairs(policy: Policy, source: Source, tasks: Sequence[Task]) -> list[Pair]:
-    """The pairs that the file gives."""
+def given_units(policy: Policy, source: Source, tasks: Sequence[Task]) -> list[Unit]:
+    """What the file gives: pairs, or single texts that are wanted or not."""
     assert source.family.written is not None
-    texts = ((task.prompt, *source.family.written(task)) for task in tasks)
-    return [written_pair(policy, prompt, chosen, rejected) for prompt, chosen, rejected in texts]
+    units = list[Unit]()
+    for task in tasks:
+        examples = written_examples(policy, task.prompt, source.family.written(task))
+        sign = 1.0 if task.facts.get("wanted", True) else -1.0
+        units.append(Pair(*examples) if len(examples) == 2 else replace(examples[0], advantage=sign))
+    return units
 
 
 def learn_from(

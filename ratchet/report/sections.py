@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from ratchet.core.errors import StoreError
+from ratchet.loop.recipe import MEANING
 from ratchet.measure.changes import stored_changes
 from ratchet.report.chart import Axis, Point, Series, line_chart, number, percent, points, share_chart, whole
 from ratchet.report.records import Records
@@ -76,7 +77,9 @@ def stage_label(name: str) -> str:
 def headline(r: Records) -> str:
     about = f"{r.recipe['tasks']['family']} tasks, seed {r.recipe['seed']}, {len(r.turns)} of {r.planned} turns"
     said = outcome(r) if r.summary else unfinished(r)
-    return f'<h1>{safe(r.recipe["name"])}: report of a run</h1><p class="quiet">{safe(about)}</p>{said}'
+    meaning = MEANING.get(r.recipe.get("evidence", ""))
+    note = f'<p class="quiet">{safe(meaning)}.</p>' if meaning else ""
+    return f'<h1>{safe(r.recipe["name"])}: report of a run</h1><p class="quiet">{safe(about)}</p>{said}{note}'
 
 
 def outcome(r: Records) -> str:
@@ -278,7 +281,7 @@ def sharpening(difference: Sequence[Json]) -> str:
 
 def changes(r: Records) -> str:
     """Before against after from the held-out samples that the run kept, beside what two draws of one model differ by."""
-    if not r.summary:
+    if not r.summary or r.recipe.get("evidence") in MEANING:
         return ""
     before, after = (s["stage"] for s in r.summary["stages"][-2:])
     try:

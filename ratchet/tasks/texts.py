@@ -1,9 +1,10 @@
-"""Texts to learn from, in the shapes of TRL's data sets: files of completions, and of preferences.
+"""Texts to learn from, in the shapes of TRL's data sets: files of completions, of preferences, and of completions with a label.
 
 A row of `completions` has `prompt` and `completion`, or `messages`: one of the user, then one of the assistant. A row of
-`preferences` has `prompt`, `chosen` and `rejected`; where there is no prompt, it stands in both as the user's message. Each text
-may also be a list of such messages. With `answer` and `verifier` beside them, what the model writes itself can be judged;
-without, a run goes by how likely the model finds the given texts (`evidence` in loop/recipe.py).
+`preferences` has `prompt`, `chosen` and `rejected`; where there is no prompt, it stands in both as the user's message. A row of
+`labelled` has `prompt`, `completion` and `label`: true where the completion is wanted, false where it is not. Each text may also
+be a list of such messages. With `answer` and `verifier` beside them, what the model writes itself can be judged; without, a run
+goes by how likely the model finds the given texts (`evidence` in loop/recipe.py).
 
 Not read: a system's message, or a conversation of several turns. One prompt and its answer is what is learned from.
 """
@@ -33,6 +34,11 @@ def preferences(path: str, *, verifier: str = "given") -> list[Task]:
     return read(path, verifier, preference_of)
 
 
+def labelled(path: str, *, verifier: str = "given") -> list[Task]:
+    """Every row of a file as a task with a text that is wanted or not."""
+    return read(path, verifier, labelled_of)
+
+
 def read(path: str, verifier: str, texts_of: Any) -> list[Task]:
     tasks: dict[str, Task] = {}
     for number, row in rows_of(path):
@@ -54,13 +60,20 @@ def task_of(row: Mapping[str, Any], where: str, prompt: str, texts: tuple[str, .
         raise TaskError(f'{where}: "verifier" must be a name, got {name!r}')
     answer = row["answer"] if judged else texts[0]
     own = " ".join(prompt.casefold().split())  # rows of one prompt stay on one side of the split
-    return Task("texts", prompt, answer, name, {"texts": list(texts)}, json.dumps([prompt, *texts]), own)
+    facts = {"texts": list(texts), "wanted": bool(row.get("label", True))}
+    return Task("texts", prompt, answer, name, facts, json.dumps([prompt, *texts, facts["wanted"]]), own)
 
 
 def completion_of(row: Mapping[str, Any], where: str) -> tuple[str, str]:
     if "messages" in row:
         return conversation(row["messages"], f'{where}, "messages"')
     return text(row, "prompt", "user", where), text(row, "completion", "assistant", where)
+
+
+def labelled_of(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    if row.get("label") not in (True, False):
+        raise TaskError(f'{where}: "label" must be true (wanted) or false (not wanted), got {row.get("label")!r}')
+    return completion_of(row, where)
 
 
 def preference_of(row: Mapping[str, Any], where: str) -> tuple[str, str, str]:
@@ -120,14 +133,14 @@ def written(task: Task) -> tuple[str, ...]:
     return tuple(task.facts["texts"])
 
 
-def demonstrate(random: Random, task: Task) -> str:
-    """The completion; of a preference the chosen text."""
-    return written(task)[0]
+def demonstrate(random: Random, task: Task) -> str | None:
+    """The completion; of a preference the chosen text; none that is not wanted."""
+    return gold(task)
 
 
-def gold(task: Task) -> str:
-    """The given text; a run says where it does not pass the row's own verifier."""
-    return written(task)[0]
+def gold(task: Task) -> str | None:
+    """The given text, if it is wanted; a run says where it does not pass the row's own verifier."""
+    return written(task)[0] if task.facts["wanted"] else None
 
 
 def decoys(task: Task) -> Mapping[str, str]:
@@ -142,4 +155,7 @@ families.put(
 )
 families.put(
     "preferences", Family(None, gold, decoys, demonstrate, preferences, written=written), summary="Prompts, each with a better text and a worse one."
+)  # fmt: skip
+families.put(
+    "labelled", Family(None, gold, decoys, demonstrate, labelled, written=written), summary="Prompts, each with a text that is wanted or not."
 )  # fmt: skip
