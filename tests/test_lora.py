@@ -15,7 +15,7 @@ from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.types import Draw
 from ratchet.learn.batch import Example, micro_batches
 from ratchet.learn.policy import grpo
-from ratchet.learn.references import moving_average, reset_every
+from ratchet.learn.references import average, reset
 from ratchet.learn.train import Learner
 from ratchet.models import llama, lora
 from ratchet.models.critic import critic_from
@@ -238,14 +238,14 @@ def test_a_reference_follows_as_it_is_told(tiny_engine: LocalEngine, adapter: bo
 
         return also
 
-    learner = learn(tiny_engine, 2, told(moving_average(0.75)))
+    learner = learn(tiny_engine, 2, told(average(kept=0.75).follow))
     for own, a, b, c in zip(lora.apart(learner.reference), start, *log, strict=True):  # type: ignore[arg-type]
         assert torch.allclose(own, 0.75 * (0.75 * a + 0.25 * b) + 0.25 * c, atol=1e-6)
     log.clear()
-    learner = learn(tiny_engine, 5, told(reset_every(2)))
+    learner = learn(tiny_engine, 5, told(reset(steps=2).follow))
     assert all(torch.equal(a, b) for a, b in zip(lora.apart(learner.reference), log[3], strict=True))  # type: ignore[arg-type]
     assert not all(torch.equal(a, b) for a, b in zip(log[3], log[4], strict=True))
-    for wrong in (lambda: moving_average(1.0), lambda: reset_every(0)):
+    for wrong in (lambda: average(kept=1.0), lambda: reset(steps=0)):
         with pytest.raises(RecipeError):
             wrong()
 

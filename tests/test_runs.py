@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import IMITATION, REINFORCEMENT, TINY
+import torch
+from conftest import IMITATION, REINFORCEMENT, TINY, Answer
 from safetensors.torch import load_file
 
 from ratchet.core.errors import RecipeError, StoreError
@@ -351,3 +352,49 @@ def test_wrong_names_are_refused_before_any_work(item: str, message: str, tmp_pa
 )
 def test_the_recipe_of_every_record_can_be_run_again(file: Path) -> None:
     assert from_json(json.loads(file.read_text()), str(file)).name
+
+
+# ---- adapters and references in a run ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reference", "knob"), [("base", {}), ("average", {"kept": 0.5}), ("reset", {"steps": 3})])
+def test_a_run_of_an_adapter_with_a_reference_resumes_to_the_same_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, knob: dict[str, Any]
+) -> None:
+    from ratchet.loop import run as running
+    from ratchet.models.load import load_policy
+
+    anchored = [
+        "imitation=none", "adapter.rank=2", "checkpointing=true", "reinforcement.method=grpo", "reinforcement.knobs.beta=0.1",
+        f"reinforcement.reference={reference}", *(f"reinforcement.reference_knobs.{k}={v}" for k, v in knob.items()),
+    ]  # fmt: skip
+    recipe = resolve("countdown-prime", [*TINY, *REINFORCEMENT, *anchored])
+    begin(recipe, tmp_path / "whole", lambda event: None)
+
+    real, turns = running.Run._checkpoint, []
+
+    def dies(self: Any, step: Any) -> None:
+        real(self, step)
+        turns.append(step.turn)
+        if len(turns) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(running.Run, "_checkpoint", dies)
+    with pytest.raises(KeyboardInterrupt):
+        begin(recipe, tmp_path / "cut", lambda event: None)
+    monkeypatch.setattr(running.Run, "_checkpoint", real)
+    resume(tmp_path / "cut", lambda event: None)
+    last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].name
+    whole, cut = (load_file(tmp_path / name / "checkpoints" / last / "policy.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    zeros = [name for name in whole if ".b." in name]  # B of each adapter began at zero
+    assert zeros and all(whole[name].any() for name in zeros)
+    start, model = (load_policy(str(tmp_path / "whole" / name), 24).model for name in ("stages/0-start", "model"))
+    assert [n for n, _ in start.named_parameters()] == [n for n, _ in model.named_parameters()]  # merged: no adapter is left
+
+
+def test_a_reference_without_its_adapter_is_refused(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
+    asked = [*TINY, *REINFORCEMENT, "imitation=none", "reinforcement.method=grpo", "reinforcement.knobs.beta=0.1"]
+    settings = [part for item in [*asked, "reinforcement.reference=base"] for part in ("--set", item)]
+    code, _, err = ratchet("run", "countdown-prime", *settings, "--out", tmp_path / "run")
+    assert code == 2 and "set adapter.rank" in err, err

@@ -17,6 +17,7 @@ def registries() -> list[Any]:
     from ratchet.learn.heads import heads
     from ratchet.learn.policy import rows
     from ratchet.learn.preferences import preferences
+    from ratchet.learn.references import references
     from ratchet.learn.rewards import abstentions, rewards
     from ratchet.learn.selectors import selectors
     from ratchet.loop.export import formats
@@ -25,7 +26,7 @@ def registries() -> list[Any]:
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    learning = [rows, preferences, selectors, divergences, credits, rewards, abstentions, critics, heads, curricula]
+    learning = [rows, preferences, selectors, divergences, credits, rewards, abstentions, critics, heads, curricula, references]
     return [recipes, families, verifiers, strategies, *learning, formats]
 
 

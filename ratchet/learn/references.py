@@ -1,18 +1,60 @@
-"""How a reference policy follows the one that learns: not at all, as a moving average, or by resets.
+"""Reference policies: what one is to begin with, and how it follows the policy that learns.
 
-What it is to begin with: a frozen copy (`Learner.freeze_reference`; of a model with an adapter on, of the adapter alone), or the
-model without its adapters (`learner.reference = without_adapters(policy.model)`), which takes no memory.
+| row | to begin with | follows |
+| --- | --- | --- |
+| `frozen` | a copy of the policy; where an adapter is on, of the adapter alone | not at all |
+| `base` | the policy without its adapters, which takes no memory | not at all |
+| `average` | as `frozen` | as a moving average |
+| `reset` | as `frozen` | is the policy again after so many steps |
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 
 from ratchet.core.errors import RecipeError
-from ratchet.models.lora import Follow, apart, frozen
+from ratchet.core.registry import Registry
+from ratchet.models.llama import Llama
+from ratchet.models.lora import Follow, apart, names_of, without_adapters
+from ratchet.models.lora import frozen as copied
 
 
-def moving_average(kept: float = 0.99) -> Follow:
+@dataclass(frozen=True)
+class Reference:
+    """How it begins, from the model that learns, and how it follows (None: not at all)."""
+
+    begin: Callable[[torch.nn.Module], torch.nn.Module]
+    follow: Follow | None = None
+
+
+references: Registry[Callable[..., Reference]] = Registry("reference policy", "ratchet.learn")
+
+
+@references.add("frozen")
+def frozen() -> Reference:
+    """The policy as it was when the phase began."""
+    return Reference(copied)
+
+
+@references.add("base")
+def base() -> Reference:
+    """The policy without its adapters. RecipeError, when it begins, for a policy that has none."""
+
+    def begin(model: torch.nn.Module) -> torch.nn.Module:
+        if not isinstance(model, Llama) or not names_of(model):
+            raise RecipeError(
+                "the reference base is the model without its adapters, and this one has none; set adapter.rank, or take frozen"
+            )
+        return without_adapters(model)
+
+    return Reference(begin)
+
+
+@references.add("average")
+def average(*, kept: float = 0.99) -> Reference:
     """After each step the reference keeps this share of itself, and takes the rest from the policy."""
     if not 0 <= kept < 1:
         raise RecipeError(f"a moving average keeps a share of at least 0 and below 1, got {kept}")
@@ -23,11 +65,12 @@ def moving_average(kept: float = 0.99) -> Follow:
             old.lerp_(new, 1 - kept)
         return reference
 
-    return follow
+    return Reference(copied, follow)
 
 
-def reset_every(steps: int) -> Follow:
-    """After so many steps the reference is the policy as it is then (ProRL, Liu et al. 2025, arXiv 2505.24864)."""
+@references.add("reset", paper="arXiv 2505.24864")
+def reset(*, steps: int = 200) -> Reference:
+    """After so many steps the reference is the policy as it is then (ProRL)."""
     if steps < 1:
         raise RecipeError(f"a reference is reset every 1 step or more, got {steps}")
-    return lambda reference, model, taken: reference if taken % steps else frozen(model)
+    return Reference(copied, lambda reference, model, taken: reference if taken % steps else copied(model))

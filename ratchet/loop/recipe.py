@@ -51,6 +51,14 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """An adapter of low rank (LoRA), trained in the place of the weights themselves."""
+
+    rank: int = 8
+    alpha: float = 16.0
+
+
+@dataclass(frozen=True)
 class Imitation:
     """Learning from texts by imitation: `turns` turns of `updates` updates on `examples` tasks each.
 
@@ -90,6 +98,8 @@ class Preferences:
     pairs: int = 1
     method: str = "dpo"
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    reference: str = "frozen"
+    reference_knobs: Mapping[str, Any] = field(default_factory=dict)
     strategy: str = "single"
     strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -109,6 +119,8 @@ class Reinforcement:
     steps_per_draw: int = 1
     method: str = "dr-grpo"
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    reference: str = "frozen"
+    reference_knobs: Mapping[str, Any] = field(default_factory=dict)
     credit: str = "outcome"
     credit_knobs: Mapping[str, Any] = field(default_factory=dict)
     strategy: str = "single"
@@ -159,6 +171,8 @@ class Recipe:
     batch: int = 256
     threads: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    adapter: Adapter | None = None
+    checkpointing: bool = False
     deadline: float = 2.0
     reward: str = "verdict"
     on_abstain: str = "skip"
@@ -326,7 +340,7 @@ OF_A_PHASE = (
 )  # fmt: skip
 
 POSITIVE = (
-    "max_tokens", "batch", "deadline", "new.width", "new.layers", "new.heads", "new.hidden", "new.context",
+    "max_tokens", "batch", "deadline", "adapter.rank", "adapter.alpha", "new.width", "new.layers", "new.heads", "new.hidden", "new.context",
     *(f"{phase}.{name}" for phase in PHASES for name in OF_A_PHASE), "reinforcement.samples", "gate.tasks", "gate.samples",
     "gate.slow_down", "measure.tasks", "measure.samples", "measure.curve_samples",
 )  # fmt: skip

@@ -47,6 +47,7 @@ from ratchet.loop.turn import (
     learner_for,
     method_of,
     preference_of,
+    reference_of,
     restore,
     selector_of,
     snapshot,
@@ -56,6 +57,7 @@ from ratchet.measure.verifier_audit import Audit, audit
 from ratchet.models import llama, machine
 from ratchet.models.engine import Policy
 from ratchet.models.load import load_policy, new_policy
+from ratchet.models.lora import add_adapter, apart
 from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
 from ratchet.search.strategy import strategies
 from ratchet.tasks.family import Source
@@ -125,6 +127,7 @@ def check_names(recipe: Recipe) -> None:
         selector_of(recipe.imitation)
     if recipe.preferences is not None:
         preference_of(recipe.preferences)
+        reference_of(recipe.preferences)
     for drawing in (recipe.imitation, recipe.preferences):
         if drawing is not None:
             check_knobs("strategy", drawing.strategy, strategies[drawing.strategy], drawing.strategy_knobs)
@@ -132,6 +135,7 @@ def check_names(recipe: Recipe) -> None:
     if r is None:
         return
     method_of(r)
+    reference_of(r)
     check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
     check_knobs("strategy", r.strategy, strategies[r.strategy], r.strategy_knobs)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
@@ -291,8 +295,14 @@ class Run:
         """A phase starts from the champion, with an optimizer of its own."""
         restore(self.policy, self.champion)
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
+        self._anchor(step, settings)
+
+    def _anchor(self, step: Step, settings: Any) -> None:
+        """The learner's reference as the phase begins with it, where its method needs one."""
         if WORK[step.phase].anchored(settings):
-            self.learner.freeze_reference()
+            assert self.learner is not None
+            kind = reference_of(settings)
+            self.learner.reference, self.learner.follow = kind.begin(self.policy.model), kind.follow
 
     def _updates(self, phase: str) -> int:
         settings = getattr(self.recipe, phase)
@@ -328,7 +338,7 @@ class Run:
         self.learner = learner_for(self.policy, settings.optimizer, old.steps)
         self.learner.slowed = old.slowed * self.recipe.gate.slow_down
         self.learner.taken = self.learner.warm_from = old.taken
-        self.learner.reference = old.reference
+        self.learner.reference, self.learner.follow = old.reference, old.follow
 
     # -- checkpoints --
 
@@ -336,6 +346,8 @@ class Run:
         assert self.learner is not None
         state = self.learner.state()
         groups = {"policy": snapshot(self.policy), "champion": self.champion, "optimizer": state.pop("tensors")}
+        if self.learner.reference is not None:
+            groups["reference"] = {str(i): p.detach() for i, p in enumerate(apart(self.learner.reference))}
         save_checkpoint(self._checkpoint_folder(step.turn), groups, {"turn": step.turn, "learner": state})
 
     def _checkpoint_folder(self, turn: int) -> Path:
@@ -367,12 +379,12 @@ class Run:
         settings = getattr(self.recipe, step.phase)
         self.champion = groups["champion"]
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
-        if WORK[step.phase].anchored(settings):
-            # the reference is the model that the phase began with
-            begun = next(s.turn for s in self.steps if s.phase == step.phase)
-            restore(self.policy, self._stage_weights(stage_name(self.steps[begun - 1]) if begun else "0-start"))
-            self.learner.freeze_reference()
         restore(self.policy, groups["policy"])
+        self._anchor(step, settings)
+        if self.learner.reference is not None:
+            with torch.no_grad():
+                for i, p in enumerate(apart(self.learner.reference)):
+                    p.copy_(groups["reference"][str(i)])
         self.learner.load_state(groups["optimizer"], **state["learner"])
         if step.last:
             restore(self.policy, self.champion)
@@ -393,13 +405,13 @@ class Run:
                 self.journal.append("stage", name=name, digest=digest_of_weights(self._stage_folder(name)))
                 restore(self.policy, now)
 
-    def _stage_weights(self, name: str) -> Weights:
-        """The weights of a stage. Raises StoreError where they are not those that were written."""
+    def _stage_policy(self, name: str) -> Policy:
+        """The model of a stage, as it would be used. Raises StoreError where its weights are not those that were written."""
         folder = self._stage_folder(name)
         known = [e["digest"] for e in self.journal.of("stage") if e["name"] == name]
         if not known or not folder.is_dir() or digest_of_weights(folder) != known[-1]:
             raise StoreError(f"{folder} is damaged; nothing can be measured against it. Start a new run with the same recipe")
-        return snapshot(load_policy(str(folder), self.recipe.max_tokens))
+        return load_policy(str(folder), self.recipe.max_tokens, self.recipe.batch, self.precision == "bfloat16")
 
     # -- the end --
 
@@ -413,8 +425,9 @@ class Run:
         records, stages = [], []
         for name in names:
             with costs.clock("measuring"):
-                restore(self.policy, self._stage_weights(name))
-                record, traces = measuring.look_at_heldout(self.policy, verify, self.recipe, self.source, tasks, costs)
+                record, traces = measuring.look_at_heldout(
+                    self._stage_policy(name), verify, self.recipe, self.source, tasks, costs
+                )
                 numbers = measuring.stage_result(name, record, traces, self.recipe)
             records.append(record)
             stages.append(numbers)
@@ -535,7 +548,22 @@ def gate_json(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_policy(recipe: Recipe, source: Source, bf16: bool = False) -> Policy:
-    """The model that the run starts from."""
+    """The model that the run starts from, with the adapter that is trained in the place of its weights, where one is asked for."""
+    policy = new_or_loaded(recipe, source, bf16)
+    if recipe.adapter is None and not recipe.checkpointing:
+        return policy
+    if not isinstance(policy.model, llama.Llama):
+        raise RecipeError(
+            f"adapters and checkpointing are for models that are computed here ({', '.join(llama.ARCHITECTURES)}), and transformers "
+            "computes this one; --set adapter=none --set checkpointing=false trains all of it"
+        )
+    if recipe.adapter is not None:
+        add_adapter(policy.model, rank=recipe.adapter.rank, alpha=recipe.adapter.alpha, run_seed=recipe.seed)
+    policy.model.checkpointing = recipe.checkpointing
+    return policy
+
+
+def new_or_loaded(recipe: Recipe, source: Source, bf16: bool) -> Policy:
     if recipe.model != "new":
         return load_policy(recipe.model, recipe.max_tokens, recipe.batch, bf16)
     n = recipe.new

@@ -19,6 +19,7 @@ from ratchet.learn.credit import Reward, credits, rewards_of
 from ratchet.learn.pairs import pairs_of, written_examples
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.preferences import PreferenceRow, preferences
+from ratchet.learn.references import Reference, references
 from ratchet.learn.rewards import abstentions, rewards, with_abstentions
 from ratchet.learn.selectors import Selector, selectors
 from ratchet.learn.train import Learner
@@ -129,6 +130,12 @@ def selector_of(settings: Imitation) -> Selector:
     """The row that a recipe names, with its knobs."""
     make = selectors[settings.select]
     return make(**check_knobs("selector", settings.select, make, settings.select_knobs))
+
+
+def reference_of(settings: Preferences | Reinforcement) -> Reference:
+    """The reference policy that a recipe names, with its knobs."""
+    make = references[settings.reference]
+    return make(**check_knobs("reference policy", settings.reference, make, settings.reference_knobs))
 
 
 @dataclass
