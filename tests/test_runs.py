@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import torch
 from conftest import IMITATION, REINFORCEMENT, TINY, Answer
 from safetensors.torch import load_file
 
-from ratchet.core.errors import RecipeError, StoreError
+from ratchet.core.errors import RecipeError, StoreError, TaskError
 from ratchet.core.files import locked
 from ratchet.core.journal import read
 from ratchet.loop import store
@@ -398,3 +399,75 @@ def test_a_reference_without_its_adapter_is_refused(ratchet: Callable[..., Answe
     settings = [part for item in [*asked, "reinforcement.reference=base"] for part in ("--set", item)]
     code, _, err = ratchet("run", "countdown-prime", *settings, "--out", tmp_path / "run")
     assert code == 2 and "set adapter.rank" in err, err
+
+
+# ---- curricula and demonstrations in a run ---------------------------------------------------------------------------
+
+SOURCES = ("tasks.sources.easy.numbers=[2]", "tasks.sources.hard.numbers=[4]", "imitation=none")
+
+
+def test_a_curriculum_chooses_among_sources_and_a_run_goes_on_with_what_it_knew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ratchet.loop import run as running
+
+    dump = ["reinforcement.curriculum=dump", "reinforcement.curriculum_knobs.window=32"]
+    recipe = resolve("countdown-prime", [*TINY, *REINFORCEMENT, *SOURCES, *dump])
+    assert recipe.tasks.sources == {"easy": {"numbers": (2,)}, "hard": {"numbers": (4,)}}
+    begin(recipe, tmp_path / "whole", lambda event: None)
+    turns = [e for e in read(tmp_path / "whole" / "journal.jsonl") if e.get("kind") == "turn"]
+    for turn in turns:
+        assert turn["metrics"]["share easy"] + turn["metrics"]["share hard"] == pytest.approx(1)
+
+    real = running.Run._checkpoint
+
+    def dies(self: Any, step: Any) -> None:
+        real(self, step)
+        if step.turn == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(running.Run, "_checkpoint", dies)
+    with pytest.raises(KeyboardInterrupt):
+        begin(recipe, tmp_path / "cut", lambda event: None)
+    monkeypatch.setattr(running.Run, "_checkpoint", real)
+    resume(tmp_path / "cut", lambda event: None)
+    again = [e for e in read(tmp_path / "cut" / "journal.jsonl") if e.get("kind") == "turn"]
+    assert [t["metrics"]["share easy"] for t in again] == [t["metrics"]["share easy"] for t in turns]
+    state = json.loads(
+        json.loads(sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].joinpath("state.json").read_text())["state"]
+    )
+    assert set(state["history"]) == {"easy", "hard"}
+
+
+def test_demonstrations_join_the_samples_of_their_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ratchet.learn.train import Learner
+
+    seen: list[list[Any]] = []
+    real = Learner.update
+
+    def watched(self: Any, units: Any, objective: Any) -> Any:
+        seen.append(list(units))
+        return real(self, units, objective)
+
+    monkeypatch.setattr(Learner, "update", watched)
+    asked = ["imitation=none", "reinforcement.method=hpt", "reinforcement.demonstrations=1"]
+    begin(resolve("countdown-prime", [*TINY, *REINFORCEMENT, *asked]), tmp_path / "run", lambda event: None)
+    for examples in seen:
+        drawn, written = {e.prefix for e in examples if e.logprobs}, [e.prefix for e in examples if not e.logprobs]
+        assert len(written) == len(set(written)) and set(written) == drawn
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("reinforcement.curriculum=dump",), "there are none"),
+        (("reinforcement.curriculum=dum", *SOURCES), "did you mean"),
+        (("reinforcement.demonstrations=1",), "take one of ahpo, hpt, luffy"),
+        (("tasks.sources.easy.number=[3]",), 'did you mean "numbers"'),
+        (("adapter.rank=0",), "adapter.rank must be above 0"),
+        (("reinforcement.reference=froze",), "did you mean"),
+    ],
+)
+def test_what_a_run_cannot_do_is_said_before_it_begins(settings: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    with pytest.raises((RecipeError, TaskError), match=re.escape(words)):
+        begin(resolve("countdown-prime", [*TINY, *REINFORCEMENT, *settings]), tmp_path / "run", lambda event: None)

@@ -72,7 +72,7 @@ def luffy(*, gamma: float = 0.1, clip: float = math.inf) -> PolicyGradient:
     """Demonstrations join their group as samples of another policy, their probabilities reshaped (paper: 0.1, without clip)."""
     surrogate = by_origin(parts.clipped(clip, clip), shaped_probability(gamma))
     shape = shapes.grouped(parts.group_centred)
-    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.constant_length, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.constant_length, shape=shape, demonstrations=True)
 
 
 @rows.add("hpt", paper="arXiv 2509.04419")
@@ -84,7 +84,7 @@ def hpt(*, gate: float = 0.0, clip: float = 0.2) -> PolicyGradient:
     coefficients: Coefficients = lambda rewards: (1.0, 0.0) if sum(rewards) / len(rewards) > gate else (0.0, 1.0)
     surrogate = by_origin(parts.clipped(clip, clip), parts.score_function)
     shape = weighed(parts.group_centred, coefficients)
-    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape, demonstrations=True)
 
 
 @rows.add("ahpo", paper="arXiv 2510.08540")
@@ -93,4 +93,4 @@ def ahpo(*, successes: int = 1, clip: float = 0.2) -> PolicyGradient:
     coefficients: Coefficients = lambda rewards: (1.0, float(sum(r > 0 for r in rewards) < successes))
     surrogate = by_origin(parts.clipped(clip, clip), parts.score_function)
     shape = weighed(parts.group_normalised, coefficients)
-    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape, demonstrations=True)

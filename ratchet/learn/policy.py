@@ -33,7 +33,7 @@ class PolicyGradient:
     Where `anchor` is None the reward has been charged for it (`in_reward`). `skip_even_groups` drops groups whose samples
     all have the same reward, and draws others in their place (DAPO). `shape` changes the examples of an update before it is
     cut into batches. With `entropy` above 0 that times the mean entropy of a token is taken off the loss, and the row is
-    called with both (`logprobs_and_entropies`).
+    called with both (`logprobs_and_entropies`). A row of `demonstrations` learns from written examples beside drawn ones.
     """
 
     advantage: parts.Advantage
@@ -45,6 +45,7 @@ class PolicyGradient:
     skip_even_groups: bool = False
     shape: shapes.Shape | None = None
     entropy: float = 0.0
+    demonstrations: bool = False
 
     @property
     def read(self) -> Read:

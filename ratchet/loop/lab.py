@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from ratchet.core.seeds import Part
 from ratchet.core.types import Task, Trace
 from ratchet.loop.recipe import Recipe
-from ratchet.loop.turn import Costs, Workshop, learner_for, scheduler_for
+from ratchet.loop.turn import Costs, Workshop, history_of, learner_for, scheduler_for
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Verify
 from ratchet.search.strategy import strategies
-from ratchet.tasks.family import Source
+from ratchet.tasks.family import source_of
 
 
 def reinforce(policy: Policy, recipe: Recipe, verify: Verify, look: Callable[[int], None] = lambda updates: None) -> Costs:
@@ -19,9 +19,9 @@ def reinforce(policy: Policy, recipe: Recipe, verify: Verify, look: Callable[[in
     turn with the number of updates taken. Nothing is rolled back."""
     settings = recipe.reinforcement
     assert settings is not None
-    source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
+    source = source_of(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs, recipe.tasks.sources)
     learner = learner_for(policy, settings.optimizer, settings.turns * settings.updates)
-    workshop, costs = Workshop(recipe, source, verify, lambda event: None), Costs()
+    workshop, costs = Workshop(recipe, source, verify, lambda event: None, history_of(source)), Costs()
     look(0)
     for turn in range(settings.turns):
         workshop.reinforce(learner, settings, turn, costs)

@@ -17,11 +17,13 @@ from ratchet.core.registry import Registry
 
 @dataclass(frozen=True)
 class Tasks:
-    """Where tasks come from: a family, its knobs, and the file or folder of a family that reads one."""
+    """Where tasks come from: a family, its knobs, and the file or folder of a family that reads one. `sources` are variants of it,
+    easy ones first: a name, and knobs of its own. The gate and the held-out look take as many tasks of each."""
 
     family: str = "countdown"
     path: str = ""
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,18 @@ class Preferences:
 class Reinforcement:
     """Learning from verified samples: each update draws `samples` completions for each of `tasks` tasks.
 
-    `steps_per_draw` optimizer steps are taken on each draw, on equal shares of its tasks.
+    `steps_per_draw` optimizer steps are taken on each draw, on equal shares of its tasks. Of several `tasks.sources` the
+    `curriculum` says how many tasks each gives. With `demonstrations` each task's samples are joined by so many that its family
+    writes, for the methods that learn from both (luffy, hpt, ahpo).
     """
 
     turns: int = 8
     updates: int = 10
     tasks: int = 32
     samples: int = 16
+    demonstrations: int = 0
+    curriculum: str = "uniform"
+    curriculum_knobs: Mapping[str, Any] = field(default_factory=dict)
     steps_per_draw: int = 1
     method: str = "dr-grpo"
     knobs: Mapping[str, Any] = field(default_factory=dict)
@@ -259,12 +266,19 @@ def read_value(kind: Any, data: Any, where: str) -> Any:
     if get_origin(wanted) is not None and issubclass(get_origin(wanted), Mapping):
         if not isinstance(data, Mapping):
             raise RecipeError(f"{where} takes settings by name, such as {where}.NAME=VALUE, got {data!r}")
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return {k: frozen(v) for k, v in data.items()}
     if wanted is float and isinstance(data, int) and not isinstance(data, bool):
         data = float(data)
     if type(data) is not wanted:
         raise RecipeError(f"{where} takes {NAMES.get(wanted, wanted.__name__)}, got {data!r}")
     return data
+
+
+def frozen(value: Any) -> Any:
+    """JSON as knobs have it: lists are tuples, however deep."""
+    if isinstance(value, Mapping):
+        return {k: frozen(v) for k, v in value.items()}
+    return tuple(frozen(v) for v in value) if isinstance(value, list) else value
 
 
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -310,6 +324,8 @@ SHORT = {"data": "tasks.path", "tasks": "tasks.path"}  # what users mean by --se
 
 def step(kind: Any, name: str, where: str) -> Any:
     """The type of a setting within a type; any name is allowed within a method's knobs."""
+    if kind is Any:
+        return Any  # within a knob that is a group of its own
     if not dataclasses.is_dataclass(kind):
         if get_origin(kind) is not None and issubclass(get_origin(kind), Mapping):
             return Any
@@ -347,7 +363,7 @@ POSITIVE = (
 
 
 NOT_NEGATIVE = (
-    "threads", "seed", "measure.curve_tasks", "preferences.samples", "imitation.samples",
+    "threads", "seed", "measure.curve_tasks", "preferences.samples", "imitation.samples", "reinforcement.demonstrations",
     *(f"{phase}.optimizer.{name}" for phase in PHASES for name in ("muon", "warmup", "final", "weight_decay")),
 )  # fmt: skip
 

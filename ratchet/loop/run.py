@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split, Task
 from ratchet.learn.credit import credits
+from ratchet.learn.policy import rows
 from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
@@ -44,6 +45,8 @@ from ratchet.loop.turn import (
     Tell,
     Weights,
     Workshop,
+    curriculum_of,
+    history_of,
     learner_for,
     method_of,
     preference_of,
@@ -60,7 +63,7 @@ from ratchet.models.load import load_policy, new_policy
 from ratchet.models.lora import add_adapter, apart
 from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
 from ratchet.search.strategy import strategies
-from ratchet.tasks.family import Source
+from ratchet.tasks.family import Source, source_of
 from ratchet.verify.attacks import attacked, must_pass, nearly
 from ratchet.verify.pool import VerifierPool
 from ratchet.verify.verifier import verifiers
@@ -134,8 +137,19 @@ def check_names(recipe: Recipe) -> None:
     r = recipe.reinforcement
     if r is None:
         return
-    method_of(r)
+    method = method_of(r)
     reference_of(r)
+    curriculum_of(r)
+    if r.curriculum != "uniform" and not recipe.tasks.sources:
+        raise RecipeError(
+            f"reinforcement.curriculum={r.curriculum} chooses among tasks.sources, and there are none; name some, easy ones first, such as "
+            "--set tasks.sources.easy.numbers=[3] --set tasks.sources.hard.numbers=[4]"
+        )
+    if r.demonstrations and not method.demonstrations:
+        learn = ", ".join(e.name for e in rows if method_of(replace(r, method=e.name, knobs={})).demonstrations)
+        raise RecipeError(
+            f"reinforcement.method={r.method} learns from what was drawn alone; with demonstrations take one of {learn}"
+        )
     check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
     check_knobs("strategy", r.strategy, strategies[r.strategy], r.strategy_knobs)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
@@ -147,7 +161,7 @@ def check_names(recipe: Recipe) -> None:
 
 def checked_source(recipe: Recipe) -> Source:
     """The tasks, with everything checked that can be before any work is done."""
-    source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
+    source = source_of(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs, recipe.tasks.sources)
     check_names(recipe)
     if recipe.imitation is not None and not recipe.imitation.samples:
         if source.family.demonstrate is None:
@@ -161,6 +175,8 @@ def checked_source(recipe: Recipe) -> Source:
     for split in splits:
         source.take(split, 1, "check")
     check_golds(recipe, source)
+    if recipe.reinforcement is not None and recipe.reinforcement.demonstrations and source.family.demonstrate is None:
+        raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations; --set reinforcement.demonstrations=0')
     return source
 
 
@@ -195,6 +211,7 @@ class Run:
         self.recipe, self.folder, self.source, self.tell = recipe, folder, source, tell
         self.journal = Journal(folder / "journal.jsonl")
         self.steps = plan(recipe)
+        self.history = history_of(source)
         begun = self.journal.of("start")
         # threads decide the order of sums, precision their rounding: a resumed run takes those that it began with
         machine.prepare(begun[0]["threads"] if begun else recipe.threads)
@@ -232,7 +249,7 @@ class Run:
         if self.recipe.evidence in MEANING:
             self.tell({"event": "note", "text": MEANING[self.recipe.evidence]})
         with VerifierPool(self.recipe.deadline) as verify:
-            workshop = Workshop(self.recipe, self.source, verify, self.tell)
+            workshop = Workshop(self.recipe, self.source, verify, self.tell, self.history)
             self._save_stage("0-start", done == 0)
             for step in self.steps[done:]:
                 self._turn(step, workshop)
@@ -348,7 +365,9 @@ class Run:
         groups = {"policy": snapshot(self.policy), "champion": self.champion, "optimizer": state.pop("tensors")}
         if self.learner.reference is not None:
             groups["reference"] = {str(i): p.detach() for i, p in enumerate(apart(self.learner.reference))}
-        save_checkpoint(self._checkpoint_folder(step.turn), groups, {"turn": step.turn, "learner": state})
+        save_checkpoint(
+            self._checkpoint_folder(step.turn), groups, {"turn": step.turn, "learner": state, "history": self.history.groups}
+        )
 
     def _checkpoint_folder(self, turn: int) -> Path:
         return self.folder / "checkpoints" / f"turn-{turn:04d}"
@@ -378,6 +397,7 @@ class Run:
     def _load(self, step: Step, groups: dict[str, Weights], state: dict[str, Any]) -> None:
         settings = getattr(self.recipe, step.phase)
         self.champion = groups["champion"]
+        self.history.groups = state["history"]
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
         restore(self.policy, groups["policy"])
         self._anchor(step, settings)

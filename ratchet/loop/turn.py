@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
 from ratchet.learn.batch import Example, Objective, Pair, Unit
 from ratchet.learn.credit import Reward, credits, rewards_of
+from ratchet.learn.curricula import History, choose, curricula
 from ratchet.learn.pairs import pairs_of, written_examples
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.preferences import PreferenceRow, preferences
@@ -29,7 +31,7 @@ from ratchet.models.scheduler import Scheduler, Verify
 from ratchet.models.self_evaluation import self_evaluation
 from ratchet.search.strategy import SCORERS, strategies
 from ratchet.search.tools import TOOLS
-from ratchet.tasks.family import Source
+from ratchet.tasks.family import Mixture, Source
 from ratchet.verify.pool import Timing, timings
 
 Tell = Callable[[dict[str, Any]], None]
@@ -146,6 +148,7 @@ class Workshop:
     source: Source
     verify: Verify
     tell: Tell
+    history: History = field(default_factory=lambda: History(["all"]))
 
     def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Updates on demonstrations of training tasks, or on what a selector keeps of the policy's own completions."""
@@ -234,7 +237,7 @@ class Workshop:
         for update in range(settings.updates):
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
-            tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
+            tasks, sources = self.planned(settings, *path)
             scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
             traces = scheduler.run(
                 strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
@@ -243,10 +246,11 @@ class Workshop:
             middle = time.perf_counter()
             verdicts = [v for t in traces for v in t.verdicts]
             paid = with_abstentions(reward, abstentions[self.recipe.on_abstain], verdicts)
-            steps = learn_from(traces, learner, method, paid, settings, path, costs)
+            written = self.written(learner.policy, tasks, settings.demonstrations, *path)
+            steps = learn_from(traces, learner, method, paid, settings, path, costs, written)
             log += steps
             apart += [step.get("ratio_off", 0.0) for step in steps[:1]]
-            drawn.append(describe(traces))
+            drawn.append({**describe(traces), **self.noted(traces, sources, paid, *path)})
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
             seconds = time.perf_counter() - start
@@ -261,6 +265,44 @@ class Workshop:
             )
             self.tell({"event": "note", "text": text})
         return {**summarise(log), **summarise(drawn)}, traces
+
+    def planned(self, settings: Reinforcement, *path: Part) -> tuple[list[Task], dict[str, str]]:
+        """The tasks of an update, and the source of each by its key, where there are several."""
+        if not isinstance(self.source, Mixture):
+            return self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path), {}
+        shares = curriculum_of(settings)(self.history)
+        choice = [choose(shares, *path, "source", i) for i in range(settings.tasks)]
+        found = self.source.take_by(choice, "train", *path, "tasks")
+        tasks = [t for own in found.values() for t in own]
+        return self.source.views(tasks, *path), {t.key: name for name, own in found.items() for t in own}
+
+    def noted(self, traces: Sequence[Trace], sources: Mapping[str, str], paid: Reward, *path: Part) -> dict[str, float]:
+        """What came of each source goes into the history; the share of the tasks that each gave."""
+        if not sources:
+            return {}
+        keys = dict.fromkeys(t.task.key for t in traces)
+        for key, row in zip(keys, rewards_of(traces, paid, *path), strict=True):
+            self.history.add(sources[key], row)
+        given = list(sources.values())
+        return {f"share {name}": given.count(name) / len(given) for name in self.history.sources}
+
+    def written(self, policy: Policy, tasks: Sequence[Task], n: int, *path: Part) -> dict[str, list[Example]]:
+        """`n` demonstrations of each task that has some, by its key; their advantage is a right answer's reward."""
+        return {
+            t.key: [e for i in range(n) for e in demonstrations(policy, self.source, [t], {}, *path, "demonstration", i)]
+            for t in (tasks if n else ())
+        }
+
+
+def history_of(source: Source) -> History:
+    """Of the variants that a source has, nothing drawn yet."""
+    return History(list(source.variants) if isinstance(source, Mixture) else ["all"])
+
+
+def curriculum_of(settings: Reinforcement) -> Callable[[History], Mapping[str, float]]:
+    """The curriculum that a recipe names, with its knobs."""
+    make = curricula[settings.curriculum]
+    return partial(make, **check_knobs("curriculum", settings.curriculum, make, settings.curriculum_knobs))
 
 
 def demonstrations(
@@ -295,8 +337,9 @@ def learn_from(
     settings: Reinforcement,
     path: tuple[Part, ...],
     costs: Costs,
+    written: Mapping[str, Sequence[Example]],
 ) -> list[dict[str, float]]:
-    """`steps_per_draw` optimizer steps, each on an equal share of the tasks."""
+    """`steps_per_draw` optimizer steps, each on an equal share of the tasks, with the demonstrations that there are of them."""
     keys = list(dict.fromkeys(t.task.key for t in traces))
     share_of = {key: i * settings.steps_per_draw // len(keys) for i, key in enumerate(keys)}
     log: list[dict[str, float]] = []
@@ -309,6 +352,7 @@ def learn_from(
         if method.skip_even_groups:
             learned = [row if uneven(row) else [math.nan] * len(row) for row in values]
         examples = credits[settings.credit](mine, learned, method.advantage, learner.policy.tokenizer, **settings.credit_knobs)
+        examples += [e for key in keys if share_of[key] == share for e in written.get(key, ())]
         with costs.clock("training", "learner_seconds"):
             metrics = learner.update(examples, method) if examples else {"loss": 0.0, "grad_norm": 0.0}
         solved = [v.passed for t in mine for v in t.verdicts]

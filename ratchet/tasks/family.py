@@ -78,6 +78,10 @@ class Source:
         vary = self.family.vary
         return list(tasks) if vary is None else [vary(rng(*path, "view", t.key), t) for t in tasks]
 
+    def named(self, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Source]:
+        """Sources of the same family and file, each with some knobs of its own."""
+        return {name: Source(self.name, self.path, {**self.knobs, **knobs}) for name, knobs in sources.items()}
+
     def _drawn(self, split: Split, *path: Part) -> Iterator[Task]:
         assert self.family.draw is not None
         seen: set[str] = set()
@@ -96,3 +100,37 @@ class Source:
                     f'family "{self.name}" has only about {len(seen)} {split} tasks with {self.knobs} '
                     f"({MOST_MISSES} draws in a row brought nothing new); ask for fewer or widen its knobs"
                 )
+
+
+class Mixture(Source):
+    """A family in several variants, such as difficulties, each a source with a name. Whoever does not ask for shares gets as many
+    tasks of each as of any other."""
+
+    def __init__(self, name: str, path: str, knobs: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(name, path, knobs)
+        self.variants = self.named(variants)
+        if self.tasks is not None:
+            raise TaskError(
+                f'task family "{name}" reads a collection, which has no variants; tasks.sources is for families that draw'
+            )
+
+    def take(self, split: Split, n: int, *path: Part) -> list[Task]:
+        k = len(self.variants)
+        counts = {name: n // k + (i < n % k) for i, name in enumerate(self.variants)}
+        drawn = [t for name, count in counts.items() for t in self.variants[name].take(split, count, *path, name)]
+        return list({t.key: t for t in drawn}.values())  # one task may be drawn by two variants
+
+    def take_by(self, choice: Sequence[str], split: Split, *path: Part) -> dict[str, list[Task]]:
+        """As many tasks of each source as its name stands in `choice`; no task twice."""
+        taken: dict[str, Task] = {}
+        found: dict[str, list[Task]] = {}
+        for name in dict.fromkeys(choice):
+            count = choice.count(name)
+            found[name] = [t for t in self.variants[name].take(split, count, *path, name) if t.key not in taken]
+            taken |= {t.key: t for t in found[name]}
+        return found
+
+
+def source_of(name: str, path: str, knobs: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]] | None = None) -> Source:
+    """The tasks of a family, in variants where there are some."""
+    return Mixture(name, path, knobs, sources) if sources else Source(name, path, knobs)
