@@ -49,6 +49,7 @@ parity:
 	.venv-parity/bin/python -m pip install --quiet --requirement benchmarks/parity.txt
 	.venv-parity/bin/python -m pip install --quiet --no-deps verl==0.9.1
 	.venv-parity/bin/python -m benchmarks.parity_policy
+	.venv-parity/bin/python -m benchmarks.parity_preferences
 
 clean:
 	rm -rf .venv .venv-peers .venv-parity .pytest_cache .ruff_cache
