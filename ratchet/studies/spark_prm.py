@@ -27,9 +27,12 @@ STEPS = 3
 TOP = 12
 KNOBS = {"steps": STEPS, "largest": 6, "top": TOP}
 VOTES = 16
-BATCH = 32
+WARMTH = 1.75  # the temperature of a verification
+BATCH = 32  # texts of an update, where nothing else is said
+STEPS_AT_ONCE = 64  # single steps of an update, which are short
+RATE = 3e-4  # of reinforcement: at 1e-3 a pilot's solver was ruined
 WRONG = 0.25  # of the steps of a planted solution
-SLOPPY = 0.1  # of the texts that the solver has seen skip steps or repeat one
+SLOPPY = 0.3  # of the texts that the solver has seen skip steps or repeat one
 LABELS = ("one verification", "16 votes", "true outcome")
 STEP = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 Step = tuple[int, str, int, int]
@@ -50,16 +53,19 @@ class Size:
 
 
 DEPARTURES = (
-    "The verifier is trained from nothing on right verifications of planted errors, so long that a pass is right on 70 to 80 % of the "
-    "steps; nothing after it sees the truth. It verifies a step by writing what it should have said, then yes or no. "
-    "There is no meta-critique. The PRM starts from it and reads all steps of a solution in one pass with a value per token; "
-    "it writes no verification. The format constraints ask for the steps that the task names, each once and in their order. "
-    "The solver, of 0.1 million parameters, has seen, in a tenth of its texts, right solutions that leave steps out or repeat one: habits that "
+    "The verifier is trained from nothing on right verifications of planted errors, and stopped early; nothing after it sees the truth. "
+    "It verifies a step by writing what it should have said, then yes or no, at a temperature of 1.75: its errors are then mostly slips, "
+    "which votes can remove. Both were chosen on other seeds so that a pass is right on 70 to 80 % of the steps. "
+    "Verifier and PRM see one step at a time, which holds all that it takes to judge it, not the task and the steps before. "
+    "There is no meta-critique. The PRM starts from the verifier, with a block and a value of its own; it writes no verification. "
+    "How many solutions are labelled decides how much votes are worth: a PRM that sees enough single verifications of the same step "
+    "averages them itself. The format constraints ask for the steps that the task names, each once and in their order. "
+    "The solver, of 0.1 million parameters, has seen, in three tenths of its texts, right solutions that leave steps out or repeat one: habits that "
     "a large model has from elsewhere, and without which a small one would not find what can be hacked. The reward of a chain is the "
     "value of its worst step. The gap is the rise of the mean reward less the rise of the share of right answers. "
     "Values are whole and at most 12, and chains have three steps, so that the small models learn them in the time there was."
 )
-FULL = Size(1_000, 1_000, 1_500, 3, 20, 400, 300)
+FULL = Size(verifier=400, prm=350, solver=600, turns=3, updates=12, solutions=1_500, held=300)
 QUICK = Size(2, 2, 2, 1, 1, 8, 8)
 
 
@@ -94,9 +100,10 @@ def written(steps: Sequence[Step]) -> str:
     return " then ".join(f"{a} {o} {b} = {c}" for a, o, b, c in steps) + f" answer {steps[-1][3]}"
 
 
-def asked(steps: Sequence[Step]) -> str:
-    """Steps up to one, and the question about that one."""
-    return " then ".join(f"{a} {o} {b} = {c}" for a, o, b, c in steps) + " check"
+def asked(step: Step) -> str:
+    """The question about a step. What it starts from stands in it, so that no other step is needed to judge it."""
+    a, operation, b, said = step
+    return f"{a} {operation} {b} = {said} check"
 
 
 def steps_in(text: str) -> list[Step]:
@@ -147,14 +154,19 @@ def new(width: int, layers: int, run_seed: int, longest: int) -> Policy:
 
 
 def taught(
-    policy: Policy, tasks: Sequence[Task], write: Callable[[random.Random, Task], tuple[str, str]], updates: int, *path: str | int
+    policy: Policy,
+    tasks: Sequence[Task],
+    write: Callable[[random.Random, Task], tuple[str, str]],
+    updates: int,
+    *path: str | int,
+    batch: int = BATCH,
 ) -> None:
     """Imitation of what `write` gives: what stands before, and what is learned."""
     from ratchet.learn.batch import Example
     from ratchet.learn.imitate import imitate
 
     def examples(update: int) -> list[Example]:
-        drawn = rng(*path, update).choices(tasks, k=BATCH)
+        drawn = rng(*path, update).choices(tasks, k=batch)
         texts = [write(rng(*path, update, i), t) for i, t in enumerate(drawn)]
         tokenizer = policy.tokenizer
         return [Example(policy.encode(before), (*tokenizer.encode(after), tokenizer.end_id)) for before, after in texts]
@@ -163,50 +175,36 @@ def taught(
 
 
 def verification(random_: random.Random, task: Task) -> tuple[str, str]:
-    """The steps up to one, what it should have said (0 where nothing can be worked out), and the verdict."""
+    """The question about a step, what it should have said (0 where nothing can be worked out), and the verdict."""
     steps, truth = planted(random_, task)
     k = random_.randrange(STEPS)
     a, operation, b, _ = steps[k]
-    question = f"{task.prompt} {asked(steps[: k + 1])}"  # of which nothing is learned: planted errors teach no arithmetic
-    return question, f"{result(a, operation, b) or 0} {'yes' if truth[k] else 'no'}"
+    return asked(steps[k]), f"{result(a, operation, b) or 0} {'yes' if truth[k] else 'no'}"
 
 
-def votes(policy: Policy, tasks: Sequence[Task], solutions: Sequence[Sequence[Step]], *path: str | int) -> list[list[list[bool]]]:
+def votes(policy: Policy, solutions: Sequence[Sequence[Step]], *path: str | int) -> list[list[list[bool]]]:
     """Of each solution VOTES verifications, each the verdict on every step; whatever is not a yes is a no."""
-    encode = policy.tokenizer.encode
-    places = [(i, k) for i in range(len(tasks)) for k in range(STEPS)]
-    draws = [
-        Draw((*policy.encode(tasks[i].prompt), *encode(asked(solutions[i][: k + 1]))), n=VOTES, max_tokens=2) for i, k in places
-    ]
+    places = [(i, k) for i in range(len(solutions)) for k in range(STEPS)]
+    draws = [Draw(asked(solutions[i][k]), n=VOTES, max_tokens=2, temperature=WARMTH) for i, k in places]
     drawn = policy.sample(draws, [[seed(*path, i, k, vote) for vote in range(VOTES)] for i, k in places])
     yes = {place: [c.text.endswith(" yes") for c in own] for place, own in zip(places, drawn, strict=True)}
-    return [[[yes[i, k][vote] for k in range(STEPS)] for vote in range(VOTES)] for i in range(len(tasks))]
+    return [[[yes[i, k][vote] for k in range(STEPS)] for vote in range(VOTES)] for i in range(len(solutions))]
 
 
-def judged(policy: Policy, task: Task, text: str, labels: Sequence[bool]) -> Judged:
-    """A solution with a label at the end of each step."""
+def judged(policy: Policy, step: Step, label: bool) -> Judged:
+    """A step with its label after the last token of the question about it."""
     from ratchet.learn.critic import Judged
 
-    tokens = (*policy.tokenizer.encode(text), policy.tokenizer.end_id)
-    return Judged(
-        policy.encode(task.prompt), tokens, steps=tuple(zip(step_ends(policy, tokens), map(float, labels), strict=True))
-    )
+    first, *rest = policy.encode(asked(step))
+    return Judged((first,), tuple(rest), steps=((len(rest) - 1, float(label)),))
 
 
-def step_ends(policy: Policy, tokens: Sequence[int]) -> list[int]:
-    """Where the tokens say what comes out."""
-    [equals] = policy.tokenizer.encode("=")
-    return [i for i in range(1, len(tokens)) if tokens[i - 1] == equals]
-
-
-def step_values(critic: Critic, policy: Policy, pairs: Sequence[tuple[Task, str]]) -> list[list[float]]:
-    """The PRM's value of each step of each text."""
-    encoded = [(policy.encode(t.prompt), tuple(policy.tokenizer.encode(text))) for t, text in pairs]
-    whole_ = [i for i, (_, tokens) in enumerate(encoded) if tokens]
-    values: list[list[float]] = [[] for _ in pairs]
-    for i, found in zip(whole_, critic.values([encoded[i] for i in whole_]), strict=True):
-        values[i] = [found[place] for place in step_ends(policy, encoded[i][1])]
-    return values
+def step_values(critic: Critic, policy: Policy, solutions: Sequence[Sequence[Step]]) -> list[list[float]]:
+    """The PRM's value of each step of each solution."""
+    encoded = {step: policy.encode(asked(step)) for steps in solutions for step in steps}
+    found = critic.values([(tokens[:1], tokens[1:]) for tokens in encoded.values()]) if encoded else []
+    value = {step: own[-1] for step, own in zip(encoded, found, strict=True)}
+    return [[value[step] for step in steps] for steps in solutions]
 
 
 def first_error(labels: Sequence[bool]) -> int:
@@ -234,10 +232,10 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     size = QUICK if quick else FULL
     train = problems("train", 2_000 if not quick else 40, seed_)
     verifier = new(96, 2, seed_, 2)
-    taught(verifier, train, verification, size.verifier, "spark-prm", seed_, "verifier")
+    taught(verifier, train, verification, size.verifier, "spark-prm", seed_, "verifier", batch=2 * BATCH)
     tasks = [train[i % len(train)] for i in range(size.solutions)]
     solutions = [planted(rng("spark-prm", seed_, "solution", i), t) for i, t in enumerate(tasks)]
-    said = votes(verifier, tasks, [s for s, _ in solutions], "spark-prm", seed_, "votes")
+    said = votes(verifier, [s for s, _ in solutions], "spark-prm", seed_, "votes")
     labels = {
         "one verification": [own[0] for own in said],
         "16 votes": [[2 * sum(v[k] for v in own) > VOTES for k in range(STEPS)] for own in said],
@@ -258,15 +256,19 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     result["f1"] = {}
     for name in LABELS:
         prms[name] = critic_from(verifier, blocks=1)
-        texts = [judged(verifier, t, written(s), x) for t, (s, _), x in zip(tasks, solutions, labels[name], strict=True)]
+        texts = [
+            judged(verifier, step, ok)
+            for (steps, _), own in zip(solutions, labels[name], strict=True)
+            for step, ok in zip(steps, own, strict=True)
+        ]
         fit(
             prms[name],
             critics["prm"],
-            lambda update, texts=texts: rng("spark-prm", seed_, "batch", update).choices(texts, k=BATCH),
+            lambda update, texts=texts: rng("spark-prm", seed_, "batch", update).choices(texts, k=STEPS_AT_ONCE),
             size.prm,
             1e-3,
         )
-        values = step_values(prms[name], verifier, [(t, written(s)) for t, (s, _) in zip(held, looked, strict=True)])
+        values = step_values(prms[name], verifier, [s for s, _ in looked])
         result["f1"][name] = f1([first_error([v > 0.5 for v in own]) for own in values], true)
         say(f"PRM of {name}: F1 {result['f1'][name]:.3f}")
 
@@ -294,7 +296,7 @@ def rewarders(prm: Critic, encoder: Policy) -> dict[str, Verify]:
         return [scored(float(right(t, text))) for t, text in pairs]
 
     def by_prm(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        return [scored(min(values, default=0.0)) for values in step_values(prm, encoder, pairs)]
+        return [scored(min(values, default=0.0)) for values in step_values(prm, encoder, [steps_in(text) for _, text in pairs])]
 
     def by_prm_in_format(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
         return [v if well_formed(t, text) else scored(0.0) for v, (t, text) in zip(by_prm(pairs), pairs, strict=True)]
@@ -329,11 +331,11 @@ def reinforced(seed_: int, policy: Policy, verify: Verify, held: Sequence[Task],
     settings = Reinforcement(
         turns=size.turns,
         updates=size.updates,
-        tasks=16,
+        tasks=32,
         samples=8,
         method="rloo",
         credit="outcome",
-        optimizer=Optimizer(lr=1e-3, warmup=5, final=0.1),
+        optimizer=Optimizer(lr=RATE, warmup=5, final=0.1),
     )
     recipe = Recipe(
         "spark-prm",
@@ -467,8 +469,8 @@ register(
         tasks="chains of three operations on whole numbers up to 12, steps with planted errors in a "
         "quarter of them; 300 held-out chains, apart from training by content",
         metric="share of step labels that are true; F1 of first errors as in ProcessBench; right answers and reward before and after "
-        "60 updates of 128 samples",
-        budget="about 8 minutes of one thread a seed; 24 minutes for 5 seeds on two cores",
+        "36 updates of 256 samples",
+        budget="5 to 10 minutes of one thread a seed, by how busy the machine is",
         departures=DEPARTURES,
         scale="The verifier recomputes what a table holds; that votes remove errors which a large model makes every time is not shown.",
         run=run,
