@@ -57,8 +57,13 @@ class Example:
         return sum(not math.isnan(x) for x in self.target) if self.target else len(self.tokens) - len(self.given)
 
     @property
+    def drawn(self) -> list[int]:
+        """The places of its tokens but those that were given."""
+        return [i for i in range(len(self.tokens)) if i not in set(self.given)]
+
+    @property
     def idle(self) -> bool:
-        """Nothing is asked, or no advantage and no reference: by a law of every method it has no gradient."""
+        """Nothing is asked, or no advantage and no reference: by a law of every method without a bonus it has no gradient."""
         if self.target:
             return not self.learned
         flat = self.advantage if isinstance(self.advantage, tuple) else (self.advantage,)
@@ -113,15 +118,17 @@ Objective = Callable[[Batch, Tensor], tuple[Tensor, dict[str, float]]]
 (scalar to minimise, metrics to sum over the parts)"""
 
 
-def micro_batches(units: Sequence[Unit], most_tokens: int, limit: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+def micro_batches(
+    units: Sequence[Unit], most_tokens: int, limit: int, device: torch.device | str = "cpu", idle_too: bool = False
+) -> Iterator[Batch]:
     """All units, the longest first, in parts of at most `most_tokens` padded tokens (and at least one unit).
 
-    Idle examples are counted in the divisors but not computed; a unit with a row that is empty is left out.
+    Idle examples are counted in the divisors but not computed, unless `idle_too`; a unit with a row that is empty is left out.
     """
     whole = [u for u in units if all(row.tokens for row in u.rows)]
     rows = [row for u in whole for row in u.rows]
     tokens, sequences = sum(row.learned for row in rows), len(rows)
-    order = sorted((u for u in whole if not all(row.idle for row in u.rows)), key=padded_tokens, reverse=True)
+    order = sorted((u for u in whole if idle_too or not all(row.idle for row in u.rows)), key=padded_tokens, reverse=True)
     start = 0
     for n in cuts([padded_tokens(u) for u in order], most_tokens):
         part = [row for u in order[start : start + n] for row in u.rows]

@@ -105,10 +105,12 @@ def padded(rewards: Sequence[Sequence[float]]) -> torch.Tensor:
 
 
 def scales(rewards: Sequence[Sequence[float]], advantage: Advantage) -> list[float]:
-    """What the advantage multiplies each group's centred rewards with; 1 for a group whose rewards are even."""
+    """What the advantage multiplies each group's centred rewards with; 1 for a group whose rewards are even, and for an advantage
+    that does not centre them, such as the bare reward."""
     rewards_PG = padded(rewards)
-    size = group_centred(rewards_PG).abs().sum(1)
-    return torch.where(size > 0, advantage(rewards_PG).abs().sum(1) / size, torch.ones_like(size)).tolist()
+    size, own = group_centred(rewards_PG).abs().sum(1), advantage(rewards_PG)
+    centres = torch.allclose(own, advantage(rewards_PG + 1.0), atol=1e-4)
+    return torch.where((size > 0) & centres, own.abs().sum(1) / size, torch.ones_like(size)).tolist()
 
 
 def attempt_lengths(tokens: Sequence[int], ends: set[int]) -> list[int]:

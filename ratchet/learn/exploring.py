@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ratchet.core.errors import RecipeError
 from ratchet.core.seeds import rng
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Example
@@ -108,18 +109,25 @@ def grpo_passk(*, clip: float = 0.2) -> PolicyGradient:
     return PolicyGradient(over_deviation(marginal(0)), parts.token_ratio, surrogate, parts.token_mean)
 
 
+def at_least(least: int, k: int, method: str) -> None:
+    if k < least:
+        raise RecipeError(f"{method} looks at the best of k samples, k at least {least}, got {k}")
+
+
 @rows.add("pkpo", paper="arXiv 2505.15201")
 def pkpo(*, k: int = 4, clip: float = 0.2) -> PolicyGradient:
     """The unbiased gradient of the best of k, from groups larger than k, with the rest of each choice as the baseline.
 
     Departure: the factor k is left to the learning rate.
     """
+    at_least(2, k, "pkpo")
     return PolicyGradient(marginal(k), parts.token_ratio, parts.clipped(clip, clip), parts.token_mean)
 
 
 @rows.add("passk-training", paper="arXiv 2508.10751")
 def passk_training(*, k: int = 4, low: float = 0.2, high: float = 0.28) -> PolicyGradient:
     """GRPO's advantage over all choices of k in closed form. Rewards must not be negative."""
+    at_least(1, k, "passk-training")
     return PolicyGradient(choices_of(k), parts.token_ratio, parts.clipped(low, high), parts.token_mean)
 
 
@@ -150,7 +158,7 @@ def unlikeliness(*, beta: float = 0.25, clip: float = 0.2) -> PolicyGradient:
 
 def covariances(examples: Sequence[Example]) -> list[tuple[float, int, int]]:
     """(product of the centred advantage and log-probability, example, token) of every drawn token of the update."""
-    places = [(i, t) for i, e in enumerate(examples) for t in range(len(e.logprobs))]
+    places = [(i, t) for i, e in enumerate(examples) if e.logprobs for t in e.drawn]
     a = torch.tensor([shapes.per_token(examples[i])[t] for i, t in places], dtype=torch.float64)
     logp = torch.tensor([examples[i].logprobs[t] for i, t in places], dtype=torch.float64)
     product = (a - a.mean()) * (logp - logp.mean())
@@ -253,7 +261,8 @@ def aspo(*, call: str = "<tool>", delta: float = -2.0, most: float = 0.7, clip: 
 
 @rows.add("prorl", paper="arXiv 2505.24864")
 def prorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
-    """DAPO with an anchor, whose reference is taken anew when the run stalls (`reset`); paper: clip 0.2 and 0.4."""
+    """DAPO with an anchor (paper: clip 0.2 and 0.4). The paper takes the reference anew when a run stalls: `reset`, which a loop of one's
+    own calls; in a run `reinforcement.reference=reset` does so after a number of steps."""
     surrogate = parts.clipped(low, high)
     return PolicyGradient(
         parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, skip_even_groups=True

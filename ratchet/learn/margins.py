@@ -166,4 +166,5 @@ def at_the_fork(pair: Pair, ends: set[int]) -> Pair:
 
 def step_from(e: Example, start: int, ends: set[int]) -> Example:
     stop = next((i + 1 for i in range(start, len(e.tokens)) if e.tokens[i] in ends), len(e.tokens))
-    return Example(e.prefix + e.tokens[:start], e.tokens[start:stop], reference=e.reference[start:stop])
+    given = tuple(i - start for i in e.given if start <= i < stop)
+    return Example(e.prefix + e.tokens[:start], e.tokens[start:stop], reference=e.reference[start:stop], given=given)

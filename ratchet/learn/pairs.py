@@ -34,7 +34,7 @@ def from_both_ends(group: Sequence[Tried]) -> list[Pair]:
 
 
 def drawn_example(c: Completion) -> Example:
-    return Example(c.prefix, c.tokens, logprobs=c.logprobs)
+    return Example(c.prefix, c.tokens, logprobs=c.logprobs, given=c.given)
 
 
 def written_examples(policy: Policy, prompt: str, texts: Sequence[str]) -> list[Example]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ratchet.core.errors import RecipeError
 from ratchet.core.registry import Registry
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Batch, Example
@@ -31,7 +32,7 @@ class PolicyGradient:
     """One row. Called with (batch, logp) it is an Objective. `beta` weighs the anchor; 0 needs no reference.
 
     Where `anchor` is None the reward has been charged for it (`in_reward`). `skip_even_groups` drops groups whose samples
-    all have the same reward, and draws others in their place (DAPO). `shape` changes the examples of an update before it is
+    all have the same reward (DAPO draws others in their place). `shape` changes the examples of an update before it is
     cut into batches. With `entropy` above 0 that times the mean entropy of a token is taken off the loss, and the row is
     called with both (`logprobs_and_entropies`). A row of `demonstrations` learns from written examples beside drawn ones.
     """
@@ -51,7 +52,16 @@ class PolicyGradient:
     def read(self) -> Read:
         return logprobs_and_entropies if self.entropy else token_logprobs
 
+    @property
+    def idle_too(self) -> bool:
+        """Whether it learns from examples without an advantage: the bonus is on every token's entropy."""
+        return self.entropy > 0
+
     def prepare(self, examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
+        if self.beta and self.anchor is not None and learner.reference is None and not all(e.reference for e in examples):
+            raise RecipeError(
+                "the method is anchored (beta above 0), but the learner keeps no reference; call its freeze_reference() first"
+            )
         return self.shape(examples, learner) if self.shape else list(examples)
 
     def __call__(self, batch: Batch, numbers: Tensor) -> tuple[Tensor, Value]:
@@ -60,8 +70,10 @@ class PolicyGradient:
         loss = -self.reduction(batch, self.surrogate(batch, logp, ratio))
         metrics: Value = {}
         if batch.old.any():
+            # of what was written, not drawn, there is nothing that the learner could agree with
+            drawn = batch.mask * batch.old.any(-1, keepdim=True)
             off = ((ratio.detach() - 1).abs() > 0.2).float()
-            metrics["ratio_off"] = float((off * batch.mask).sum()) / batch.tokens
+            metrics["ratio_off"] = float((off * drawn).sum()) / batch.tokens
         if self.beta and self.anchor is not None:
             penalty = held(batch, logp, self.anchor)
             loss = loss + self.beta * self.reduction(batch, penalty)

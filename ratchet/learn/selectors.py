@@ -91,7 +91,7 @@ class Selector:
     def __call__(self, traces: Sequence[Trace], reward: Reward, *path: Part) -> list[Example]:
         kept = (self.keep(shuffled(group, *path, key)) for key, group in tries(traces, reward, *path).items())
         return [
-            Example(t.completion.prefix, t.completion.tokens, weight)
+            Example(t.completion.prefix, t.completion.tokens, weight, given=t.completion.given)
             for group in kept
             if group
             for t, weight in zip(group, self.weigh(group), strict=True)

@@ -83,8 +83,8 @@ def weighed_by_length(examples: Sequence[Example], learner: Learner[Any]) -> lis
     """Reward minus its group's mean, in which a sample weighs as much as it has tokens (OPO, arXiv 2505.23585)."""
     shaped = list(examples)
     for own in groups(examples):
-        tokens = sum(len(examples[i].tokens) for i in own)
-        baseline = sum(reward_of(examples[i]) * len(examples[i].tokens) for i in own) / max(tokens, 1)
+        tokens = sum(examples[i].learned for i in own)
+        baseline = sum(reward_of(examples[i]) * examples[i].learned for i in own) / max(tokens, 1)
         for i in own:
             shaped[i] = replace(examples[i], advantage=reward_of(examples[i]) - baseline if len(own) > 1 else 0.0)
     return shaped
@@ -92,7 +92,7 @@ def weighed_by_length(examples: Sequence[Example], learner: Learner[Any]) -> lis
 
 def whitened(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
     """Advantages minus their mean over all tokens of the update, over their deviation; n - 1 in it."""
-    every = [a for e in examples for a in per_token(e)]
+    every = [own[i] for e in examples for own in [per_token(e)] for i in e.drawn]
     if len(every) < 2:
         return [replace(e, advantage=0.0) for e in examples]
     mean = math.fsum(every) / len(every)

@@ -105,7 +105,8 @@ class Learner(Generic[P]):
         given, read = sum(len(u.rows) for u in units), self.read
         if isinstance(objective, Prepares):
             units, read = objective.prepare([row for u in units for row in u.rows], self), objective.read
-        for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device):
+        idle_too = bool(getattr(objective, "idle_too", False))
+        for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device, idle_too):
             numbers = read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)
             loss.backward()

@@ -109,6 +109,7 @@ def corrected(cap: float, whole: bool = False, drop: bool = False) -> shapes.Sha
         return [corrected_by(e, tuple(next(scores))) if e.logprobs else e for e in examples]
 
     def corrected_by(e: Example, own: tuple[float, ...]) -> Example:
+        own = tuple(0.0 if i in e.given else x for i, x in enumerate(own))  # as the engine's, of what it did not draw
         pairs = zip(shapes.per_token(e), weights(own, e.logprobs), strict=True)
         return replace(e, advantage=tuple(a * w for a, w in pairs), logprobs=own)
 

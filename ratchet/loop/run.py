@@ -45,6 +45,7 @@ from ratchet.loop.turn import (
     Tell,
     Weights,
     Workshop,
+    anchor,
     curriculum_of,
     history_of,
     learner_for,
@@ -131,6 +132,10 @@ def check_names(recipe: Recipe) -> None:
     if recipe.preferences is not None:
         preference_of(recipe.preferences)
         reference_of(recipe.preferences)
+        if recipe.preferences.samples == 1:
+            raise RecipeError(
+                "preferences.samples=1 can make no pair of a right and a wrong answer; it takes 2 or more, or 0 for a file"
+            )
     for drawing in (recipe.imitation, recipe.preferences):
         if drawing is not None:
             check_knobs("strategy", drawing.strategy, strategies[drawing.strategy], drawing.strategy_knobs)
@@ -144,6 +149,13 @@ def check_names(recipe: Recipe) -> None:
         raise RecipeError(
             f"reinforcement.curriculum={r.curriculum} chooses among tasks.sources, and there are none; name some, easy ones first, such as "
             "--set tasks.sources.easy.numbers=[3] --set tasks.sources.hard.numbers=[4]"
+        )
+    if method.demonstrations and not r.demonstrations:
+        raise RecipeError(f"reinforcement.method={r.method} learns from demonstrations too; --set reinforcement.demonstrations=1")
+    if r.reference != "frozen" and not WORK["reinforcement"].anchored(r):
+        raise RecipeError(
+            f"reinforcement.reference={r.reference}, but {r.method} compares with none here; "
+            "--set reinforcement.knobs.beta=0.01 anchors a method that can be"
         )
     if r.demonstrations and not method.demonstrations:
         learn = ", ".join(e.name for e in rows if method_of(replace(r, method=e.name, knobs={})).demonstrations)
@@ -173,7 +185,7 @@ def checked_source(recipe: Recipe) -> Source:
     check_texts(recipe, source)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
     for split in splits:
-        source.take(split, 1, "check")
+        source.take(split, len(recipe.tasks.sources) or 1, "check")
     check_golds(recipe, source)
     if recipe.reinforcement is not None and recipe.reinforcement.demonstrations and source.family.demonstrate is None:
         raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations; --set reinforcement.demonstrations=0')
@@ -283,7 +295,7 @@ class Run:
         if decision.decision is Decision.PROMOTE:
             self.champion = snapshot(self.policy)
         elif decision.decision is Decision.ROLL_BACK:
-            self._roll_back(settings)
+            self._roll_back(step, settings)
         with costs.clock("saving"):
             if traces:
                 write_traces(self.folder / "traces" / f"turn-{step.turn:04d}.jsonl.gz", traces[:TRACES_KEPT])
@@ -312,14 +324,7 @@ class Run:
         """A phase starts from the champion, with an optimizer of its own."""
         restore(self.policy, self.champion)
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
-        self._anchor(step, settings)
-
-    def _anchor(self, step: Step, settings: Any) -> None:
-        """The learner's reference as the phase begins with it, where its method needs one."""
-        if WORK[step.phase].anchored(settings):
-            assert self.learner is not None
-            kind = reference_of(settings)
-            self.learner.reference, self.learner.follow = kind.begin(self.policy.model), kind.follow
+        anchor(self.learner, step.phase, settings)
 
     def _updates(self, phase: str) -> int:
         settings = getattr(self.recipe, phase)
@@ -347,15 +352,19 @@ class Run:
         decision = look(first, second, clusters, error=g.error, looks=len(self.steps))
         return decision, {"champion": asdict(mean(first, clusters)), "challenger": asdict(mean(second, clusters))}
 
-    def _roll_back(self, settings: Any) -> None:
-        """Back to the champion, with a fresh optimizer, a new warm-up and a lower rate."""
+    def _roll_back(self, step: Step, settings: Any) -> None:
+        """Back to the champion, with a fresh optimizer, a new warm-up and a lower rate. A reference that followed the policy which was
+        rejected begins anew from the champion."""
         assert self.learner is not None
         old = self.learner
         restore(self.policy, self.champion)
         self.learner = learner_for(self.policy, settings.optimizer, old.steps)
         self.learner.slowed = old.slowed * self.recipe.gate.slow_down
         self.learner.taken = self.learner.warm_from = old.taken
-        self.learner.reference, self.learner.follow = old.reference, old.follow
+        if old.follow is None:
+            self.learner.reference = old.reference
+        else:
+            anchor(self.learner, step.phase, settings)
 
     # -- checkpoints --
 
@@ -400,7 +409,7 @@ class Run:
         self.history.groups = state["history"]
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
         restore(self.policy, groups["policy"])
-        self._anchor(step, settings)
+        anchor(self.learner, step.phase, settings)
         if self.learner.reference is not None:
             with torch.no_grad():
                 for i, p in enumerate(apart(self.learner.reference)):

@@ -274,6 +274,7 @@ class Workshop:
         choice = [choose(shares, *path, "source", i) for i in range(settings.tasks)]
         found = self.source.take_by(choice, "train", *path, "tasks")
         tasks = [t for own in found.values() for t in own]
+        rng(*path, "order").shuffle(tasks)  # steps on shares of a draw see every source
         return self.source.views(tasks, *path), {t.key: name for name, own in found.items() for t in own}
 
     def noted(self, traces: Sequence[Trace], sources: Mapping[str, str], paid: Reward, *path: Part) -> dict[str, float]:
@@ -292,6 +293,13 @@ class Workshop:
             t.key: [e for i in range(n) for e in demonstrations(policy, self.source, [t], {}, *path, "demonstration", i)]
             for t in (tasks if n else ())
         }
+
+
+def anchor(learner: Learner, phase: str, settings: Any) -> None:
+    """Give the learner the reference that a phase's method needs, as the policy is now; none where it needs none."""
+    if WORK[phase].anchored(settings):
+        kind = reference_of(settings)
+        learner.reference, learner.follow = kind.begin(learner.policy.model), kind.follow
 
 
 def history_of(source: Source) -> History:

@@ -108,6 +108,11 @@ class Mixture(Source):
 
     def __init__(self, name: str, path: str, knobs: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(name, path, knobs)
+        for variant, own in variants.items():
+            if not isinstance(own, Mapping):
+                raise TaskError(
+                    f"tasks.sources.{variant} is a group of knobs, such as tasks.sources.{variant}.KNOB=VALUE, got {own!r}"
+                )
         self.variants = self.named(variants)
         if self.tasks is not None:
             raise TaskError(
@@ -117,8 +122,10 @@ class Mixture(Source):
     def take(self, split: Split, n: int, *path: Part) -> list[Task]:
         k = len(self.variants)
         counts = {name: n // k + (i < n % k) for i, name in enumerate(self.variants)}
-        drawn = [t for name, count in counts.items() for t in self.variants[name].take(split, count, *path, name)]
-        return list({t.key: t for t in drawn}.values())  # one task may be drawn by two variants
+        drawn = [t for name, count in counts.items() if count for t in self.variants[name].take(split, count, *path, name)]
+        tasks = list({t.key: t for t in drawn}.values())  # one task may be drawn by two variants
+        rng(*path, "mixed").shuffle(tasks)  # whoever looks at the first ones sees all variants
+        return tasks
 
     def take_by(self, choice: Sequence[str], split: Split, *path: Part) -> dict[str, list[Task]]:
         """As many tasks of each source as its name stands in `choice`; no task twice."""
