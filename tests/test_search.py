@@ -35,7 +35,7 @@ class Scripted:
 
     def __init__(self, chance: float = 0.4) -> None:
         self.chance, self.max_tokens, self.version, self.asked, self.context = chance, 60, 0, 0, 1_000
-        self.tokenizer = self
+        self.tokenizer, self.end = self, frozenset[int]()
 
     def encode(self, prefix: Any) -> tuple[int, ...]:
         return (1, 2, 3) if isinstance(prefix, str) else prefix

@@ -52,6 +52,8 @@ def test_each_strategy_gets_the_size_that_its_budget_pays_for(tmp_path: Path) ->
     assert [s.accuracy.value for s in spots] == [0.1, 0.3, 1.0]
     dear = bench(tmp_path / "dear", Costly(), call_price=8.0, budgets=[15.0, 35.0]).run(["vote"])
     assert [(s.budget, s.size) for s in dear] == [(35, 2)]  # a call is paid for too, and one sample does not fit 15
+    seconds = bench(tmp_path / "seconds", Costly(), unit="seconds", budgets=[1e6]).run(["single"])
+    assert seconds[0].cost["seconds"] > 0
     flops = bench(tmp_path / "flops", Costly(), unit="flops", budgets=[3_500.0]).run(["vote"])
     assert [s.size for s in flops] == [3]
 
@@ -78,7 +80,11 @@ def test_what_is_finished_is_not_done_again_and_other_settings_are_refused(tmp_p
     assert bench(tmp_path, again).run(["vote", "best-of-n"]) == spots and not again.played and first.played
     with pytest.raises(StoreError, match="other settings"):
         bench(tmp_path, again, settings={"model": "another"}).run(["vote"])
-    (tmp_path / "bench.jsonl").write_text('{"model": "m", "tasks": "t"}\n{"plan": 3')
+    kept = (tmp_path / "bench.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "bench.jsonl").write_text("".join(kept[:2]) + kept[2][:20])  # killed within the second plan
+    once_more = Costly()
+    assert bench(tmp_path, once_more).run(["vote", "best-of-n"]) == spots and once_more.played
+    (tmp_path / "bench.jsonl").write_text('{"model": "m", "tasks": "t"}\n{"plan": 3}\n')
     with pytest.raises(StoreError, match="damaged"):
         bench(tmp_path, again).run(["vote"])
 
@@ -165,7 +171,39 @@ def test_a_search_gives_accepted_answers_pairs_labels_and_values_of_its_steps() 
 def test_a_part_is_no_answer_and_what_was_not_judged_teaches_nothing() -> None:
     trace = searched()
     trace.verdicts[2] = Verdict(Outcome.ABSTAIN, "late")
-    assert rows("sft", trace) == [] and reached(trace_json(trace)["draws"])[0] == (0, 1)
+    assert rows("sft", trace) == [] and reached(trace_json(trace))[0] == (0, 1)
+
+
+def test_what_a_search_dropped_and_what_the_user_said_are_no_answers() -> None:
+    dropped = searched()
+    del dropped.events[3], dropped.verdicts[4]  # b was judged, and nothing went on from it
+    assert [r["completion"] for r in rows("labels", dropped)] == ["a ; yes", "a ; no"]
+    assert all(r["prefix"] + r["step"] != "b ;" for r in rows("steps", dropped))
+    first = Completion((1,), (5,), "no", (-1.0,), "end")
+    again = Completion((1,), (5, 6, 7), "no again yes", (-1.0, 0.0, -1.0), "end", given=(1,))
+    verdicts = [Verdict(Outcome.FAIL), Verdict(Outcome.PASS)]
+    turns = Trace(
+        TASKS[0], "try-again", events=[Event(Draw("task 0"), [first]), Event(Draw(first, then="again", turn=True), [again])],
+        answer=again, verdict=verdicts[1], verdicts=verdicts,
+    )  # fmt: skip
+    assert rows("sft", turns) == rows("chosen", turns) == []
+    other = Trace(
+        TASKS[0],
+        "debate",
+        events=[Event(Draw("task 0, and others say 5"), [first])],
+        answer=first,
+        verdict=verdicts[1],
+        verdicts=verdicts[1:],
+    )
+    assert rows("sft", other) == rows("chosen", other) == []
+
+
+def test_a_file_of_something_else_and_nested_columns(tmp_path: Path, ratchet: Any) -> None:
+    with gzip.open(tmp_path / "x.jsonl.gz", "wt") as file:
+        file.write('{"a": 1}\n')
+    done = ratchet("traces", "export", str(tmp_path / "x.jsonl.gz"), str(tmp_path / "y.jsonl"))
+    assert done.code == 2 and "holds no traces" in done.err
+    write_rows(tmp_path / "raw.parquet", rows("raw"))
 
 
 def test_a_tree_is_told_as_one(tmp_path: Path) -> None:
@@ -197,6 +235,11 @@ def test_bench_and_export_from_the_command_line(tmp_path: Path, ratchet: Any) ->
     assert done.code == 0 and "over its placebo" in done.out and (out / "bench.html").is_file(), done.err
     traces = tmp_path / "t.jsonl.gz"
     assert ratchet("eval", "--n", "6", "--samples", "4", "--max-tokens", "24", "--traces", str(traces)).code == 0
+    done = ratchet("traces", "export", str(traces), str(tmp_path / "labels.jsonl"), "--as", "labels")
+    assert done.code == 2 and "of held-out tasks" in done.err
+    assert (
+        ratchet("eval", "--n", "6", "--samples", "4", "--split", "train", "--max-tokens", "24", "--traces", str(traces)).code == 0
+    )
     done = ratchet("traces", "export", str(traces), str(tmp_path / "labels.jsonl"), "--as", "labels")
     assert done.code == 0 and (tmp_path / "labels.jsonl").read_text().count("\n") >= 6 and list(read_traces(traces)), done.err
 

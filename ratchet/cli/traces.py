@@ -27,7 +27,8 @@ def traces() -> None:
 @click.option("--as", "shape", default="sft", show_default=True, shell_complete=format_names,
               help="sft, chosen, pairs, labels, steps, verl or raw; `ratchet methods` says what each holds.")  # fmt: skip
 @click.option("--of", "which", default=None, help="Of a run's folder, which of its trace files; all turns' draws by default.")
-def export(source: Path, target: Path, shape: str, which: str | None) -> None:
+@click.option("--heldout", is_flag=True, help="Export traces of held-out tasks too.")
+def export(source: Path, target: Path, shape: str, which: str | None, heldout: bool) -> None:
     """Write the traces of SOURCE (a run's folder, or a file that `ratchet eval --traces` wrote) to TARGET (.jsonl, .jsonl.gz, .parquet)."""
     from ratchet.loop.export import formats, rows_of, write_rows
     from ratchet.loop.store import read_traces
@@ -36,6 +37,12 @@ def export(source: Path, target: Path, shape: str, which: str | None) -> None:
     if not target.parent.is_dir():
         raise StoreError(f"{target}: the folder {target.parent} does not exist; make it first")
     stored: list[dict[str, Any]] = [trace for file in files_of(source, which) for trace in read_traces(file)]
+    held = sum(t.get("split") == "heldout" for t in stored if isinstance(t, dict))
+    if held and not heldout and not which:
+        raise StoreError(
+            f"{held:,} of the {len(stored):,} traces of {source} are of held-out tasks: who trains on them cannot be measured by them; draw "
+            "with --split train, or export them all the same with --heldout"
+        )
     rows = list(rows_of(stored, make))
     if not rows:
         raise StoreError(f'none of the {len(stored):,} traces of {source} gives a row as "{shape}"; nothing was written')

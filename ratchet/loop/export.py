@@ -24,14 +24,29 @@ formats: Registry[Format] = Registry("export format", "ratchet.loop", RecipeErro
 
 
 def answers(traces: Sequence[Json]) -> list[Json]:
-    """Draws by the solver that were gone on from nowhere and judged pass or fail, each text once."""
+    """Whole answers of the solver to the task's own prompt, all of whose words were drawn, judged pass or fail, each text once."""
     found: dict[str, Json] = {}
     for trace in traces:
-        parts = {draw.get("parent") for draw in trace["draws"]}
-        for i, draw in enumerate(trace["draws"]):
-            if i not in parts and draw["role"] == "solver" and draw["outcome"] in ("pass", "fail"):
+        for i in whole(trace):
+            draw = trace["draws"][i]
+            if draw["role"] == "solver" and not draw.get("given") and draw.get("own_prompt", True):
                 found.setdefault(draw["text"], draw)
     return list(found.values())
+
+
+def whole(trace: Json) -> list[int]:
+    """Places of the draws that are answers, judged pass or fail: they ended, or were chosen, and nothing went on from them. What a
+    search dropped half-way is no wrong answer."""
+    draws = trace["draws"]
+    parts = {draw.get("parent") for draw in draws}
+    searched = any(parent is not None for parent in parts)
+    return [
+        i
+        for i, draw in enumerate(draws)
+        if i not in parts
+        and draw["outcome"] in ("pass", "fail")
+        and (draw["stop"] == "end" or i == trace["chosen"] or not searched)
+    ]
 
 
 @formats.add("sft", paper="TRL, prompt-completion")
@@ -46,8 +61,9 @@ def sft(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
 def chosen(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
     """What the strategy answered with, where that passed: {"prompt", "completion"}."""
     for trace in traces:
-        if trace["chosen"] is not None and trace["outcome"] == "pass":
-            yield {"prompt": trace["prompt"], "completion": trace["draws"][trace["chosen"]]["text"]}
+        draw = trace["draws"][trace["chosen"]] if trace["chosen"] is not None else {}
+        if trace["outcome"] == "pass" and draw and not draw.get("given") and draw.get("own_prompt", True):
+            yield {"prompt": trace["prompt"], "completion": draw["text"]}
 
 
 @formats.add("pairs", paper="TRL, preference; arXiv 2305.18290")
@@ -69,7 +85,7 @@ def labels(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
 def steps(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
     """Every part of an answer with the share of what went on from it that is right: {"prompt", "prefix", "step", "value", "n"}."""
     for trace in traces:
-        for i, (passed, n) in enumerate(reached(trace["draws"])):
+        for i, (passed, n) in enumerate(reached(trace)):
             draw = trace["draws"][i]
             before = "" if draw.get("parent") is None else trace["draws"][draw["parent"]]["text"]
             if n:
@@ -77,16 +93,14 @@ def steps(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
                 yield {"prompt": trace["prompt"], "prefix": before, "step": step, "value": passed / n, "n": n}
 
 
-def reached(draws: Sequence[Json]) -> list[tuple[int, int]]:
+def reached(trace: Json) -> list[tuple[int, int]]:
     """For each draw how many whole answers below it passed, and how many were judged; a whole answer counts itself."""
-    parts = {draw.get("parent") for draw in draws}
+    draws = trace["draws"]
     counts = [[0, 0] for _ in draws]
-    for i, draw in enumerate(draws):
-        if i in parts or draw["outcome"] not in ("pass", "fail"):
-            continue
+    for i in whole(trace):
         place: int | None = i
         while place is not None:
-            counts[place][0] += draw["outcome"] == "pass"
+            counts[place][0] += draws[i]["outcome"] == "pass"
             counts[place][1] += 1
             place = draws[place].get("parent")
     return [(passed, n) for passed, n in counts]
@@ -115,6 +129,10 @@ def raw(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
 
 def rows_of(traces: Iterable[Json], make: Format) -> Iterator[dict[str, Any]]:
     """Rows task by task, in the order of the tasks' keys, so that the same traces give the same file."""
+    traces = list(traces)
+    for trace in traces:
+        if not isinstance(trace, Mapping) or not {"key", "sample", "draws", "prompt"} <= set(trace):
+            raise StoreError("the file holds no traces; give a run's folder, or what `ratchet eval --traces` wrote")
     for _, own in groupby(sorted(traces, key=lambda t: (t["key"], t["sample"])), key=lambda t: t["key"]):
         yield from make(list(own))
 
@@ -126,7 +144,15 @@ def write_rows(target: Path, rows: Sequence[Json]) -> None:
             import pyarrow
             import pyarrow.parquet
 
-            pyarrow.parquet.write_table(pyarrow.Table.from_pylist([dict(r) for r in rows]), target)
+            # what has no one type over all rows is written as JSON
+            mixed = {
+                k
+                for r in rows
+                for k, v in r.items()
+                if isinstance(v, Mapping | list) and k not in ("prompt", "extra_info", "reward_model")
+            }
+            plain = [{k: json.dumps(v, ensure_ascii=False, default=str) if k in mixed else v for k, v in r.items()} for r in rows]
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(plain), target)
             return
         if not target.name.endswith((".jsonl", ".jsonl.gz")):
             raise StoreError(f"{target} ends in none of .jsonl, .jsonl.gz and .parquet, which is what is written")

@@ -11,6 +11,7 @@ import inspect
 import json
 import math
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,6 +32,8 @@ UNFAIR = ("placebo", "oracle")  # scorers that need no control: the control itse
 LARGEST = 1_024  # of a strategy's size
 TRACES = 50  # tasks whose traces are kept for the report
 Say = Callable[[str], None]
+Played = tuple[list[Trace], float]
+"""Traces, and the seconds that all of them took."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ class Spot:
     size: int
     right: tuple[float, ...]
     cost: Mapping[str, float]
+    clusters: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> Estimate:
-        return mean(self.right)
+        return mean(self.right, self.clusters or None)
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,12 @@ class Bench:
         found: dict[int, Spot] = {}
         for budget, size in self._sizes(plan).items():
             if size not in found:
-                traces = self._play(plan, size, self.held, "held")
+                played = self._play(plan, size, self.held, "held")
+                traces, _ = played
                 right = tuple(float(t.verdict is not None and t.verdict.passed) for t in traces)
-                found[size] = Spot(plan, budget, size, right, self._price(traces))
+                found[size] = Spot(
+                    plan, budget, size, right, self._price(played), tuple(t.task.cluster or t.task.key for t in traces)
+                )
                 write_traces(self.folder / "traces" / f"{file_name(plan, size)}.jsonl.gz", traces[:TRACES])
                 yield found[size]
 
@@ -94,25 +101,32 @@ class Bench:
         while knob and costs[-1][1] < max(self.budgets) and costs[-1][0] < LARGEST:
             size = 2 * costs[-1][0]
             costs.append((size, self._price(self._play(plan, size, self.sizing, "sizing"))[self.unit]))
-            if costs[-1][1] <= costs[-2][1] * 1.01:
-                break  # more of it costs no more
+            if size > 4 and costs[-1][1] <= costs[-3][1] * 1.01:
+                break  # more of it costs no more, twice in a row
         if not knob:
             return {b: 1 for b in sorted(self.budgets) if costs[1][1] <= b}
         return {b: size for b in sorted(self.budgets) if (size := affordable(costs, b))}
 
-    def _play(self, plan: str, size: int, tasks: Sequence[Task], part: str) -> list[Trace]:
+    def _play(self, plan: str, size: int, tasks: Sequence[Task], part: str) -> Played:
         strategy, knobs = planned(plan)
         knob = sized_by(plan)
-        return self.scheduler.run(
+        start = time.perf_counter()
+        traces = self.scheduler.run(
             strategy, tasks, self.seed, "search bench", part, knobs={**knobs, **({knob: size} if knob else {})}
         )
+        return traces, time.perf_counter() - start
 
-    def _price(self, traces: Sequence[Trace]) -> dict[str, float]:
+    def _price(self, played: Played) -> dict[str, float]:
+        """The mean cost of a task. Seconds are those of the whole play, which tasks share."""
+        traces, seconds = played
         total, n = Cost(), len(traces)
         for trace in traces:
             total.add(trace.cost)
-        each = {name: amount / n for name, amount in asdict(total).items()}
-        return {**each, "tokens": each["sampled_tokens"] + self.call_price * each["calls"]}
+        each = {**{name: amount / n for name, amount in asdict(total).items()}, "seconds": seconds / n}
+        priced = {**each, "tokens": each["sampled_tokens"] + self.call_price * each["calls"]}
+        if priced[self.unit] <= 0:
+            raise RecipeError(f"what a task costs in {self.unit} is not known of this model; count in tokens (--in tokens)")
+        return priced
 
     # ---- what is kept ----
 
@@ -124,17 +138,24 @@ class Bench:
         if not self._file().is_file():
             return {}
         try:
-            head, *rows = [json.loads(line) for line in self._file().read_text(encoding="utf-8").splitlines()]
+            text = self._file().read_text(encoding="utf-8")
+            if not text.endswith("\n"):  # a kill came while a line was written
+                text = text[: text.rfind("\n") + 1]
+                self._file().write_text(text, encoding="utf-8")
+            if not text:
+                return {}
+            head, *rows = [json.loads(line) for line in text.splitlines()]
             if head != json.loads(json.dumps(self.settings)):
                 raise StoreError(f"{self.folder} holds a comparison of other settings; give --out another folder")
-            return {row["plan"]: [Spot(**{**s, "right": tuple(s["right"])}) for s in row["spots"]] for row in rows}
+            tuples = lambda s: {**s, "right": tuple(s["right"]), "clusters": tuple(s["clusters"])}
+            return {row["plan"]: [Spot(**tuples(s)) for s in row["spots"]] for row in rows}
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise StoreError(f"{self._file()} is damaged ({type(e).__name__}: {e}); give --out another folder") from None
 
     def _keep(self, plan: str, spots: Sequence[Spot]) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            new = not self._file().is_file()
+            new = not self._file().is_file() or not self._file().stat().st_size
             with self._file().open("a", encoding="utf-8") as file:
                 if new:
                     file.write(json.dumps(self.settings) + "\n")
@@ -169,17 +190,19 @@ def with_controls(plans: Sequence[str]) -> list[str]:
 def control_of(plan: str) -> str | None:
     """The plan with the placebo as its scorer; None where no scorer is asked, or the plan needs no control."""
     strategy, knobs = planned(plan)
+    name, _, rest = plan.partition(":")
+    if inner := knobs.get("inner"):
+        own = control_of(inner)
+        return plan.replace(f"inner={inner}", f"inner={own}") if own and "," not in own else None
     parameter = inspect.signature(strategy).parameters.get("scorer")
     if parameter is None or knobs.get("scorer", parameter.default) in ("", *UNFAIR):
         return None
-    name, _, rest = plan.partition(":")
     kept = [pair for pair in rest.split(",") if pair and pair.partition("=")[0].strip() != "scorer"]
     return f"{name}:{','.join([*kept, 'scorer=placebo'])}"
 
 
 def affordable(costs: Sequence[tuple[int, float]], budget: float) -> int:
-    """The greatest size that a budget pays for, on the line through the (size, cost) that were measured; beyond them it goes on as
-    between the last two, but to no size above the largest measured where more costs no more.
+    """The greatest size that a budget pays for, on the line through the (size, cost) that were measured, and none above those.
 
     >>> affordable([(0, 0.0), (1, 10.0), (2, 20.0), (4, 40.0)], 35.0)
     3
@@ -217,8 +240,10 @@ def areas(spots: Sequence[Spot], unit: str, budgets: Sequence[float]) -> tuple[l
     return [
         Area(
             plan,
-            mean(values),
-            paired_difference(each[c], values) if (c := control_of(plan)) and c in each else None,
+            mean(values, plans[plan][0].clusters or None),
+            paired_difference(each[c], values, plans[plan][0].clusters or None)
+            if (c := control_of(plan)) and c in each
+            else None,
         )
         for plan, values in each.items()
     ], (low, high)

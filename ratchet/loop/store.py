@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ratchet.core.errors import StoreError
-from ratchet.core.types import Draw, Judge, Trace, Verdict
+from ratchet.core.types import Completion, Draw, Judge, Trace, Verdict
 
 Tensors = dict[str, torch.Tensor]
 
@@ -113,14 +113,24 @@ def trace_json(trace: Trace) -> dict[str, Any]:
     parents = [places.get(id(e.request.prefix)) for e in trace.events if isinstance(e.request, Draw) for _ in e.answer]
     return {
         "key": trace.task.key,
+        "split": trace.task.split,
         "prompt": trace.task.prompt,
         "gold": trace.task.answer,
         "facts": dict(trace.task.facts),
         "strategy": trace.strategy,
         "sample": trace.sample,
         "draws": [
-            {"role": c.role, "text": c.text, "stop": c.stop, "tokens": len(c.tokens), "parent": parent, **verdict_json(v)}
-            for c, v, parent in zip(completions, trace.verdicts, parents, strict=False)
+            {
+                "role": c.role,
+                "text": c.text,
+                "stop": c.stop,
+                "tokens": len(c.tokens),
+                "parent": parent,
+                "given": len(c.given),
+                "own_prompt": asked,
+                **verdict_json(v),
+            }
+            for c, v, parent, asked in zip(completions, trace.verdicts, parents, own_prompts(trace), strict=False)
         ],
         "judgements": [
             [e.request.scorer, list(e.answer), [places.get(id(c)) for c in e.request.completions]]
@@ -131,6 +141,17 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         **verdict_json(trace.verdict),
         "cost": asdict(trace.cost),
     }
+
+
+def own_prompts(trace: Trace) -> list[bool]:
+    """Of each draw whether it answers the task's own prompt, and not one that a strategy made of it."""
+    known: dict[int, bool] = {}
+    for e in trace.events:
+        if isinstance(e.request, Draw):
+            prefix = e.request.prefix
+            own = known.get(id(prefix), True) if isinstance(prefix, Completion) else prefix == trace.task.prompt
+            known.update({id(c): own for c in e.answer})
+    return [known[id(c)] for c in trace.completions]
 
 
 def tree_of(trace: Mapping[str, Any]) -> list[tuple[int, int, str, list[tuple[str, float]]]]:

@@ -27,12 +27,12 @@ from ratchet.core.errors import EngineError
 from ratchet.core.seeds import seed
 from ratchet.core.types import Completion, Task, Tokens
 from ratchet.models import llama
-from ratchet.models.engine import Engine, pad, score
+from ratchet.models.engine import Engine, flops_of, pad, score
 from ratchet.models.heads import Chance, Says, from_json, to_json
 from ratchet.models.load import load_tokenizer
 from ratchet.models.lora import layers_of, merged
 from ratchet.models.machine import device, in_float32, products_in
-from ratchet.models.scheduler import Scorer, Verify
+from ratchet.models.scheduler import Priced, Scorer, Verify
 from ratchet.models.tokens import Tokenizer
 
 HEAD = "value_head.safetensors"
@@ -230,7 +230,7 @@ def together(scorers: Sequence[Scorer], pool: Pool = min) -> Scorer:
     return scorer
 
 
-def scorer_of(critic: Critic, worth: Worth = last, pool: Pool = statistics.fmean) -> Scorer:
+def scorer_of(critic: Critic, worth: Worth = last, pool: Pool = statistics.fmean) -> Priced:
     """A critic as a scorer that `Judge` can name: `Scheduler(..., {**SCORERS, "critic": scorer_of(critic)}, ...)`. Of an
     ensemble `pool` makes one value, such as `min` or `pessimistic()`."""
 
@@ -238,7 +238,8 @@ def scorer_of(critic: Critic, worth: Worth = last, pool: Pool = statistics.fmean
         values = critic.values([(c.prefix, c.tokens) for c in completions], pool)
         return [worth(c, own) for c, own in zip(completions, values, strict=True)]
 
-    return scorer
+    each = flops_of(critic)
+    return Priced(scorer, lambda completions: each * sum(len(c.prefix) + len(c.tokens) for c in completions))
 
 
 def said(engine: Engine, pairs: Pairs, yes: int, no: int) -> list[float]:

@@ -28,7 +28,7 @@ from ratchet.core.types import (
     Trace,
     Verdict,
 )
-from ratchet.models.engine import Engine, flops_of
+from ratchet.models.engine import Engine, begun, flops_of
 from ratchet.models.machine import spare_core
 
 Verify = Callable[[Sequence[tuple[Task, str]]], list[Verdict]]
@@ -68,19 +68,27 @@ def started(draw: Draw) -> int:
 
 
 def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost:
-    """What a draw took at `flops` a token. A prefix is read once for all its samples, and not again where a draw goes on."""
-    start = draw.prefix.sampled if isinstance(draw.prefix, Completion) else 0
-    sampled = sum(c.sampled - start for c in completions)
-    given = sum(len(c.given) for c in completions[:1])
-    read = len(completions[0].prefix) + started(draw)
-    computed = given if started(draw) else len(completions[0].prefix)
-    return Cost(sampled, read, len(completions), flops=flops * (sampled + computed))
+    """What a draw took at `flops` a token. A prefix is read once for all its samples, and not again where a draw goes on; what was put
+    behind it is computed. An end that was taken off before a text was put there was drawn, and paid for, by the draw before."""
+    first = completions[0]
+    begun = new_from(draw, first)
+    sampled = sum(len(c.tokens) - begun for c in completions)
+    computed = begun - started(draw) if started(draw) else len(first.prefix)
+    return Cost(sampled, len(first.prefix) + begun, len(completions), flops=flops * (sampled + max(computed, 0)))
+
+
+def new_from(draw: Draw, c: Completion) -> int:
+    """The place in a completion of the first token that its draw added."""
+    if draw.then:
+        return c.given[-1] + 1
+    return started(draw)
 
 
 def full(draw: Draw) -> list[Completion]:
-    """The answers of a draw that goes on from a completion that is as long as one may be: that one, ended."""
+    """The answers of a draw that goes on from a completion behind which there is no room: that one, as it is. A strategy sees that
+    nothing was added."""
     assert isinstance(draw.prefix, Completion)
-    return [replace(draw.prefix, stop="length")] * draw.n
+    return [draw.prefix] * draw.n
 
 
 @dataclass
@@ -235,13 +243,14 @@ class Scheduler:
     def _room(self, draw: Draw) -> int:
         """How many tokens the answers of a draw may have beyond what it goes on from."""
         engine = self._engine(draw)
-        put = started(draw) + (len(engine.tokenizer.encode(draw.then)) if draw.then else 0)
-        prefix = len(draw.prefix.prefix) if isinstance(draw.prefix, Completion) else 0
-        return min(engine.max_tokens, engine.context - prefix) - put
+        if not isinstance(draw.prefix, Completion):
+            return engine.max_tokens
+        start = begun(draw.prefix, draw, engine.tokenizer) if draw.then else draw.prefix
+        return min(engine.max_tokens, engine.context - len(start.prefix)) - len(start.tokens)
 
     def _wanted(self, draw: Draw) -> int:
-        asked = self._room(draw) if draw.max_tokens is None else draw.max_tokens
-        return min(asked, self._room(draw)) if started(draw) else asked
+        room = self._room(draw)
+        return room if draw.max_tokens is None else min(draw.max_tokens, room)
 
     def _judge(self, running: Sequence[Running], verify: Verify) -> None:
         """Every completion has been judged once; a trace's verdict is that of the completion it answers with."""

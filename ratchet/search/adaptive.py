@@ -1,7 +1,7 @@
 """Adaptive sampling by self-evaluation: sample until the model believes that it could not do better; drop samples half-way that it
 does not believe in (Manvi et al. 2024, arXiv 2410.02725).
 
-The score is the model's own chance of "yes" to whether a restart would do no better (`self_evaluation` in models/critic.py), or any
+The score is the model's own chance of "no" to whether a restart would do better (models/self_evaluation.py), or any
 scorer in [0, 1]. Departures: in `prune` all samples are cut at one length, and the best half of them goes on.
 """
 

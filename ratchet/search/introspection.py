@@ -24,7 +24,10 @@ def introspection(
     [completion] = yield Draw(task.prompt, temperature=temperature)
     answers = [completion]
     while len(answers) < turns and answers[-1].stop != "length":
-        answers += yield Draw(answers[-1], then=look, turn=True, temperature=temperature)
+        [new] = yield Draw(answers[-1], then=look, turn=True, temperature=temperature)
+        if new is answers[-1]:
+            break  # there is no room for another turn
+        answers.append(new)
     if not vote or len(answers) == 1:
         return answers[-1]
     return (yield from most_voted(answers))

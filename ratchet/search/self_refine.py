@@ -24,9 +24,16 @@ def self_refine(
     [answer] = yield Draw(task.prompt, temperature=temperature)
     for _ in range(turns - 1):
         [criticism] = yield Draw(answer, then=criticise, turn=True, role="critic", temperature=temperature)
-        if criticism.stop == "length" or said(enough, criticism.text[len(answer.text) :]) > said(enough, criticise):
+        if (
+            criticism is answer
+            or criticism.stop == "length"
+            or said(enough, criticism.text[len(answer.text) :]) > said(enough, criticise)
+        ):
             break
-        [answer] = yield Draw(criticism, then=improve, turn=True, temperature=temperature)
+        [better] = yield Draw(criticism, then=improve, turn=True, temperature=temperature)
+        if better is criticism:
+            break  # there is no room for another answer
+        answer = better
         if answer.stop == "length":
             break
     return answer

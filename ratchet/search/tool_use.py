@@ -24,10 +24,12 @@ def tool_use(
 ) -> Play:
     """At most `turns` - 1 calls of the `tool`, each an argument between `opens` and `closes`; `result` is how its answer is written."""
     [text] = yield Draw(task.prompt, stop=(closes,) if turns > 1 else (), temperature=temperature)
+    before = ""
     for left in reversed(range(turns - 1)):
-        called = text.text.rpartition(opens)[2].partition(closes)[0]
-        if text.stop != "stop" or opens not in text.text:
+        new = text.text[len(before) :]  # an earlier call is not made again
+        if text.stop != "stop" or opens not in new:
             break
-        answer = yield Call(tool, called.strip())
+        answer = yield Call(tool, new.rpartition(opens)[2].partition(closes)[0].strip())
+        before = text.text
         [text] = yield Draw(text, then=result.replace("{}", answer), stop=(closes,) if left else (), temperature=temperature)
     return text

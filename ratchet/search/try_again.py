@@ -26,5 +26,8 @@ def try_again(
         [score] = yield Judge([completion], scorer)
         if score >= accept or completion.stop == "length":
             break
-        [completion] = yield Draw(completion, then=again, turn=True, temperature=temperature)
+        before = completion
+        [completion] = yield Draw(before, then=again, turn=True, temperature=temperature)
+        if completion is before:
+            break  # there is no room for another turn
     return completion
