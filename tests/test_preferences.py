@@ -281,6 +281,30 @@ def test_the_reference_point_of_kto_is_the_divergence_on_other_prompts(tiny_engi
     assert objective.point == pytest.approx(max(0.0, expected), abs=1e-4)
 
 
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"orpo"}))
+@pytest.mark.parametrize("beta", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_beta_that_turns_the_objective_or_takes_it_away_is_refused(name: str, beta: float) -> None:
+    with pytest.raises(RecipeError, match=f"beta must be a finite number above 0, got {beta}"):
+        preferences[name](beta=beta)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "message"),
+    [
+        ("exo", {"smoothing": 0.0}, "smoothing must be above 0 and below 0.5, got 0.0"),
+        ("cdpo", {"smoothing": 0.5}, "smoothing must be at least 0 and below 0.5, got 0.5"),
+        ("robust-dpo", {"noise": 0.7}, "noise must be at least 0 and below 0.5, got 0.7"),
+        ("simpo", {"target": -1.0}, "target must be"),
+        ("cpo", {"alpha": -1.0}, "alpha must be"),
+        ("orpo", {"weight": -0.1}, "weight must be"),
+        ("kto", {"unwanted": -1.0}, "unwanted must be"),
+    ],
+)
+def test_a_knob_out_of_its_range_is_refused_when_the_row_is_made(name: str, knobs: dict[str, float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        preferences[name](**knobs)
+
+
 def test_a_row_over_pairs_refuses_a_completion_without_a_partner(tiny_engine: LocalEngine) -> None:
     with pytest.raises(RecipeError, match="without a partner"):
         ROWS["dpo"].prepared(Learner(tiny_engine), [Example((1,), (2,))])

@@ -187,7 +187,7 @@ def test_files_of_texts_prove_themselves(tmp_path: Path, verify: VerifierPool) -
         (completions, {"messages": [USER, {"role": "assistant", "content": ""}]}, "the assistant's answer is empty"),
         (completions, {"prompt": "a", "completion": "b", "verifier": 3}, '"verifier" must be a name'),
         (labelled, {"prompt": "a", "completion": "b", "label": "yes"}, '"label" must be true'),
-        (labelled, {"prompt": "a", "completion": "b", "label": 1.0}, '"label" must be true (wanted) or false (not wanted), got 1.0'),
+        (labelled, {"prompt": "a", "completion": "b", "label": 1.0}, "true (wanted) or false (not wanted), got 1.0"),
         (labelled, {"prompt": "a", "completion": "b", "label": 0}, "got 0"),
         (labelled, {"prompt": "a", "completion": "b"}, "got none"),
         (preferences, {"prompt": "a", "chosen": "b"}, '"rejected" is missing or empty'),

@@ -41,6 +41,7 @@ from ratchet.core.registry import Registry
 from ratchet.core.types import Tokens
 from ratchet.learn import margins
 from ratchet.learn.batch import Batch, Example, Pair, Unit
+from ratchet.learn.ranges import above_0, at_least_0
 from ratchet.learn.train import Learner
 from ratchet.models.engine import score
 
@@ -63,6 +64,9 @@ class Preference:
     flips: bool = True
     singles: bool = field(default=False, init=False)
     view: margins.View = margins.whole
+
+    def __post_init__(self) -> None:
+        at_least_0(alpha=self.alpha)
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Preference]:
         """The units as the row compares them, and the objective for one update on them."""
@@ -102,6 +106,10 @@ class Prospect:
     reference: bool = True
     flips: bool = True
     singles: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        above_0(beta=self.beta)
+        at_least_0(wanted=self.wanted, unwanted=self.unwanted)
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Prospect]:
         """Single completions, and the objective with the reference point for one update on them."""
@@ -245,6 +253,7 @@ def slic(*, beta: float = 1.0, alpha: float = 0.1) -> Preference:
 @preferences.add("orpo", paper="arXiv 2403.07691")
 def orpo(*, weight: float = 0.1) -> Preference:
     """Imitation of the chosen answer, and `weight` times the odds ratio to the rejected one (paper: 0.1, there called lambda)."""
+    at_least_0(weight=weight)
     link = margins.logistic(1.0)
     return Preference(margins.log_odds, lambda a, b: weight * link(a, b), margins.likelihood, 1.0, reference=False)
 
