@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_cli import small_checkpoint
 
 from ratchet.core.errors import RecipeError
 from ratchet.core.types import Completion, Draw, Event, Outcome, Task, Trace, Verdict
@@ -18,9 +19,10 @@ from ratchet.learn import margins
 from ratchet.learn.batch import Batch, Example, Pair, micro_batches, to_batch
 from ratchet.learn.credit import verdict_reward
 from ratchet.learn.pairs import pairs_of, written_pair
-from ratchet.learn.preferences import Preference, PreferenceRow, Prospect, preferences
+from ratchet.learn.preferences import Preference, PreferenceRow, Prospect, completions_of_others, preferences
 from ratchet.learn.train import Learner
 from ratchet.models.engine import LocalEngine, token_logprobs
+from ratchet.models.load import load_policy
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "parity_preferences.json").read_text())
 ROWS = {e.name: e.value() for e in preferences}
@@ -279,6 +281,17 @@ def test_the_reference_point_of_kto_is_the_divergence_on_other_prompts(tiny_engi
     engine = LocalEngine(before, tiny_engine.tokenizer)  # type: ignore[arg-type]
     expected = (sum(map(sum, tiny_engine.score(crossed))) - sum(map(sum, engine.score(crossed)))) / 6
     assert objective.point == pytest.approx(max(0.0, expected), abs=1e-4)
+
+
+def test_the_reference_point_of_kto_crosses_only_what_fits_the_context(tmp_path: Path) -> None:
+    policy = load_policy(str(small_checkpoint(tmp_path / "model", "gpt2")), 24, 8, False)
+    learner, room = Learner(policy), policy.context
+    learner.freeze_reference()
+    long, late = Example((5,) * (room - 10), (6,) * 8, 1.0), Example((7,) * 4, (8,) * (room - 10), -1.0)
+    rows, objective = ROWS["kto"].prepared(learner, [long, late])  # the first prompt with the second text would not fit
+    assert rows == [long, late] and objective.point == pytest.approx(0.0, abs=1e-6)
+    assert completions_of_others([long, late], room) == [(), long.tokens]
+    assert completions_of_others([long, late, Example((9,), (4,))], room) == [(4,), (4,), long.tokens]
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - {"orpo"}))

@@ -96,7 +96,7 @@ class Prospect:
     not wanted less. An Objective over single completions or the rows of pairs.
 
     The reference point is the policy's KL divergence to the reference, never below 0, estimated in `prepared` once for
-    each update on completions of other prompts.
+    each update on completions of other prompts, where those fit the model's context; 0 where none does.
     """
 
     beta: float
@@ -115,7 +115,8 @@ class Prospect:
         """Single completions, and the objective with the reference point for one update on them."""
         check_reference(learner, units)
         rows = [row for u in units for row in u.rows if row.tokens]
-        crossed = [(row.prefix, other) for row, other in zip(rows, completions_of_others(rows), strict=True) if other]
+        others = completions_of_others(rows, learner.policy.context)
+        crossed = [(row.prefix, other) for row, other in zip(rows, others, strict=True) if other]
         if not crossed or learner.reference is None:
             return [*rows], self
         policy, reference = (score(m, crossed, learner.policy.bf16) for m in (learner.policy.model, learner.reference))
@@ -141,16 +142,24 @@ def check_reference(learner: Learner[Any], units: Sequence[Unit]) -> None:
         )
 
 
-def completions_of_others(rows: Sequence[Example]) -> list[Tokens]:
-    """For each row the tokens of the next one that has another prefix; empty where there is none.
+def completions_of_others(rows: Sequence[Example], context: int) -> list[Tokens]:
+    """For each row the tokens of the next one that has another prefix, and that fit a model's context after the row's own prefix;
+    empty where there is none.
 
-    >>> completions_of_others([Example((1,), (5,)), Example((1,), (6,)), Example((2,), (7,))])
+    >>> completions_of_others([Example((1,), (5,)), Example((1,), (6,)), Example((2,), (7,))], 2)
     [(7,), (7,), (5,)]
+    >>> completions_of_others([Example((1,), (5,)), Example((2, 2), (6,)), Example((3,), (7, 7))], 3)
+    [(6,), (5,), (5,)]
     """
     return [
-        next((other.tokens for other in (*rows[i + 1 :], *rows[:i]) if other.prefix != row.prefix), ())
+        next((other.tokens for other in (*rows[i + 1 :], *rows[:i]) if fits_after(row, other, context)), ())
         for i, row in enumerate(rows)
     ]
+
+
+def fits_after(row: Example, other: Example, context: int) -> bool:
+    """Whether another prompt's completion can be read after this one's prompt."""
+    return other.prefix != row.prefix and len(row.prefix) + len(other.tokens) <= context
 
 
 PreferenceRow = Preference | Prospect
