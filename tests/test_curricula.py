@@ -111,6 +111,27 @@ def test_wrong_sources_are_said() -> None:
         History(["a", "a"])
 
 
+@pytest.mark.parametrize(
+    ("name", "knobs", "message"),
+    [
+        ("easy-to-hard", {"samples": 0}, "samples must be 1 or more, got 0"),
+        ("easy-to-hard", {"floor": 1.5}, "floor must be a share from 0 to 1, got 1.5"),
+        ("dump", {"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
+        ("dump", {"bonus": -1.0}, "bonus must be"),
+        ("dump", {"window": 0}, "window must be"),
+        ("success-band", {"least": 0}, "least must be"),
+        ("success-band", {"floor": 2.0}, "floor must be"),
+        ("success-band", {"low": 0.9}, "low must be at most high=0.8, got 0.9"),
+        ("thompson", {"floor": -1.0}, "floor must be"),
+        ("thompson", {"floor": math.nan}, "floor must be"),
+        ("thompson", {"draws": 0}, "draws must be"),
+    ],
+)
+def test_a_knob_out_of_its_range_is_said_before_anything_is_drawn(name: str, knobs: dict[str, float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        CURRICULA[name](History(["a", "b"]), **knobs)
+
+
 def test_curricula_need_no_torch() -> None:
     code = "import sys; import ratchet.learn.curricula; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

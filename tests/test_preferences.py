@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_cli import small_checkpoint
 
 from ratchet.core.errors import RecipeError
 from ratchet.core.types import Completion, Draw, Event, Outcome, Task, Trace, Verdict
@@ -18,9 +19,10 @@ from ratchet.learn import margins
 from ratchet.learn.batch import Batch, Example, Pair, micro_batches, to_batch
 from ratchet.learn.credit import verdict_reward
 from ratchet.learn.pairs import pairs_of, written_pair
-from ratchet.learn.preferences import Preference, PreferenceRow, Prospect, preferences
+from ratchet.learn.preferences import Preference, PreferenceRow, Prospect, completions_of_others, preferences
 from ratchet.learn.train import Learner
 from ratchet.models.engine import LocalEngine, token_logprobs
+from ratchet.models.load import load_policy
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "parity_preferences.json").read_text())
 ROWS = {e.name: e.value() for e in preferences}
@@ -279,6 +281,41 @@ def test_the_reference_point_of_kto_is_the_divergence_on_other_prompts(tiny_engi
     engine = LocalEngine(before, tiny_engine.tokenizer)  # type: ignore[arg-type]
     expected = (sum(map(sum, tiny_engine.score(crossed))) - sum(map(sum, engine.score(crossed)))) / 6
     assert objective.point == pytest.approx(max(0.0, expected), abs=1e-4)
+
+
+def test_the_reference_point_of_kto_crosses_only_what_fits_the_context(tmp_path: Path) -> None:
+    policy = load_policy(str(small_checkpoint(tmp_path / "model", "gpt2")), 24, 8, False)
+    learner, room = Learner(policy), policy.context
+    learner.freeze_reference()
+    long, late = Example((5,) * (room - 10), (6,) * 8, 1.0), Example((7,) * 4, (8,) * (room - 10), -1.0)
+    rows, objective = ROWS["kto"].prepared(learner, [long, late])  # the first prompt with the second text would not fit
+    assert rows == [long, late] and objective.point == pytest.approx(0.0, abs=1e-6)
+    assert completions_of_others([long, late], room) == [(), long.tokens]
+    assert completions_of_others([long, late, Example((9,), (4,))], room) == [(4,), (4,), long.tokens]
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"orpo"}))
+@pytest.mark.parametrize("beta", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_beta_that_turns_the_objective_or_takes_it_away_is_refused(name: str, beta: float) -> None:
+    with pytest.raises(RecipeError, match=f"beta must be a finite number above 0, got {beta}"):
+        preferences[name](beta=beta)
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "message"),
+    [
+        ("exo", {"smoothing": 0.0}, "smoothing must be above 0 and below 0.5, got 0.0"),
+        ("cdpo", {"smoothing": 0.5}, "smoothing must be at least 0 and below 0.5, got 0.5"),
+        ("robust-dpo", {"noise": 0.7}, "noise must be at least 0 and below 0.5, got 0.7"),
+        ("simpo", {"target": -1.0}, "target must be"),
+        ("cpo", {"alpha": -1.0}, "alpha must be"),
+        ("orpo", {"weight": -0.1}, "weight must be"),
+        ("kto", {"unwanted": -1.0}, "unwanted must be"),
+    ],
+)
+def test_a_knob_out_of_its_range_is_refused_when_the_row_is_made(name: str, knobs: dict[str, float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        preferences[name](**knobs)
 
 
 def test_a_row_over_pairs_refuses_a_completion_without_a_partner(tiny_engine: LocalEngine) -> None:

@@ -161,6 +161,14 @@ def test_rows_of_every_shape_are_the_same_task(tmp_path: Path) -> None:
     assert (task.answer, task.verifier) == (1, "numeric")
 
 
+def test_a_class_label_does_not_make_a_text_unwanted(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i}", "completion": "a", "label": label} for i, label in enumerate([0, None, "", False, 1, "x"])]
+    tasks = completions(str(lines(tmp_path / "x.jsonl", rows)))
+    assert len(tasks) == len(rows) and all(t.facts["wanted"] is True for t in tasks)
+    rows = [{**r, "label": bool(r["label"])} for r in rows]
+    assert [t.facts["wanted"] for t in labelled(str(lines(tmp_path / "y.jsonl", rows)))] == [False] * 4 + [True] * 2
+
+
 def test_files_of_texts_prove_themselves(tmp_path: Path, verify: VerifierPool) -> None:
     for family, rows in (("completions", sums()), ("preferences", liked())):
         source = Source(family, str(lines(tmp_path / "x.jsonl", rows)))
@@ -179,6 +187,9 @@ def test_files_of_texts_prove_themselves(tmp_path: Path, verify: VerifierPool) -
         (completions, {"messages": [USER, {"role": "assistant", "content": ""}]}, "the assistant's answer is empty"),
         (completions, {"prompt": "a", "completion": "b", "verifier": 3}, '"verifier" must be a name'),
         (labelled, {"prompt": "a", "completion": "b", "label": "yes"}, '"label" must be true'),
+        (labelled, {"prompt": "a", "completion": "b", "label": 1.0}, "true (wanted) or false (not wanted), got 1.0"),
+        (labelled, {"prompt": "a", "completion": "b", "label": 0}, "got 0"),
+        (labelled, {"prompt": "a", "completion": "b"}, "got none"),
         (preferences, {"prompt": "a", "chosen": "b"}, '"rejected" is missing or empty'),
         (preferences, {"chosen": "a", "rejected": "b"}, '"prompt" is missing or empty'),
         (preferences, {"prompt": "a", "chosen": "b", "rejected": "b"}, "the same text"),

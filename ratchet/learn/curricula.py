@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from ratchet.core.errors import RecipeError
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import Part, fraction, rng
+from ratchet.learn.ranges import above_0, at_least_0, at_least_1, from_0_to_1, require
 
 
 @dataclass
@@ -52,7 +53,7 @@ class History:
 
 Shares = dict[str, float]
 Curriculum = Callable[..., Shares]
-"""`(history, **knobs)` -> shares of the sources that sum to 1"""
+"""`(history, **knobs)` -> shares of the sources that sum to 1; RecipeError for a knob that is out of its range"""
 
 curricula: Registry[Curriculum] = Registry("curriculum", "ratchet.learn")
 
@@ -106,14 +107,19 @@ def uniform(history: History) -> Shares:
 @curricula.add("easy-to-hard")
 def easy_to_hard(history: History, *, samples: int = 10_000, floor: float = 0.1) -> Shares:
     """One source after the other, each for an equal part of `samples` in all; the last one from then on."""
+    at_least_1(samples=samples)
+    from_0_to_1(floor=floor)
     n = len(history.sources)
-    now = min(n - 1, n * sum(map(history.drawn, history.sources)) // max(samples, 1))
+    now = min(n - 1, n * sum(map(history.drawn, history.sources)) // samples)
     return with_floor({s: float(i == now) for i, s in enumerate(history.sources)}, floor)
 
 
 @curricula.add("dump", paper="arXiv 2504.09710")
 def dump(history: History, *, window: int = 300, temperature: float = 0.1, bonus: float = 1.0) -> Shares:
     """Softmax of an upper confidence bound on the mean absolute advantage (paper's code: a window of 300, temperature 0.1)."""
+    at_least_1(window=window)
+    above_0(temperature=temperature)
+    at_least_0(bonus=bonus)
     tasks = {s: len(history.groups.get(s, [])) for s in history.sources}
     log_all = math.log(sum(tasks.values()) + 1)
     bound = {
@@ -128,6 +134,9 @@ def success_band(
     history: History, *, low: float = 0.2, high: float = 0.8, window: int = 300, least: int = 32, floor: float = 0.1
 ) -> Shares:
     """The sources whose rate of success lies between `low` and `high`, evenly, and those with fewer than `least` samples."""
+    at_least_1(window=window, least=least)
+    from_0_to_1(low=low, high=high, floor=floor)
+    require(low <= high, "low", low, f"at most high={high}")
     weights: dict[str, float] = {}
     for s in history.sources:
         gained, missed = success(history, s, window)
@@ -139,6 +148,8 @@ def success_band(
 @curricula.add("thompson")
 def thompson(history: History, *, window: int = 300, draws: int = 100, floor: float = 0.1) -> Shares:
     """How often a source's rate of success, drawn from its posterior, varies the most: p (1 - p) is largest (Thompson 1933)."""
+    at_least_1(window=window, draws=draws)
+    from_0_to_1(floor=floor)
     counts = {s: success(history, s, window) for s in history.sources}
     random = rng("thompson", sum(map(history.drawn, history.sources)))
     weights = dict.fromkeys(history.sources, 0.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
 from ratchet.learn.batch import Batch, Example, Pair
+from ratchet.learn.ranges import above_0, at_least_0, require
 from ratchet.models.tokens import Tokenizer
 
 # ---- worth: (batch, logp) -> what each completion is worth (2N,) --------------------------------------------------
@@ -44,13 +45,17 @@ def log_odds(batch: Batch, logp: Tensor) -> Tensor:
 
 
 # ---- link: (chosen, rejected), each (N,) -> loss (N,) -------------------------------------------------------------
+# Made with a number that its formula does not allow, a link raises RecipeError.
 
 Link = Callable[[Tensor, Tensor], Tensor]
 
 
 def logistic(beta: float, smoothing: float = 0.0, target: float = 0.0) -> Link:
     """Bradley and Terry: the chosen one wins with the chance sigmoid(beta x margin - target). `smoothing` is the share of labels
-    that are thought to be swapped."""
+    that are thought to be swapped; from one half on the rejected one would be preferred."""
+    above_0(beta=beta)
+    at_least_0(target=target)
+    require(0 <= smoothing < 0.5, "smoothing", smoothing, "at least 0 and below 0.5")
 
     def link(chosen: Tensor, rejected: Tensor) -> Tensor:
         h = beta * (chosen - rejected) - target
@@ -60,7 +65,9 @@ def logistic(beta: float, smoothing: float = 0.0, target: float = 0.0) -> Link:
 
 
 def robust(beta: float, noise: float) -> Link:
-    """Without bias where a share `noise` of the labels is swapped (eq. 12 of the paper)."""
+    """Without bias where a share `noise` of the labels is swapped (eq. 12 of the paper), which is below one half."""
+    above_0(beta=beta)
+    require(0 <= noise < 0.5, "noise", noise, "at least 0 and below 0.5")
 
     def link(chosen: Tensor, rejected: Tensor) -> Tensor:
         h = beta * (chosen - rejected)
@@ -70,16 +77,20 @@ def robust(beta: float, noise: float) -> Link:
 
 
 def hinge(beta: float) -> Link:
+    above_0(beta=beta)
     return lambda chosen, rejected: relu(1 - beta * (chosen - rejected))
 
 
 def squared(beta: float) -> Link:
     """IPO eq. 17: the margin shall be 1 / (2 beta), not more."""
+    above_0(beta=beta)
     return lambda chosen, rejected: (chosen - rejected - 1 / (2 * beta)).square()
 
 
 def reverse_kl(beta: float, smoothing: float) -> Link:
     """EXO eq. 16: the KL divergence of the policy's preference to the label's, which is never sure."""
+    above_0(beta=beta)
+    require(0 < smoothing < 0.5, "smoothing", smoothing, "above 0 and below 0.5")
 
     def link(chosen: Tensor, rejected: Tensor) -> Tensor:
         h = beta * (chosen - rejected)
@@ -92,6 +103,7 @@ def reverse_kl(beta: float, smoothing: float) -> Link:
 
 def noise_contrast(beta: float) -> Link:
     """NCA for pairs (eq. 11): each is told from noise, so the chosen one's own likelihood is held up."""
+    above_0(beta=beta)
 
     def link(chosen: Tensor, rejected: Tensor) -> Tensor:
         a, b = beta * chosen, beta * rejected
@@ -102,16 +114,19 @@ def noise_contrast(beta: float) -> Link:
 
 def halves(beta: float) -> Link:
     """SPPO eq. 4.7 with sure labels: the chosen one's log-ratio shall be 1 / (2 beta), the rejected one's minus that."""
+    above_0(beta=beta)
     return lambda chosen, rejected: (chosen - 0.5 / beta).square() + (rejected + 0.5 / beta).square()
 
 
 def up_and_down(beta: float) -> Link:
     """APO eq. 7: the chosen one up, the rejected one down."""
+    above_0(beta=beta)
     return lambda chosen, rejected: 1 - (beta * chosen).sigmoid() + (beta * rejected).sigmoid()
 
 
 def both_down(beta: float) -> Link:
     """APO eq. 8: both down, the rejected one further; for chosen texts that are worse than the model's own."""
+    above_0(beta=beta)
     return lambda chosen, rejected: (beta * chosen).sigmoid() + 1 - (beta * (chosen - rejected)).sigmoid()
 
 

@@ -41,6 +41,7 @@ from ratchet.core.registry import Registry
 from ratchet.core.types import Tokens
 from ratchet.learn import margins
 from ratchet.learn.batch import Batch, Example, Pair, Unit
+from ratchet.learn.ranges import above_0, at_least_0
 from ratchet.learn.train import Learner
 from ratchet.models.engine import score
 
@@ -63,6 +64,9 @@ class Preference:
     flips: bool = True
     singles: bool = field(default=False, init=False)
     view: margins.View = margins.whole
+
+    def __post_init__(self) -> None:
+        at_least_0(alpha=self.alpha)
 
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Preference]:
         """The units as the row compares them, and the objective for one update on them."""
@@ -92,7 +96,7 @@ class Prospect:
     not wanted less. An Objective over single completions or the rows of pairs.
 
     The reference point is the policy's KL divergence to the reference, never below 0, estimated in `prepared` once for
-    each update on completions of other prompts.
+    each update on completions of other prompts, where those fit the model's context; 0 where none does.
     """
 
     beta: float
@@ -103,11 +107,16 @@ class Prospect:
     flips: bool = True
     singles: bool = field(default=True, init=False)
 
+    def __post_init__(self) -> None:
+        above_0(beta=self.beta)
+        at_least_0(wanted=self.wanted, unwanted=self.unwanted)
+
     def prepared(self, learner: Learner[Any], units: Sequence[Unit]) -> tuple[list[Unit], Prospect]:
         """Single completions, and the objective with the reference point for one update on them."""
         check_reference(learner, units)
         rows = [row for u in units for row in u.rows if row.tokens]
-        crossed = [(row.prefix, other) for row, other in zip(rows, completions_of_others(rows), strict=True) if other]
+        others = completions_of_others(rows, learner.policy.context)
+        crossed = [(row.prefix, other) for row, other in zip(rows, others, strict=True) if other]
         if not crossed or learner.reference is None:
             return [*rows], self
         policy, reference = (score(m, crossed, learner.policy.bf16) for m in (learner.policy.model, learner.reference))
@@ -133,16 +142,24 @@ def check_reference(learner: Learner[Any], units: Sequence[Unit]) -> None:
         )
 
 
-def completions_of_others(rows: Sequence[Example]) -> list[Tokens]:
-    """For each row the tokens of the next one that has another prefix; empty where there is none.
+def completions_of_others(rows: Sequence[Example], context: int) -> list[Tokens]:
+    """For each row the tokens of the next one that has another prefix, and that fit a model's context after the row's own prefix;
+    empty where there is none.
 
-    >>> completions_of_others([Example((1,), (5,)), Example((1,), (6,)), Example((2,), (7,))])
+    >>> completions_of_others([Example((1,), (5,)), Example((1,), (6,)), Example((2,), (7,))], 2)
     [(7,), (7,), (5,)]
+    >>> completions_of_others([Example((1,), (5,)), Example((2, 2), (6,)), Example((3,), (7, 7))], 3)
+    [(6,), (5,), (5,)]
     """
     return [
-        next((other.tokens for other in (*rows[i + 1 :], *rows[:i]) if other.prefix != row.prefix), ())
+        next((other.tokens for other in (*rows[i + 1 :], *rows[:i]) if fits_after(row, other, context)), ())
         for i, row in enumerate(rows)
     ]
+
+
+def fits_after(row: Example, other: Example, context: int) -> bool:
+    """Whether another prompt's completion can be read after this one's prompt."""
+    return other.prefix != row.prefix and len(row.prefix) + len(other.tokens) <= context
 
 
 PreferenceRow = Preference | Prospect
@@ -245,6 +262,7 @@ def slic(*, beta: float = 1.0, alpha: float = 0.1) -> Preference:
 @preferences.add("orpo", paper="arXiv 2403.07691")
 def orpo(*, weight: float = 0.1) -> Preference:
     """Imitation of the chosen answer, and `weight` times the odds ratio to the rejected one (paper: 0.1, there called lambda)."""
+    at_least_0(weight=weight)
     link = margins.logistic(1.0)
     return Preference(margins.log_odds, lambda a, b: weight * link(a, b), margins.likelihood, 1.0, reference=False)
 

@@ -3,6 +3,12 @@
 Two of the kinds ask for no verifier. They go by the probabilities that the model gives to texts of the file, and throw a coin of
 that chance for each token or pair, so that a record counts what passed, as of samples. The coins are hashed from the path and the
 task: two models that are looked at by one path have the same ones, and are compared by pairs.
+
+Weaknesses, known and not mended: what `likelihood` compares is the mean probability of the texts' tokens, which is not a proper
+score. A model that is surer of likely tokens and gives up unlikely ones can be promoted though the mean log-probability of
+held-out texts, which training raises, has fallen. `preference` takes the log-probabilities of whole texts: of long ones they
+differ by many nats, so that nearly each chance is 0 or 1, and a model that comes nearer to the chosen text without passing the
+other shows no gain.
 """
 
 from __future__ import annotations

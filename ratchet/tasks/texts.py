@@ -46,22 +46,24 @@ def read(path: str, verifier: str, texts_of: Any) -> list[Task]:
         if not isinstance(row, Mapping):
             raise TaskError(f"{where}: got {type(row).__name__}, each row must be an object")
         prompt, *texts = texts_of(row, where)
-        task = task_of(row, where, prompt, tuple(texts), verifier)
+        # in the other families a column of this name is somebody's own, such as a class
+        wanted = texts_of is not labelled_of or row["label"]
+        task = task_of(row, where, prompt, tuple(texts), wanted, verifier)
         tasks[task.key] = task
     if not tasks:
         raise TaskError(f"{path} holds no rows")
     return list(tasks.values())
 
 
-def task_of(row: Mapping[str, Any], where: str, prompt: str, texts: tuple[str, ...], verifier: str) -> Task:
+def task_of(row: Mapping[str, Any], where: str, prompt: str, texts: tuple[str, ...], wanted: bool, verifier: str) -> Task:
     judged = row.get("answer") not in (None, "")
     name = row.get("verifier") or (verifier if judged or verifier != "given" else "given")
     if not isinstance(name, str):
         raise TaskError(f'{where}: "verifier" must be a name, got {name!r}')
     answer = row["answer"] if judged else texts[0]
     own = " ".join(prompt.casefold().split())  # rows of one prompt stay on one side of the split
-    facts = {"texts": list(texts), "wanted": bool(row.get("label", True))}
-    return Task("texts", prompt, answer, name, facts, json.dumps([prompt, *texts, facts["wanted"]]), own)
+    facts = {"texts": list(texts), "wanted": wanted}
+    return Task("texts", prompt, answer, name, facts, json.dumps([prompt, *texts, wanted]), own)
 
 
 def completion_of(row: Mapping[str, Any], where: str) -> tuple[str, str]:
@@ -71,8 +73,9 @@ def completion_of(row: Mapping[str, Any], where: str) -> tuple[str, str]:
 
 
 def labelled_of(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    if row.get("label") not in (True, False):
-        raise TaskError(f'{where}: "label" must be true (wanted) or false (not wanted), got {row.get("label")!r}')
+    if not isinstance(row.get("label"), bool):
+        got = repr(row["label"]) if "label" in row else "none"
+        raise TaskError(f'{where}: "label" must be true (wanted) or false (not wanted), got {got:.60}')
     return completion_of(row, where)
 
 
