@@ -73,7 +73,7 @@ def test_a_part_has_the_value_that_was_learned_at_its_mark() -> None:
     text = f"{part} 4 + 6 = 10 left 10 ;"
     tokens = (*policy.tokenizer.encode(text), policy.tokenizer.end_id)
     found = ovm.judged(policy, task, Completion(policy.encode(task.prompt), tokens, text, (0.0,) * len(tokens), "end"))
-    whole, short = critic.values([(found.prefix, found.tokens), (policy.encode(task.prompt), policy.tokenizer.encode(part))])
+    whole, short = critic.values([(found.prefix, found.tokens), (found.prefix, tuple(policy.tokenizer.encode(part)))])
     assert found.outcome == 1.0 and short[-1] == pytest.approx(whole[found.steps[0][0]], abs=1e-5)
     assert abs(short[-1] - whole[-1]) > 1e-3 and short[-1] != 0.5
 
