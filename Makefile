@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= runs/countdown
 
-.PHONY: run test lint venv clean bench bench-peers
+.PHONY: run test lint venv clean bench bench-peers parity
 
 run: venv
 	$(BIN)/ratchet run countdown --out $(OUT)
@@ -42,5 +42,13 @@ bench-peers:
 	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
 	.venv-peers/bin/python -m pip install --quiet --editable .
 
+# The golden values of the learning methods, from TRL's and verl's own functions (about 2 GB). pip warns of what verl would need
+# to train; its formulas need none of that.
+parity:
+	$(PYTHON) -m venv .venv-parity
+	.venv-parity/bin/python -m pip install --quiet --requirement benchmarks/parity.txt
+	.venv-parity/bin/python -m pip install --quiet --no-deps verl==0.9.1
+	.venv-parity/bin/python -m benchmarks.parity_policy
+
 clean:
-	rm -rf .venv .venv-peers .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .venv-parity .pytest_cache .ruff_cache

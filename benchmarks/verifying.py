@@ -74,7 +74,7 @@ def overshoot(verifier: str, texts: Sequence[str]) -> dict[str, object]:
     late: list[float] = []
     with VerifierPool(DEADLINE) as pool:
         pool([(Task("benchmark", "1 + 1?", "2", verifier), "fast")])
-        time.sleep(3.0)  # the spare is there
+        time.sleep(3.0)
         for text in [t for t in texts for _ in range(REPEATS)]:
             start = time.perf_counter()
             [verdict] = pool([(Task("benchmark", "1 + 1?", "2", verifier), text)])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -108,6 +110,21 @@ def test_journal_survives_a_torn_end_and_reports_damage(tmp_path: Path) -> None:
     path.write_bytes(whole.replace(b'"turn": 1', b'"turn": 7'))
     with pytest.raises(StoreError, match="line 2 of 3 is damaged"):
         Journal(path)
+
+
+def test_a_registry_is_whole_for_every_thread_that_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread imports the methods, another waits for them, instead of being told that there are none."""
+    package = tmp_path / "slow_methods"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "first.py").write_text("import time; time.sleep(0.3)")
+    (package / "second.py").write_text("from slow_registry import methods; methods.put('late', 1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(
+        sys.modules, "slow_registry", SimpleNamespace(methods=(methods := Registry[int]("method", "slow_methods")))
+    )
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: methods["late"], range(4))) == [1, 1, 1, 1]
 
 
 def test_budget_clamps_and_ends() -> None:

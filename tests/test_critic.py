@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from ratchet.core.errors import EngineError
+from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.seeds import rng
 from ratchet.core.types import Completion, Outcome, Task, Verdict
 from ratchet.learn.batch import Example, micro_batches
-from ratchet.learn.critic import Judged, Verifier, at_steps, at_the_end, critics, everywhere, fit, squared_error
-from ratchet.learn.imitate import imitate
+from ratchet.learn.critic import (
+    Judged,
+    Pairwise,
+    Verifier,
+    at_steps,
+    at_the_end,
+    critics,
+    everywhere,
+    fit,
+    pairs_of,
+    row_of,
+    squared_error,
+    teach_to_say,
+    verdicts,
+)
+from ratchet.learn.heads import heads, hl_gauss, two_hot
 from ratchet.measure.ranking import auc
 from ratchet.models import llama
-from ratchet.models.critic import Critic, ValueModel, critic_from, last, least_at, load_critic, said, scorer_of, token_values
+from ratchet.models.critic import (
+    Critic,
+    ValueModel,
+    critic_from,
+    disagreement,
+    last,
+    least_at,
+    load_critic,
+    pessimistic,
+    said,
+    scorer_of,
+    together,
+    token_values,
+)
 from ratchet.models.engine import LocalEngine, score
+from ratchet.models.heads import Bins, Number, Says
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 
+Row = Verifier | Pairwise
 ROWS = {e.name: e.value for e in critics}
 TOKENIZER = WordTokenizer([":", "bad", *(str(n) for n in range(12))])
 COLON, BAD = TOKENIZER.encode(": bad")
 
 
-def fresh() -> Critic:
+def fresh(says: Says | None = None, members: int = 1, words: int = 1) -> Critic:
     shape = llama.Shape(
         vocab=len(TOKENIZER.words), width=24, layers=1, heads=2, kv_heads=2, head_width=12, hidden=32, max_tokens=40
     )
     model = llama.Llama(shape)
     llama.init_weights(model, 5)
-    return Critic(ValueModel(model), TOKENIZER)
+    return Critic(ValueModel(model, says, members, words), TOKENIZER)
 
 
 def texts(n: int, *path: str | int, shuffled: bool = False) -> list[Judged]:
@@ -56,7 +88,7 @@ def texts(n: int, *path: str | int, shuffled: bool = False) -> list[Judged]:
     return found
 
 
-def separates(critic: Critic, row: Verifier) -> float:
+def separates(critic: Critic, row: Row) -> float:
     """AUC over what the row is asked about at the end of a text or of a step, on texts that were not learned from."""
     held = texts(200, "held")
     values = critic.values([(j.prefix, j.tokens) for j in held])
@@ -67,8 +99,8 @@ def separates(critic: Critic, row: Verifier) -> float:
     return auc([v[-1] for v in values], [j.outcome > 0 for j in held])
 
 
-def trained(row: Verifier, shuffled: bool = False) -> Critic:
-    critic = fresh()
+def trained(row: Row, shuffled: bool = False) -> Critic:
+    critic = fresh(row.says)
     losses = fit(critic, row, lambda update: texts(48, "train", update % 12, shuffled=shuffled), 80, 1e-2)
     assert len(losses) == 80 and all(map(math.isfinite, losses))
     return critic
@@ -96,7 +128,8 @@ def test_where_the_labels_lie() -> None:
 
 def test_labels_of_zero_are_learned_and_counted() -> None:
     """An advantage of nothing teaches nothing; a label of nothing does."""
-    wrong = [ROWS["ovm"].example(Judged((1, 2), (4, 5), 0.0)), ROWS["prm"].example(Judged((1, 2), (4, 5, 6), steps=((1, 0.0),)))]
+    ovm, prm = (row for row in (ROWS["ovm"], ROWS["prm"]) if isinstance(row, Verifier))
+    wrong = [ovm.example(Judged((1, 2), (4, 5), 0.0)), prm.example(Judged((1, 2), (4, 5, 6), steps=((1, 0.0),)))]
     [batch] = micro_batches(wrong, 1_000, 10)
     assert batch.tokens == 3 == int(batch.mask.sum()) and len(batch.ids) == 2
     assert Example((1,), (2,), target=(math.nan,)).idle
@@ -106,9 +139,9 @@ def test_cutting_an_update_changes_nothing() -> None:
     for row in ROWS.values():
         gradients: list[torch.Tensor] = []
         for most in (40, 10_000):
-            critic = fresh()
+            critic = fresh(row.says)
             torch.nn.init.normal_(critic.model.value_head.weight, generator=torch.Generator().manual_seed(1))
-            for batch in micro_batches([row.example(j) for j in texts(12, "cut")], most, 40):
+            for batch in micro_batches(row.examples(critic, texts(12, "cut")), most, 40):
                 row(batch, token_values(critic.model, batch.ids, batch.mask.bool()))[0].backward()
             gradients.append(torch.cat([p.grad.flatten() for p in critic.model.parameters() if p.grad is not None]))
         assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max()))
@@ -211,7 +244,10 @@ def test_a_saved_critic_says_the_same_to_the_bit(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), critic.model.parameters(), strict=True))
     with pytest.raises(EngineError, match=r"holds no value_head\.safetensors"):
         load_critic(tmp_path)
-    (tmp_path / "critic" / "value_head.safetensors").write_bytes(b"x")
+    head = tmp_path / "critic" / "value_head.safetensors"
+    save_file(load_file(head), head)  # as it was written before heads said other things than chances
+    assert load_critic(tmp_path / "critic").values(pairs) == critic.values(pairs)
+    head.write_bytes(b"x")
     with pytest.raises(EngineError, match="not a whole critic"):
         load_critic(tmp_path / "critic")
 
@@ -221,10 +257,158 @@ def test_a_judge_that_says_a_token_is_imitation_and_its_share(tiny_engine: Local
     tokenizer = tiny_engine.tokenizer
     numbers = tokenizer.encode(" ".join(map(str, range(60))))
     yes, no = tokenizer.encode("yes no")
-    examples = [Example((2, t), (no if i % 2 else yes,)) for i, t in enumerate(numbers)]
-    imitate(tiny_engine, lambda update: examples, 60, 1e-2)
+    judged = [Judged((2,), (t,), float(i % 2 == 0)) for i, t in enumerate(numbers)]
+    assert verdicts([*judged[:2], Judged((2,), (7,))], yes, no) == [
+        Example((2, numbers[0]), (yes,)),
+        Example((2, numbers[1]), (no,)),
+    ]
+    teach_to_say(tiny_engine, lambda update: judged, yes, no, 60, 1e-2)
     shares = said(tiny_engine, [((2,), (t,)) for t in numbers], yes, no)
     assert auc(shares, [i % 2 == 0 for i in range(60)]) > 0.95 and all(0 <= s <= 1 for s in shares)
+
+
+# ---- heads -------------------------------------------------------------------------------------------------------
+
+HEADS = {e.name: e.value for e in heads}
+
+
+def worst_round_trip(spread: Callable[[torch.Tensor, Bins], torch.Tensor], free: float) -> float:
+    """The largest error of the mean of what a value is spread to, as a share of the range, so many bins from its ends."""
+    worst = 0.0
+    for bins in (Bins(-3.0, 5.0, 21), Bins(0.0, 1.0, 51), Bins(-100.0, 0.0, 101)):
+        values = torch.linspace(bins.low + free * bins.width, bins.high - free * bins.width, 997)
+        shares = spread(values, bins)
+        assert torch.allclose(shares.sum(-1), torch.ones(997), atol=1e-5) and (shares >= 0).all()
+        worst = max(worst, float((bins.mean(shares) - values).abs().max()) / (bins.high - bins.low))
+    return worst
+
+
+def test_a_value_survives_its_bins() -> None:
+    assert worst_round_trip(hl_gauss, 2) < 1e-3 and worst_round_trip(two_hot, 0.5) < 1e-5
+    # the bias at the ends of the range is why values are kept off them
+    assert 1e-3 < worst_round_trip(hl_gauss, 0) < 0.05
+    nearest = lambda values, bins: F.one_hot(two_hot(values, bins).argmax(-1), bins.count).float()
+    assert worst_round_trip(nearest, 2) > 1e-3, "a broken spread shows"
+
+
+def test_hl_gauss_golden() -> None:
+    """By hand: the mass of a normal distribution of deviation 0.75 around the middle of five bins of width 1."""
+    half, rest = (0.5 * (1 + math.erf(x / 0.75 / math.sqrt(2))) for x in (0.5, 1.5))
+    whole = math.erf(2.5 / 0.75 / math.sqrt(2))
+    [shares] = hl_gauss(torch.tensor([2.5]), Bins(0.0, 5.0, 5)).tolist()
+    assert shares[2] == pytest.approx((2 * half - 1) / whole, abs=1e-5) and shares[1] == pytest.approx(
+        (rest - half) / whole, abs=1e-5
+    )
+    assert shares == pytest.approx(shares[::-1], abs=1e-5)
+
+
+def learned_mean(loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], says: Says) -> float:
+    """What a head says that had to say one value of targets of which a quarter are 1 and the others 0."""
+    outputs = torch.zeros(says.outputs if says.outputs > 1 else (), requires_grad=True)
+    optimizer = torch.optim.Adam([outputs], lr=0.05)
+    targets = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss(outputs.expand(4, *outputs.shape), targets).mean().backward()
+        optimizer.step()
+    return float(says.value(outputs.detach()))
+
+
+@pytest.mark.parametrize("name", sorted(set(HEADS) - {"huber"}))
+def test_every_head_learns_the_mean_of_a_noisy_value(name: str) -> None:
+    head = HEADS[name](-0.5, 1.5)
+    assert learned_mean(head.loss, head.says) == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_law_of_the_mean_catches_a_head_that_learns_the_median() -> None:
+    assert learned_mean(lambda x, y: (x - y).abs(), Number()) < 0.1
+    assert learned_mean(HEADS["huber"](0.0, 1.0).loss, Number()) < 0.2, "Huber's error is known to lean towards the median"
+
+
+def test_a_head_that_is_none_is_said(tiny_engine: LocalEngine) -> None:
+    with pytest.raises(RecipeError, match=r"up to a larger one, got 1\.0 to 1\.0"):
+        Bins(1.0, 1.0)
+    with pytest.raises(RecipeError, match="at least 2"):
+        Bins(0.0, 1.0, 1)
+    with pytest.raises(EngineError, match=r"critic_from\(policy, says=row\.says\)"):
+        fit(critic_from(tiny_engine), ROWS["value-hl-gauss"], lambda update: [], 1)
+    with pytest.raises(EngineError, match="no head of words"):
+        critic_from(tiny_engine).next_values([(2,)])
+    with pytest.raises(EngineError, match="a single head"):
+        fit(critic_from(tiny_engine, members=2), ROWS["pairwise"], lambda update: [Judged((2,), (3,), 1.0)], 1)
+
+
+def bradley_terry(critic: Critic, judged: Sequence[Judged]) -> tuple[float, torch.Tensor]:
+    """The loss written as in the paper, and its gradient."""
+    ends = [
+        critic.model.at(torch.tensor([j.prefix + j.tokens]), F.pad(torch.tensor([[True]]), (15 - 2 + 1 - 1, 0))) for j in judged
+    ]
+    gaps = torch.stack([ends[a][0] - ends[b][0] for a, b in pairs_of(judged)])
+    loss = -F.logsigmoid(gaps).mean()
+    loss.backward()
+    return loss.item(), torch.cat([p.grad.flatten() for p in critic.model.parameters() if p.grad is not None])
+
+
+def test_pairs_that_lie_in_different_parts_pull_as_they_would_together() -> None:
+    judged = [Judged(j.prefix, j.tokens, j.outcome, group=i % 2) for i, j in enumerate(texts(12, "pairs"))]
+    row, found = ROWS["pairwise"], []
+    for critic in (fresh(), fresh()):
+        torch.nn.init.normal_(critic.model.value_head.weight, generator=torch.Generator().manual_seed(1))
+        found.append(critic)
+    expected, gradient = bradley_terry(found[0], judged)
+    loss = 0.0
+    for batch in micro_batches(row.examples(found[1], judged), 14, 40):
+        assert len(batch.ids) == 1
+        part, _ = row(batch, token_values(found[1].model, batch.ids, batch.mask.bool()))
+        part.backward()
+        loss += part.item()
+    own = torch.cat([p.grad.flatten() for p in found[1].model.parameters() if p.grad is not None])
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert torch.allclose(own, gradient, atol=1e-5 * float(gradient.abs().max()))
+    better, worse = Judged((1,), (4,), 0.7), Judged((1,), (5,), 0.2)
+    assert pairs_of([worse, better, Judged((2,), (6,), 0.1), Judged((1,), (7,), 0.0, group="other"), Judged((1,), (8,))]) == [
+        (1, 0)
+    ]
+    assert row.examples(fresh(), [better]) == []
+
+
+def test_a_head_of_words_says_before_a_token_what_each_would_be_worth() -> None:
+    """Whether `bad` comes is all that counts, so that it must be the worst next word, and the state before it knows nothing."""
+    row = row_of(everywhere, HEADS["hl-gauss"](-0.5, 1.5, bins=11))
+    critic = fresh(row.says, words=len(TOKENIZER.words))
+    words = (BAD, *range(4, 15))
+    judged = [Judged((2, first), (word,), float(word != BAD)) for word in words for first in (5, 6, 7)]
+    fit(critic, row, lambda update: judged, 60, 1e-2)
+    for own in critic.next_values([(2, 5), (2, 6)]):
+        assert own[BAD] < 0.2 and min(own[w] for w in words[1:]) > 0.8
+        [after] = critic.values([((2, 5), (BAD,))])
+        assert after[0] == pytest.approx(critic.next_values([(2, 5)])[0][BAD], abs=1e-5)
+
+
+def test_the_members_of_an_ensemble_disagree_where_they_were_taught_nothing(tmp_path: Path) -> None:
+    critic = fresh(members=8)
+    known = [Judged((2, 5), (t,), float(t % 2)) for t in range(4, 10)]
+    fit(critic, ROWS["orm"], lambda update: known, 80, 1e-2)
+    apart = lambda tokens: max(disagreement(own[0]) for own in critic.members([((2, 5), (t,)) for t in tokens]))
+    assert apart(range(4, 10)) < apart(range(10, 15)) / 2
+    pair = [((2, 5), (12,))]
+    [[least]], [[mean]], [[careful]] = (critic.values(pair, pool) for pool in (min, statistics.fmean, pessimistic(0.5)))
+    assert least < careful < mean == critic.values(pair)[0][0]
+    critic.save(tmp_path)
+    assert load_critic(tmp_path).members(pair) == critic.members(pair)
+    task, c = Task("f", "x", 1, "numeric"), Completion((2, 5), (12,), "", (0.0,), "end")
+    both = together([scorer_of(critic, pool=min), scorer_of(critic, pool=max)])
+    assert both(task, [c], lambda pairs: []) == [pytest.approx(least)]
+
+
+@pytest.mark.parametrize("name", ["value-hl-gauss", "pointwise"])
+def test_a_saved_critic_knows_what_its_head_says(name: str, tmp_path: Path) -> None:
+    critic = fresh(ROWS[name].says)
+    torch.nn.init.normal_(critic.model.value_head.weight, generator=torch.Generator().manual_seed(1))
+    critic.save(tmp_path)
+    pairs = [(j.prefix, j.tokens) for j in texts(5, "kept")]
+    again = load_critic(tmp_path)
+    assert again.values(pairs) == critic.values(pairs) and again.model.says == ROWS[name].says
 
 
 def test_auc() -> None:

@@ -319,7 +319,7 @@ def test_examples_without_advantage_are_counted_but_not_computed(tiny_engine: Lo
             model = copy.deepcopy(tiny_engine.model)
             for b in batches:
                 logp = token_logprobs(model, b.ids, b.mask.bool())
-                row(replace(b, old=logp.detach()), logp)[0].backward()
+                row(replace(b, old=logp.detach(), reference=logp.detach()), logp)[0].backward()
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
         assert torch.allclose(gradients[0], gradients[1], atol=1e-5 * float(gradients[1].abs().max())), name
     anchored = [replace(e, advantage=0.0, reference=tuple([-1.0] * len(e.tokens))) for e in examples]

@@ -456,6 +456,8 @@ def test_chat_template_is_applied(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.decode(tokenizer.encode_prompt("hello there")).split() == ["<user>", "hello", "there", "<assistant>"]
     assert tokenizer.decode(tokenizer.encode("hello")).split() == ["hello"]
+    # a later turn of the user: only what the template writes behind the model's reply
+    assert tokenizer.decode(tokenizer.encode_turn("there")).split() == ["<user>", "there", "<assistant>"]
 
 
 # ---- tokenizers --------------------------------------------------------------------------------------------------

@@ -319,7 +319,7 @@ def test_overrides_are_typed() -> None:
         ("seed.x=1", "no settings of its own"),
         ("gate.error=0.9", "below 0.5"),
         ("measure.tasks=0", "above 0"),
-        ("reinforcement=none", "needs imitation or reinforcement"),
+        ("reinforcement=none", "needs imitation, preferences or reinforcement"),
         ("reinforcement.steps_per_draw=5", "multiple"),
         ("gate=x", "group of settings"),
         ("reinforcement.optimizer.final=-1", "0 or more"),

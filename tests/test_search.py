@@ -13,9 +13,12 @@ from ratchet.core.budget import Budget
 from ratchet.core.errors import RecipeError, VerifierError
 from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
+from ratchet.loop.turn import scheduler_for
 from ratchet.models.engine import LocalEngine
 from ratchet.models.scheduler import Scheduler
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.models.tokens import WordTokenizer
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
 from ratchet.verify.verifier import find
 
@@ -31,10 +34,14 @@ class Scripted:
     """An engine whose completions are right with a chance that its seed decides: laws can be measured in no time."""
 
     def __init__(self, chance: float = 0.4) -> None:
-        self.chance, self.max_tokens, self.version, self.asked = chance, 20, 0, 0
+        self.chance, self.max_tokens, self.version, self.asked = chance, 60, 0, 0
+        self.tokenizer = self
 
     def encode(self, prefix: Any) -> tuple[int, ...]:
         return (1, 2, 3) if isinstance(prefix, str) else prefix
+
+    def encode_turn(self, text: str) -> tuple[int, ...]:
+        return self.encode(text)
 
     def forget(self) -> None:
         pass
@@ -47,24 +54,43 @@ class Scripted:
         return drawn
 
     def one(self, draw: Draw, s: int) -> Completion:
+        """Two steps of four tokens, each ended where a stop string asks for it, then an answer; or what fits."""
         self.asked += 1
-        task = next(t for t in TASKS if t.prompt == draw.prefix)
+        start = draw.prefix if isinstance(draw.prefix, Completion) else Completion((1, 2, 3), (), "", (), "stop")
+        task = next((t for t in TASKS if isinstance(draw.prefix, str) and t.prompt in draw.prefix), self.task_of(start))
         right = s % 1000 < 1000 * self.chance
         answer = task.answer if right else (task.answer + 1 + s % 7)
-        tokens = tuple(range(min(5 + s % 9, draw.max_tokens or self.max_tokens)))
+        given = len(self.encode(draw.then)) if draw.then else 0
+        steps = start.text.count("step")
         # what the model finds probable says nothing about what is right
-        return Completion((1, 2, 3), tokens, f"answer {answer}", tuple(-0.1 - (s >> 20) % 5 / 9 for _ in tokens), "end")
+        logprob = -0.1 - (s >> 20) % 5 / 9
+        if draw.stop and steps < 2 and not draw.then:
+            length, text, stop = 4, f"step {s % 9}{draw.stop[0]}", "stop"
+        else:
+            length, text, stop = 5 + s % 9, f"answer {answer}", "end"
+        most = draw.max_tokens or self.max_tokens
+        length, stop = (length, stop) if length <= most else (most, "length")
+        tokens = (*start.tokens, *[7] * given, *[TASKS.index(task)] * length)
+        return Completion(
+            start.prefix, tokens, f"{start.text}\n{draw.then}\n{text}".strip(), (*start.logprobs, *[0.0] * given, *[logprob] * length),
+            stop, role=draw.role, given=(*start.given, *range(len(start.tokens), len(start.tokens) + given)),
+        )  # fmt: skip
+
+    def task_of(self, start: Completion) -> Task:
+        """The task that a completion of ours belongs to: each of its tokens says so."""
+        return TASKS[start.tokens[0]] if start.tokens else TASKS[0]
 
 
 def run(
     strategy: Strategy, knobs: dict[str, Any], samples: int = 1, budget: Budget | None = None, chance: float = 0.4
 ) -> list[Trace]:
-    scheduler = Scheduler(Scripted(chance), judge_here, SCORERS, TOOLS)  # type: ignore[arg-type]
+    scheduler = Scheduler(Scripted(chance), judge_here, {**SCORERS, "self-evaluation": SCORERS["placebo"]}, TOOLS)  # type: ignore[arg-type]
     return scheduler.run(strategy, TASKS, "laws", knobs=knobs, samples=samples, budget=budget)
 
 
 def one_sample(strategy: Strategy) -> dict[str, Any]:
-    return {"n": 1} if "n" in inspect.signature(strategy).parameters else {}
+    """The knobs that ask for a single sample in a single turn."""
+    return {name: 1 for name in ("n", "turns") if name in inspect.signature(strategy).parameters}
 
 
 def accuracy(traces: Sequence[Trace]) -> float:
@@ -78,11 +104,17 @@ def law_budget(strategy: Strategy) -> bool:
     """Whatever the budget, no trace spends more; one without an answer says why."""
     for tokens in (1, 7, 30, 100):
         for t in run(strategy, {}, budget=Budget(tokens=tokens, calls=3)):
-            if t.cost.sampled_tokens > tokens or sum(len(c.tokens) for c in t.completions) > tokens or t.cost.calls > 3:
+            if t.cost.sampled_tokens > tokens or really_sampled(t) > tokens or t.cost.calls > 3:
                 return False
             if t.answer is None and (t.verdict is None or "budget" not in t.verdict.evidence):
                 return False
     return True
+
+
+def really_sampled(t: Trace) -> int:
+    """Tokens of all completions, each counted where it was drawn."""
+    before = lambda e: e.request.prefix.sampled if isinstance(e.request.prefix, Completion) else 0
+    return sum(c.sampled - before(e) for e in t.events if isinstance(e.request, Draw) for c in e.answer)
 
 
 def law_one_sample_is_plain_sampling(strategy: Strategy) -> bool:
@@ -217,7 +249,7 @@ def digits(task: Task, completions: Sequence[Completion], verify: Any) -> list[f
 def beam(scorer: str, n: int = 20, beams: int = 5, budget: Budget | None = None) -> list[Trace]:
     scheduler = Scheduler(Stepping(), judge_here, SCORERS | {"digits": digits}, TOOLS)  # type: ignore[arg-type]
     knobs = {"n": n, "beams": beams, "scorer": scorer, "step": ";"}
-    return scheduler.run(STRATEGIES["value-beam"], TASKS, "beam", knobs=knobs, budget=budget)
+    return scheduler.run(STRATEGIES["beam"], TASKS, "beam", knobs=knobs, budget=budget)
 
 
 def worth(traces: Sequence[Trace]) -> float:
@@ -305,7 +337,10 @@ def test_an_abstaining_verifier_is_not_a_failure() -> None:
 
 
 def test_strategies_run_on_the_real_engine(tiny_engine: LocalEngine) -> None:
-    scheduler = Scheduler(tiny_engine, judge_here, SCORERS, TOOLS)
+    """With what they say to the model in English, of which this one knows no word but reads it as unknown ones."""
+    words = tiny_engine.tokenizer.words  # type: ignore[attr-defined]
+    engine = LocalEngine(tiny_engine.model, WordTokenizer(words[2:], strict=False), max_tokens=40, batch=8)
+    scheduler = scheduler_for(engine, judge_here)
     for name, strategy in STRATEGIES.items():
         for t in scheduler.run(strategy, TASKS[:3], "real"):
             assert t.answer is not None and t.verdict is not None, name
@@ -341,3 +376,85 @@ def test_a_verifier_that_does_not_exist_stops_the_play() -> None:
 
     with pytest.raises(VerifierError, match="no such"):
         Scheduler(Scripted(), verify, SCORERS, TOOLS).run(strategies["single"], TASKS, "x")  # type: ignore[arg-type]
+
+
+def test_draws_asked_for_at_once_are_those_asked_for_one_by_one_and_one_batch(tiny_engine: LocalEngine) -> None:
+    def at_once(task: Task) -> Play:
+        [part] = yield Draw(task.prompt, max_tokens=2)
+        answers = yield [Draw(part, n=2, max_tokens=3), Draw(task.prompt, max_tokens=4)]
+        assert [len(own) for own in answers] == [2, 1]
+        return answers[1][0]
+
+    def one_by_one(task: Task) -> Play:
+        [part] = yield Draw(task.prompt, max_tokens=2)
+        yield Draw(part, n=2, max_tokens=3)
+        [last] = yield Draw(task.prompt, max_tokens=4)
+        return last
+
+    together = Scheduler(tiny_engine, judge_here).run(at_once, TASKS[:3], "at once")
+    apart = Scheduler(tiny_engine, judge_here).run(one_by_one, TASKS[:3], "at once")
+    tokens = lambda traces: [[c.tokens for c in t.completions] for t in traces]
+    assert tokens(together) == tokens(apart) and [t.verdict for t in together] == [t.verdict for t in apart]
+    assert all(len(t.events) == 3 and len(t.verdicts) == 4 for t in together)
+
+
+def test_what_is_put_between_is_not_sampled_not_paid_for_and_not_learned(tiny_engine: LocalEngine) -> None:
+    from ratchet.learn.batch import Example, to_batch
+
+    def again(task: Task) -> Play:
+        [first] = yield Draw(task.prompt, max_tokens=3)
+        [second] = yield Draw(first, max_tokens=4, then="no try", turn=True)
+        return second
+
+    [t] = Scheduler(tiny_engine, judge_here).run(again, TASKS[:1], "again")
+    first, second = t.completions
+    k, given = len(first.tokens), tuple(tiny_engine.tokenizer.encode("no try"))
+    assert second.tokens[:k] == first.tokens and second.tokens[k : k + 2] == given and second.given == (k, k + 1)
+    assert t.cost.sampled_tokens == second.sampled == len(second.tokens) - 2
+    [scores] = tiny_engine.score([(second.prefix, second.tokens)])
+    drawn = [i for i in range(len(second.tokens)) if i not in second.given]
+    assert [scores[i] for i in drawn] == pytest.approx([second.logprobs[i] for i in drawn], abs=1e-4)
+    example = Example.of(second, 1.0)
+    batch = to_batch([example], example.learned, 1, 60, "cpu")
+    learned = batch.mask[0].nonzero()[:, 0] - (len(second.prefix) - 1)
+    assert learned.tolist() == drawn and example.learned == second.sampled
+
+
+def test_a_text_goes_on_where_it_ended_and_a_turn_stands_behind_the_end(tiny_engine: LocalEngine) -> None:
+    from ratchet.models.engine import begun
+
+    end = tiny_engine.tokenizer.end_id
+    ended = Completion((5,), (6, end), "x", (-0.5, -0.25), "end")
+    text = begun(ended, Draw(ended, then="no"), tiny_engine.tokenizer)
+    turn = begun(ended, Draw(ended, then="no", turn=True), tiny_engine.tokenizer)
+    [no] = tiny_engine.tokenizer.encode("no")
+    assert text.tokens == (6, no) and text.given == (1,) and text.logprobs == (-0.5, 0.0)
+    assert turn.tokens == (6, end, no) and turn.given == (2,) and turn.logprobs == (-0.5, -0.25, 0.0)
+    with pytest.raises(RecipeError, match="only a completion"):
+        Draw("prompt", then="more")
+
+
+def test_roles_draw_from_their_own_engines() -> None:
+    def two(task: Task) -> Play:
+        yield Draw(task.prompt, role="proposer")
+        [second] = yield Draw(task.prompt)
+        return second
+
+    main, proposer = Scripted(1.0), Scripted(0.0)
+    traces = Scheduler(main, judge_here, roles={"proposer": proposer}).run(two, TASKS, "roles")  # type: ignore[arg-type]
+    assert main.asked == proposer.asked == len(TASKS) and accuracy(traces) == 1
+    assert all([v.passed for v in t.verdicts] == [False, True] and t.completions[0].role == "proposer" for t in traces)
+
+
+def test_operations_of_models_are_booked(tiny_engine: LocalEngine) -> None:
+    from ratchet.models.engine import flops_of
+    from ratchet.models.scheduler import Priced
+
+    each = flops_of(tiny_engine)
+    weights = sum(p.numel() for n, p in tiny_engine.model.named_parameters() if "embed" not in n)
+    assert each >= 2 * weights
+    dear = Priced(SCORERS["placebo"], lambda completions: 1e6 * len(completions))
+    [t] = Scheduler(tiny_engine, judge_here, {"dear": dear}).run(
+        STRATEGIES["best-of-n"], TASKS[:1], "x", knobs={"n": 4, "scorer": "dear"}
+    )
+    assert t.cost.flops == pytest.approx(4e6 + each * (t.cost.sampled_tokens + len(t.completions[0].prefix)))

@@ -50,12 +50,16 @@ def knobs_of(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the record here, for `ratchet compare`.")
+@click.option("--traces", "kept", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write everything that was drawn here (.jsonl.gz), for `ratchet traces export`.")  # fmt: skip
 def eval(
     model: str, tasks: str, task_knobs: tuple[str, ...], path: str, split: str | None, count: int, strategy: str,
     knobs: tuple[str, ...], samples: int, max_tokens: int, budget: int | None, batch: int, seed: int, as_json: bool, out: Path | None,
+    kept: Path | None,
 ) -> None:  # fmt: skip
     """Measure MODEL (builtin, a checkpoint's or a run's folder, a hub name) and print pass@1 with its interval and cost."""
     from ratchet.core.budget import Budget
+    from ratchet.loop.store import write_traces
     from ratchet.loop.turn import scheduler_for
     from ratchet.measure.record import record_of
     from ratchet.models.load import load_policy
@@ -68,6 +72,8 @@ def eval(
         tasks, path = "files", tasks
     if out is not None and not out.parent.is_dir():
         raise RecipeError(f"--out {out}: the folder {out.parent} does not exist; make it first")
+    if kept is not None and not kept.name.endswith(".jsonl.gz"):
+        raise RecipeError(f"--traces {kept}: the name must end in .jsonl.gz")
     chosen = pick_tasks(tasks, path, knobs_of(task_knobs), split, count, seed)
     play = strategies[strategy]
     prepare()
@@ -75,6 +81,8 @@ def eval(
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
         traces = scheduler.run(play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget))
+    if kept is not None:
+        write_traces(kept, traces)
     record = record_of(
         traces, model, path or tasks, seed=seed, split=split or "heldout", knobs=knobs_of(knobs), cost=asdict(scheduler.spent)
     )

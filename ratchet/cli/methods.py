@@ -11,14 +11,22 @@ import click
 
 def registries() -> list[Any]:
     from ratchet.learn.credit import credits
+    from ratchet.learn.critic import critics
+    from ratchet.learn.curricula import curricula
+    from ratchet.learn.distil import divergences
+    from ratchet.learn.heads import heads
     from ratchet.learn.policy import rows
+    from ratchet.learn.preferences import preferences
     from ratchet.learn.rewards import abstentions, rewards
+    from ratchet.learn.selectors import selectors
+    from ratchet.loop.export import formats
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
-    return [recipes, families, verifiers, strategies, rows, credits, rewards, abstentions]
+    learning = [rows, preferences, selectors, divergences, credits, rewards, abstentions, critics, heads, curricula]
+    return [recipes, families, verifiers, strategies, *learning, formats]
 
 
 @click.command()

@@ -58,15 +58,23 @@ def describe(trace: dict[str, Any]) -> str:
     """A trace as text: the prompt, each draw with its verdict, and the answer that was chosen."""
     lines = [click.style(f"task {trace['key']} sample {trace['sample']}, {trace['strategy']}", bold=True)]
     lines.append(f"  prompt  {clean(trace['prompt'])}")
-    for i, draw in enumerate(trace["draws"]):
+    gone_on_from = {draw.get("parent") for draw in trace["draws"]}
+    for i, depth, text, scores in tree_of(trace):
+        draw, indent = trace["draws"][i], "  " * depth
         mark = "*" if i == trace["chosen"] else " "
-        lines.append(f" {mark}{draw['role']:<7} {clean(draw['text'])}")
-        lines.append(f"          {styled(draw)} ({draw['tokens']} tokens, stopped by {draw['stop']})")
-    for scorer, scores in trace["judgements"]:
-        lines.append(f"  {scorer}: " + " ".join(f"{s:.3f}" for s in scores))
+        lines.append(f" {mark}{indent}{draw['role']:<7} {clean(text)}")
+        said = "".join(f", {scorer} {score:.3f}" for scorer, score in scores)
+        verdict = "" if i in gone_on_from else f"{styled(draw)} "
+        lines.append(f"          {indent}{verdict}({draw['tokens']} tokens, stopped by {draw['stop']}{said})")
     if trace["chosen"] is None:
         lines.append(f"  {styled(trace)}")
     return "\n".join(lines)
+
+
+def tree_of(trace: dict[str, Any]) -> list[tuple[int, int, str, list[tuple[str, float]]]]:
+    from ratchet.loop import store
+
+    return store.tree_of(trace)
 
 
 def styled(verdict: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -32,7 +33,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, package: str, error: type[RatchetError] = RecipeError) -> None:
         self.kind, self.package, self.error = kind, package, error
         self._entries: dict[str, Entry[T]] = {}
-        self._discovered = False
+        self._discovered, self._discovery = False, threading.RLock()
 
     def add(self, name: str, paper: str = "") -> Callable[[T], T]:
         """Decorator or plain call: `strategies.add("vote", paper="...")(vote)`."""
@@ -55,12 +56,13 @@ class Registry(Generic[T]):
 
     def discover(self) -> None:
         """Import every module of the package once."""
-        if self._discovered:
-            return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for info in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{info.name}")
+        with self._discovery:  # another thread waits until all are there; this one may come back in while it imports
+            if self._discovered:
+                return
+            self._discovered = True
+            package = importlib.import_module(self.package)
+            for info in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{info.name}")
 
     def entry(self, name: str) -> Entry[T]:
         if name not in self._entries:

@@ -81,7 +81,9 @@ class Completion:
     """One sampled continuation of `prefix`.
 
     `logprobs` has one natural-log probability per token of `tokens`, under the policy that drew it and at the
-    temperature it was drawn with. `stop` is "end" (end-of-text token), "stop" (a stop string) or "length".
+    temperature it was drawn with. `stop` is "end" (end-of-text token), "stop" (a stop string) or "length". `given` are the
+    places in `tokens` of what was put in between (`Draw.then`), not drawn: their log-probability stands as 0, and nobody
+    learns them.
     """
 
     prefix: Tokens
@@ -91,12 +93,22 @@ class Completion:
     stop: Literal["end", "stop", "length"]
     policy_version: int = 0
     role: str = "solver"
+    given: tuple[int, ...] = ()
+
+    @property
+    def sampled(self) -> int:
+        """How many of its tokens were drawn."""
+        return len(self.tokens) - len(self.given)
 
 
 @dataclass(frozen=True)
 class Draw:
     """Sample `n` completions of a prefix: a text (encoded by the engine, chat template included), exact tokens, or a completion
     to go on from; what is answered then is whole, from that completion's own prefix on.
+
+    `then` is text that is put behind that completion first. As a `turn` it is said by the user, in the chat template where there
+    is one, after the end of what was said before; else it goes on within the text, whose end token is taken off. `role` says which
+    of the scheduler's engines draws.
 
     `max_tokens` None is the engine's own limit; `temperature` 0 is greedy; `top_p` as in Holtzman et al. 2020.
     """
@@ -108,6 +120,8 @@ class Draw:
     stop: tuple[str, ...] = ()
     temperature: float = 1.0
     top_p: float = 1.0
+    then: str = ""
+    turn: bool = False
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:
@@ -115,6 +129,8 @@ class Draw:
                 f"a draw needs n of at least 1, a temperature of at least 0 and top_p above 0 and at most 1, "
                 f"got n={self.n}, temperature={self.temperature}, top_p={self.top_p}"
             )
+        if self.then and not isinstance(self.prefix, Completion):
+            raise RecipeError("only a completion can be gone on from with a text put behind it (then); write it into the prompt")
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,13 @@ class Call:
     argument: str
 
 
-Request = Draw | Judge | Call
+@dataclass(frozen=True)
+class Chance:
+    """Ask for randomness; answered by a `random.Random` that is a function of the trace's path and of how often it asked. Free."""
+
+
+Request = Draw | Judge | Call | Chance | Sequence[Draw]
+"""Several draws at once are answered by one list of completions each, and sampled side by side."""
 Play = Generator[Request, Any, Completion]
 Strategy = Callable[..., Play]
 """`(task, **knobs)` -> a generator that yields requests, is sent their answers and returns the chosen completion."""
@@ -141,13 +163,15 @@ Strategy = Callable[..., Play]
 
 @dataclass
 class Cost:
-    """What was spent. Tokens are sampled and read (prefix) tokens; calls are judge and tool calls."""
+    """What was spent. Tokens are sampled and read (prefix) tokens; calls are judge and tool calls; flops are floating-point
+    operations of all models, the scorers' too, at two for each weight and token."""
 
     sampled_tokens: int = 0
     prefix_tokens: int = 0
     draws: int = 0
     calls: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
 
     def add(self, other: Cost) -> None:
         for name, value in asdict(other).items():
@@ -156,9 +180,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Event:
-    """One request of a strategy and its answer."""
+    """One request of a strategy and its answer; of several draws at once each is an event."""
 
-    request: Request
+    request: Draw | Judge | Call
     answer: Any
 
 

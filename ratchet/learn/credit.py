@@ -57,7 +57,7 @@ def outcome(
 ) -> list[Example]:
     """Every token of a completion has the method's advantage of its reward within its task's group."""
     return [
-        Example(c.prefix, c.tokens, a, c.logprobs)
+        Example.of(c, a)
         for group, own, row in zip(drawn(traces), rewards, advantage(padded(rewards)).tolist(), strict=True)
         for c, r, a in zip(group, own, row, strict=False)
         if not math.isnan(r)
@@ -94,7 +94,7 @@ def attempts(
             values = [value_before(k, others, prior) for k in range(len(lengths[i]))] + [r]
             gains = [after - before for before, after in pairwise(values)]
             spread = tuple(scale * g for g, n in zip(gains, lengths[i], strict=True) for _ in range(n))
-            examples.append(Example(c.prefix, c.tokens, spread if others else 0.0, c.logprobs))
+            examples.append(Example.of(c, spread if others else 0.0))
     return examples
 
 

@@ -5,6 +5,7 @@ Shapes: rewards_PG (prompts, samples in a group), NaN where a sample was not jud
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -50,6 +51,19 @@ def batch_normalised(rewards_PG: Tensor, epsilon: float = 1e-8) -> Tensor:
     return ((rewards_PG - judged.mean()) / (judged.std() + epsilon)).nan_to_num(0.0)
 
 
+def batch_scaled(rewards_PG: Tensor, epsilon: float = 1e-4) -> Tensor:
+    """Centred on the group, divided by the deviation over the whole batch."""
+    judged = rewards_PG[rewards_PG.isfinite()]
+    if len(judged) < 2:
+        return torch.zeros_like(rewards_PG)
+    return group_centred(rewards_PG) / (judged.std() + epsilon)
+
+
+def against_first(rewards_PG: Tensor) -> Tensor:
+    """Reward minus that of the group's first sample, which itself teaches nothing; none where the first was not judged."""
+    return (rewards_PG - rewards_PG[:, :1]).nan_to_num(0.0)
+
+
 # ---- ratio: (batch, logp) -> the importance ratio of each token --------------------------------------------------
 
 Ratio = Callable[[Batch, Tensor], Tensor]
@@ -67,6 +81,11 @@ def sequence_ratio(batch: Batch, logp: Tensor) -> Tensor:
     return (mean.detach() + (logp - logp.detach()) * batch.mask).exp()
 
 
+def whole_ratio(batch: Batch, logp: Tensor) -> Tensor:
+    """The probability of the whole sequence, new over old, at each of its tokens: the product of all token ratios."""
+    return ((logp - batch.old) * batch.mask).sum(-1, keepdim=True).exp().expand_as(logp)
+
+
 # ---- surrogate: (batch, logp, ratio) -> what to maximise, per token ----------------------------------------------
 
 Surrogate = Callable[[Batch, Tensor, Tensor], Tensor]
@@ -77,21 +96,25 @@ def score_function(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
     return batch.advantage * logp
 
 
-def clipped(low: float, high: float) -> Surrogate:
-    """PPO's pessimistic surrogate with the ratio kept in [1 - low, 1 + high]."""
+def clipped(low: float, high: float, most: float = math.inf) -> Surrogate:
+    """PPO's pessimistic surrogate with the ratio kept in [1 - low, 1 + high].
+
+    Where the advantage is negative that leaves the ratio without an upper bound; `most` is one (dual clip, arXiv 1912.09729;
+    INTELLECT-2's delta, arXiv 2505.07291).
+    """
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         kept = ratio.clamp(1 - low, 1 + high)
-        return torch.minimum(ratio * batch.advantage, kept * batch.advantage)
+        return torch.minimum(ratio.clamp(max=most) * batch.advantage, kept * batch.advantage)
 
     return surrogate
 
 
-def clipped_weight(high: float) -> Surrogate:
-    """CISPO: the ratio, cut at 1 + high and held constant, weighs the score function; every token keeps a gradient."""
+def clipped_weight(high: float, low: float = math.inf) -> Surrogate:
+    """CISPO: the ratio, cut to [1 - low, 1 + high] and held constant, weighs the score function; every token keeps a gradient."""
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
-        return ratio.detach().clamp(max=1 + high) * batch.advantage * logp
+        return ratio.detach().clamp(1 - low, 1 + high) * batch.advantage * logp
 
     return surrogate
 
@@ -121,7 +144,7 @@ def constant_length(batch: Batch, x: Tensor) -> Tensor:
     return (x * batch.mask).sum() / (batch.sequences * batch.limit)
 
 
-# ---- anchor: (batch, logp) -> penalty per token, or None ---------------------------------------------------------
+# ---- anchor: (batch, logp) -> penalty per token ------------------------------------------------------------------
 
 Anchor = Callable[[Batch, Tensor], Tensor]
 
@@ -140,3 +163,23 @@ def k3(batch: Batch, logp: Tensor) -> Tensor:
     """r - 1 - log r with r = reference / policy: unbiased, never negative (Schulman 2020; GRPO eq. 4)."""
     log_r = batch.reference - logp
     return log_r.exp() - 1 - log_r
+
+
+def absolute(batch: Batch, logp: Tensor) -> Tensor:
+    """The size of the log-ratio: a pull of one strength, however far the policy is."""
+    return (logp - batch.reference).abs()
+
+
+def straight_through(anchor: Anchor) -> Anchor:
+    """The value of `anchor` with the gradient of k2, which alone has the reverse KL's on-policy."""
+
+    def penalty(batch: Batch, logp: Tensor) -> Tensor:
+        pull = k2(batch, logp)
+        return anchor(batch, logp).detach() + pull - pull.detach()
+
+    return penalty
+
+
+def reweighed(anchor: Anchor) -> Anchor:
+    """`anchor` times the token's ratio: unbiased on samples of an older policy too (DeepSeek-V3.2, arXiv 2512.02556)."""
+    return lambda batch, logp: anchor(batch, logp) * token_ratio(batch, logp)

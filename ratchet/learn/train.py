@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from ratchet.learn.batch import Example, Objective, micro_batches
+from ratchet.learn.batch import Batch, Example, Objective, Unit, micro_batches
+from ratchet.learn.references import Follow
 from ratchet.models.engine import Read, Trainable, score, token_logprobs
+from ratchet.models.lora import frozen
 
 P = TypeVar("P", bound=Trainable)
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An objective that says what is read of the model for it, and that sees the update's examples before they are cut."""
+
+    @property
+    def read(self) -> Read: ...
+
+    def prepare(self, examples: Sequence[Example], learner: Learner[Any]) -> list[Example]: ...
+
+    def __call__(self, batch: Batch, numbers: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]: ...
 
 
 @dataclass
@@ -23,7 +37,7 @@ class Learner(Generic[P]):
     `lr` is AdamW's rate. With `muon` above 0 the matrices of the layers are updated by Muon (Jordan et al. 2024) at that
     rate, and only embeddings, heads and norms by AdamW. `micro_tokens` bounds the padded tokens of one forward pass.
     `slowed` is what roll-backs have multiplied the rates with. `reference` is a frozen copy, kept only where an anchor
-    needs it.
+    needs it; `follow` moves it after each step (learn/references.py).
     """
 
     policy: P
@@ -36,6 +50,7 @@ class Learner(Generic[P]):
     weight_decay: float = 0.0
     micro_tokens: int = 4_096
     reference: torch.nn.Module | None = None
+    follow: Follow | None = None
     read: Read = token_logprobs
     taken: int = 0
     warm_from: int = 0
@@ -56,7 +71,7 @@ class Learner(Generic[P]):
 
     def freeze_reference(self) -> None:
         """Take the policy as it is now as the reference."""
-        self.reference = copy.deepcopy(self.policy.model).requires_grad_(False)
+        self.reference = frozen(self.policy.model)
 
     def rate(self) -> float:
         """What the next step's rates are multiplied with."""
@@ -64,15 +79,20 @@ class Learner(Generic[P]):
         done = min(1.0, self.taken / self.steps) if self.steps else 0.0
         return self.slowed * warm * (1 - (1 - self.final) * done)
 
-    def with_reference(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the reference's log-probabilities, where there is a reference."""
+    def with_reference(self, units: Sequence[Unit]) -> list[Unit]:
+        """The units with the reference's log-probabilities, where there is a reference; rows that have some keep them."""
         if self.reference is None:
-            return list(examples)
-        scores = score(self.reference, [(e.prefix, e.tokens) for e in examples], self.policy.bf16)
-        return [replace(e, reference=tuple(s)) for e, s in zip(examples, scores, strict=True)]
+            return list(units)
+        rows = [row for u in units for row in u.rows]
+        missing = [(row.prefix, row.tokens) for row in rows if not row.reference]
+        scores = iter(score(self.reference, missing, self.policy.bf16))
+        known = iter([row.reference or tuple(next(scores)) for row in rows])
+        return [u.with_references(list(islice(known, len(u.rows)))) for u in units]
 
-    def update(self, examples: Sequence[Example], objective: Objective) -> dict[str, float]:
-        """One optimizer step on all the examples. Returns the loss, the gradient's norm and the objective's metrics.
+    def update(self, units: Sequence[Unit], objective: Objective) -> dict[str, float]:
+        """One optimizer step on all the units, examples or pairs. Returns the loss, the gradient's norm and the objective's metrics.
+
+        An objective that prepares its examples does, and is given what it reads; any other is given what `read` gives.
 
         `skipped` is 1 where the gradient was not finite and no step was taken.
         """
@@ -83,8 +103,11 @@ class Learner(Generic[P]):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
-        for batch in micro_batches(self.with_reference(examples), self.micro_tokens, self.policy.max_tokens, device):
-            numbers = self.read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
+        given, read = sum(len(u.rows) for u in units), self.read
+        if isinstance(objective, Prepares):
+            units, read = objective.prepare([row for u in units for row in u.rows], self), objective.read
+        for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device):
+            numbers = read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)
             loss.backward()
             for name, value in {"loss": loss.item(), **metrics}.items():
@@ -99,13 +122,15 @@ class Learner(Generic[P]):
             torch.autograd.graph.increment_version(list(model.parameters()))
         model.zero_grad(set_to_none=True)
         self.taken += 1
+        if self.reference is not None and self.follow is not None and finite:
+            self.reference = self.follow(self.reference, model, self.taken)
         self.policy.version += 1
         return {
             **sums,
             "grad_norm": norm.item() if finite else 0.0,
             "skipped": float(not finite),
             "lr": self.lr * rate,
-            "sequences": len(examples),
+            "sequences": given,
         }
 
     def state(self) -> dict[str, Any]:

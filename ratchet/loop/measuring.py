@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ratchet.core.seeds import Part
 from ratchet.core.types import Estimate, Task, Trace
-from ratchet.loop.recipe import Recipe
-from ratchet.loop.turn import Costs, scheduler_for
+from ratchet.loop.evidence import EVIDENCE
+from ratchet.loop.recipe import Recipe, plan
+from ratchet.loop.turn import Costs
 from ratchet.measure.estimate import mean, paired_difference, pass_at_k, powers_of_two
-from ratchet.measure.record import Record, Row, compare, record_of
+from ratchet.measure.record import Record, Row, compare
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Verify
-from ratchet.search.strategy import strategies
 from ratchet.tasks.family import Source
 
 
@@ -23,17 +23,18 @@ def heldout_tasks(recipe: Recipe, source: Source) -> list[Task]:
     return source.take("heldout", recipe.measure.tasks, "heldout look")
 
 
-def sample_heldout(policy: Policy, verify: Verify, recipe: Recipe, tasks: Sequence[Task], costs: Costs) -> list[Trace]:
-    """`samples` plain samples per task, `curve_samples` of the first `curve_tasks`; the same seeds for every model."""
+def look_at_heldout(
+    policy: Policy, verify: Verify, recipe: Recipe, source: Source, tasks: Sequence[Task], costs: Costs
+) -> tuple[Record, list[Trace]]:
+    """`samples` looks at each task, `curve_samples` at the first `curve_tasks`; the same seeds for every model."""
     m = recipe.measure
-    more = max(m.samples, m.curve_samples)
-    scheduler = scheduler_for(policy, costs.judging(verify))
+    evidence = EVIDENCE[recipe.evidence]
     path: tuple[Part, ...] = (recipe.seed, "heldout samples")
-    single = strategies["single"]
-    traces = scheduler.run(single, tasks[: m.curve_tasks], *path, samples=more)
-    traces += scheduler.run(single, tasks[m.curve_tasks :], *path, samples=m.samples)
-    costs.add_scheduler(scheduler, "measuring")
-    return traces
+    wide, traces = evidence(
+        policy, verify, source, tasks[: m.curve_tasks], path, max(m.samples, m.curve_samples), costs, "measuring"
+    )
+    rest, more = evidence(policy, verify, source, tasks[m.curve_tasks :], path, m.samples, costs, "measuring")
+    return replace(wide, strategy=wide.strategy or rest.strategy, rows=wide.rows + rest.rows), traces + more
 
 
 def curve(record: Record, recipe: Recipe) -> list[dict[str, Any]]:
@@ -53,19 +54,20 @@ def estimate_json(e: Estimate) -> dict[str, Any]:
     return asdict(e)
 
 
-def stage_result(name: str, traces: Sequence[Trace], recipe: Recipe) -> tuple[Record, dict[str, Any]]:
-    """The record of one stage's model and its numbers for the summary."""
-    record = record_of(traces, name, recipe.tasks.family, seed=recipe.seed, split="heldout")
+def stage_result(name: str, record: Record, traces: Sequence[Trace], recipe: Recipe) -> dict[str, Any]:
+    """The numbers of one stage's model for the summary; its record is told whose it is."""
+    record.model, record.tasks = name, recipe.tasks.family
+    record.about = {"seed": recipe.seed, "split": "heldout"}
     drawn = [c for t in traces for c in t.completions]
-    numbers = {
+    tokens = sum(r.tokens for r in record.rows)
+    return {
         "stage": name,
         "pass_at_1": estimate_json(record.pass_at(1)),
         "pass_at_k": curve(record, recipe),
-        "mean_tokens": sum(len(c.tokens) for c in drawn) / len(drawn),
-        "stops": {k: sum(c.stop == k for c in drawn) / len(drawn) for k in ("end", "stop", "length")},
+        "mean_tokens": sum(len(c.tokens) for c in drawn) / len(drawn) if drawn else tokens / len(record.rows),
+        "stops": {k: sum(c.stop == k for c in drawn) / len(drawn) for k in ("end", "stop", "length")} if drawn else {},
         "abstained": sum(r.abstained for r in record.rows),
     }
-    return record, numbers
 
 
 def coverage_change(before: Record, after: Record, recipe: Recipe) -> list[dict[str, Any]]:
@@ -100,17 +102,15 @@ def baselines(source: Source, tasks: Sequence[Task], verify: Verify, after: Reco
     return results
 
 
-def shared_keys(recipe: Recipe, source: Source, heldout: Sequence[Task], turns: int) -> dict[str, int]:
+def shared_keys(recipe: Recipe, source: Source, heldout: Sequence[Task]) -> dict[str, int]:
     """How many held-out tasks were also drawn for training or for a gate, by content key. The draws are repeated."""
     held = {t.key for t in heldout}
     train: set[str] = set()
     validation: set[str] = set()
-    first = recipe.imitation.turns if recipe.imitation else 0
-    for turn in range(turns):
-        phase = recipe.imitation if turn < first else recipe.reinforcement
-        assert phase is not None
-        n = phase.examples if turn < first else recipe.reinforcement.tasks  # type: ignore[union-attr]
+    for step in plan(recipe):
+        phase = getattr(recipe, step.phase)
         for update in range(phase.updates):
-            train |= {t.key for t in source.take("train", n, recipe.seed, "turn", turn, "update", update, "tasks")}
-        validation |= {t.key for t in source.take("validation", recipe.gate.tasks, recipe.seed, "gate", turn)}
+            path = (recipe.seed, "turn", step.turn, "update", update, "tasks")
+            train |= {t.key for t in source.take("train", phase.tasks, *path)}
+        validation |= {t.key for t in source.take("validation", recipe.gate.tasks, recipe.seed, "gate", step.turn)}
     return {"train": len(held & train), "validation": len(held & validation), "heldout": len(held)}

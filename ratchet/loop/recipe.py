@@ -52,12 +52,46 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Imitation:
-    """Learning from written demonstrations: `turns` turns of `updates` updates on `examples` traces each."""
+    """Learning from texts by imitation: `turns` turns of `updates` updates on `examples` tasks each.
+
+    With `samples` 0 the texts are demonstrations, which `knobs` shape. Above 0 they are the policy's own: so many completions of
+    each task are drawn and judged, and the selector `select` says which of them are imitated (learn/selectors.py).
+    """
 
     turns: int = 4
     updates: int = 100
     examples: int = 64
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 0
+    select: str = "rejection"
+    select_knobs: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "single"
+    strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+
+    @property
+    def tasks(self) -> int:
+        """Training tasks of an update."""
+        return self.examples
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Learning from pairs of a better and a worse text: each update takes those of `tasks` tasks.
+
+    With `samples` 0 the pairs are those that the file gives. Above 0 they are drawn: each task's so many completions are
+    judged by the verifier, and at most `pairs` pairs are made of a right and a wrong one.
+    """
+
+    turns: int = 8
+    updates: int = 10
+    tasks: int = 32
+    samples: int = 0
+    pairs: int = 1
+    method: str = "dpo"
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "single"
+    strategy_knobs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=Optimizer)
 
 
@@ -109,6 +143,9 @@ class Recipe:
     `on_abstain` says what training does with an answer that the verifier could not judge (learn/rewards.py). With
     `require_audit` a run begins only where its verifier passes its own tasks' gold answers and no text made to fool it.
 
+    `evidence` is what the gate and the held-out look go by (loop/evidence.py): verified samples, the likelihood of the given
+    texts, or which of two given texts the model would sooner write.
+
     `precision` is that of matrix products, in sampling and in learning; "auto" is bfloat16 where the hardware has it.
     Weights, and what is summed, are always float32.
     """
@@ -126,10 +163,32 @@ class Recipe:
     reward: str = "verdict"
     on_abstain: str = "skip"
     require_audit: bool = False
+    evidence: Literal["samples", "likelihood", "preference"] = "samples"
     imitation: Imitation | None = None
+    preferences: Preferences | None = None
     reinforcement: Reinforcement | None = None
     gate: GateSettings = field(default_factory=GateSettings)
     measure: Measuring = field(default_factory=Measuring)
+
+
+PHASES = ("imitation", "preferences", "reinforcement")  # in this order, those that a recipe has
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn of the plan: its place in the run, its phase, and whether the phase begins or ends with it."""
+
+    turn: int
+    phase: str
+    first: bool
+    last: bool
+
+
+def plan(recipe: Recipe) -> list[Step]:
+    """All turns of a recipe, phase after phase."""
+    phases = [(name, getattr(recipe, name)) for name in PHASES if getattr(recipe, name) is not None]
+    flat = [(name, i == 0, i == p.turns - 1) for name, p in phases for i in range(p.turns)]
+    return [Step(turn, name, first, last) for turn, (name, first, last) in enumerate(flat)]
 
 
 recipes: Registry[Callable[[], Recipe]] = Registry("recipe", "ratchet.loop", RecipeError)
@@ -256,19 +315,20 @@ def parse(text: str, kind: Any) -> Any:
 
 # ---- checks across settings --------------------------------------------------------------------------------------
 
+OF_A_PHASE = (
+    "turns", "updates", "examples", "tasks", "pairs", "steps_per_draw", "optimizer.lr", "optimizer.clip", "optimizer.micro_tokens",
+)  # fmt: skip
+
 POSITIVE = (
     "max_tokens", "batch", "deadline", "new.width", "new.layers", "new.heads", "new.hidden", "new.context",
-    "imitation.turns", "imitation.updates", "imitation.examples", "imitation.optimizer.lr", "imitation.optimizer.clip",
-    "imitation.optimizer.micro_tokens", "reinforcement.turns", "reinforcement.updates", "reinforcement.tasks",
-    "reinforcement.samples", "reinforcement.steps_per_draw", "reinforcement.optimizer.lr", "reinforcement.optimizer.clip",
-    "reinforcement.optimizer.micro_tokens", "gate.tasks", "gate.samples", "gate.slow_down", "measure.tasks",
-    "measure.samples", "measure.curve_samples",
+    *(f"{phase}.{name}" for phase in PHASES for name in OF_A_PHASE), "reinforcement.samples", "gate.tasks", "gate.samples",
+    "gate.slow_down", "measure.tasks", "measure.samples", "measure.curve_samples",
 )  # fmt: skip
 
 
 NOT_NEGATIVE = (
-    "threads", "seed", "measure.curve_tasks",
-    *(f"{phase}.optimizer.{name}" for phase in ("imitation", "reinforcement") for name in ("muon", "warmup", "final", "weight_decay")),
+    "threads", "seed", "measure.curve_tasks", "preferences.samples", "imitation.samples",
+    *(f"{phase}.optimizer.{name}" for phase in PHASES for name in ("muon", "warmup", "final", "weight_decay")),
 )  # fmt: skip
 
 
@@ -284,8 +344,8 @@ def checked(recipe: Recipe) -> Recipe:
             raise RecipeError(f"{path} must be {'above 0' if path in POSITIVE else '0 or more'} and finite, got {value}")
     if not 0 < recipe.gate.error < 0.5:
         raise RecipeError(f"gate.error must be above 0 and below 0.5, got {recipe.gate.error}")
-    if recipe.imitation is None and recipe.reinforcement is None:
-        raise RecipeError("a run needs imitation or reinforcement; both are none")
+    if all(getattr(recipe, phase) is None for phase in PHASES):
+        raise RecipeError("a run needs imitation, preferences or reinforcement; all are none")
     if recipe.reinforcement and recipe.reinforcement.tasks % recipe.reinforcement.steps_per_draw:
         raise RecipeError("reinforcement.tasks must be a multiple of reinforcement.steps_per_draw, so that all steps are equal")
     return recipe

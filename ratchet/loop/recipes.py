@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ratchet.loop.recipe import GateSettings, Imitation, Measuring, NewModel, Optimizer, Recipe, Reinforcement, Tasks, recipes
+from ratchet.loop.recipe import (
+    GateSettings,
+    Imitation,
+    Measuring,
+    NewModel,
+    Optimizer,
+    Preferences,
+    Recipe,
+    Reinforcement,
+    Tasks,
+    recipes,
+)
 
 
 @recipes.add("countdown")
@@ -84,4 +95,34 @@ def rlvr() -> Recipe:
         reinforcement=Reinforcement(turns=10, updates=10, tasks=16, samples=8, optimizer=Optimizer(lr=1e-6, warmup=5)),
         gate=GateSettings(tasks=200, samples=2),
         measure=Measuring(tasks=500, samples=2, curve_tasks=0, curve_samples=8),
+    )
+
+
+@recipes.add("sft")
+def sft() -> Recipe:
+    """Your own model imitates your own texts: set model=DIR_OR_HUB_NAME and tasks=FILE of prompt and completion, or messages."""
+    return Recipe(
+        name="sft",
+        tasks=Tasks("completions"),
+        max_tokens=512,
+        batch=64,
+        evidence="likelihood",
+        imitation=Imitation(turns=5, updates=20, examples=16, optimizer=Optimizer(lr=1e-5, warmup=10, final=0.1)),
+        gate=GateSettings(tasks=200, samples=1),
+        measure=Measuring(tasks=500, samples=1, curve_tasks=0, curve_samples=8),
+    )
+
+
+@recipes.add("dpo")
+def dpo() -> Recipe:
+    """Your own model learns from your own preferences: set model=DIR_OR_HUB_NAME and tasks=FILE of prompt, chosen and rejected."""
+    return Recipe(
+        name="dpo",
+        tasks=Tasks("preferences"),
+        max_tokens=512,
+        batch=64,
+        evidence="preference",
+        preferences=Preferences(turns=5, updates=20, tasks=16, optimizer=Optimizer(lr=1e-6, warmup=10, final=0.1)),
+        gate=GateSettings(tasks=200, samples=8),
+        measure=Measuring(tasks=500, samples=8, curve_tasks=0, curve_samples=8),
     )

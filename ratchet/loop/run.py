@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from ratchet.learn.credit import credits
 from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
+from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
-from ratchet.loop.recipe import Recipe, from_json, recipe_hash, to_json
+from ratchet.loop.recipe import Recipe, Step, from_json, plan, recipe_hash, to_json
 from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
@@ -37,9 +38,20 @@ from ratchet.loop.store import (
     write_folder,
     write_traces,
 )
-from ratchet.loop.turn import Costs, Tell, Weights, Workshop, learner_for, method_of, restore, scheduler_for, snapshot
+from ratchet.loop.turn import (
+    WORK,
+    Costs,
+    Tell,
+    Weights,
+    Workshop,
+    learner_for,
+    method_of,
+    preference_of,
+    restore,
+    selector_of,
+    snapshot,
+)
 from ratchet.measure.estimate import mean
-from ratchet.measure.record import record_of
 from ratchet.measure.verifier_audit import Audit, audit
 from ratchet.models import llama, machine
 from ratchet.models.engine import Policy
@@ -54,23 +66,6 @@ from ratchet.verify.verifier import verifiers
 CHECKPOINTS_KEPT = 2
 AUDITED = 50  # tasks
 TRACES_KEPT = 64  # of a turn's last update
-
-
-@dataclass(frozen=True)
-class Step:
-    """One turn of the plan: its place in the run, its phase, and whether the phase begins or ends with it."""
-
-    turn: int
-    phase: str
-    first: bool
-    last: bool
-
-
-def plan(recipe: Recipe) -> list[Step]:
-    """All turns of a recipe: imitation first, then reinforcement."""
-    phases = [(name, getattr(recipe, name)) for name in ("imitation", "reinforcement") if getattr(recipe, name) is not None]
-    flat = [(name, i == 0, i == p.turns - 1) for name, p in phases for i in range(p.turns)]
-    return [Step(turn, name, first, last) for turn, (name, first, last) in enumerate(flat)]
 
 
 # ---- the three ways in -------------------------------------------------------------------------------------------
@@ -126,6 +121,13 @@ def check_names(recipe: Recipe) -> None:
     """Every name and knob in the recipe is one that is registered."""
     rewards.entry(recipe.reward)
     abstentions.entry(recipe.on_abstain)
+    if recipe.imitation is not None:
+        selector_of(recipe.imitation)
+    if recipe.preferences is not None:
+        preference_of(recipe.preferences)
+    for drawing in (recipe.imitation, recipe.preferences):
+        if drawing is not None:
+            check_knobs("strategy", drawing.strategy, strategies[drawing.strategy], drawing.strategy_knobs)
     r = recipe.reinforcement
     if r is None:
         return
@@ -143,15 +145,36 @@ def checked_source(recipe: Recipe) -> Source:
     """The tasks, with everything checked that can be before any work is done."""
     source = Source(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs)
     check_names(recipe)
-    if recipe.imitation is not None:
+    if recipe.imitation is not None and not recipe.imitation.samples:
         if source.family.demonstrate is None:
-            raise RecipeError(f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none')
+            raise RecipeError(
+                f'task family "{recipe.tasks.family}" has no demonstrations to imitate; --set imitation=none leaves it out, --set '
+                "imitation.samples=8 has the model imitate its own right answers"
+            )
         check_knobs("demonstration of", recipe.tasks.family, source.family.demonstrate, recipe.imitation.knobs)
+    check_texts(recipe, source)
     splits: tuple[Split, ...] = ("train", "validation", "heldout")
     for split in splits:
         source.take(split, 1, "check")
     check_golds(recipe, source)
     return source
+
+
+def check_texts(recipe: Recipe, source: Source) -> None:
+    """The tasks give the texts that the recipe wants to learn from, or to go by. RecipeError where they do not."""
+    family = source.family
+    texts = 0 if family.written is None else min((len(family.written(t)) for t in source.tasks or ()), default=0)
+    given = recipe.preferences is not None and not recipe.preferences.samples
+    if given and texts < 2:
+        raise RecipeError(
+            f'task family "{source.name}" gives no pairs of texts; --set tasks.family=preferences reads them from a file, or '
+            "--set preferences.samples=8 draws them and has the verifier judge them"
+        )
+    if texts < TEXTS.get(recipe.evidence, 0):
+        raise RecipeError(
+            f'evidence={recipe.evidence} needs {TEXTS[recipe.evidence]} given texts for each task, and task family "{source.name}" '
+            f"gives {texts}; --set evidence=samples goes by what its verifier says of the model's own"
+        )
 
 
 # ---- the run -----------------------------------------------------------------------------------------------------
@@ -212,7 +235,9 @@ class Run:
         there = lambda split: math.inf if self.source.tasks is None else sum(t.split == split for t in self.source.tasks)
         gate, held = self.recipe.gate, self.recipe.measure
         tasks, last = (int(min(n, there(split))) for n, split in ((gate.tasks, "validation"), (held.tasks, "heldout")))
-        known = lambda n, *more, **settings: detectable(n, *more, **settings) if n > 1 else None
+        # of probabilities of given texts the spread is not known beforehand
+        sampled = self.recipe.evidence == "samples"
+        known = lambda n, *more, **settings: detectable(n, *more, **settings) if n > 1 and sampled else None
         return {
             "gate": {"tasks": tasks, "samples": gate.samples,
                      "gain": known(tasks, gate.samples, error=gate.error, looks=len(self.steps))},
@@ -227,8 +252,7 @@ class Run:
         if step.first:
             self._begin_phase(step, settings)
         assert self.learner is not None
-        work = workshop.imitate if step.phase == "imitation" else workshop.reinforce
-        metrics, traces = work(self.learner, settings, step.turn, costs)
+        metrics, traces = WORK[step.phase].work(workshop, self.learner, settings, step.turn, costs)
         with costs.clock("gate"):
             decision, pass_at_1 = self._gate(step, workshop, costs)
         if decision.decision is Decision.PROMOTE:
@@ -263,7 +287,7 @@ class Run:
         """A phase starts from the champion, with an optimizer of its own."""
         restore(self.policy, self.champion)
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
-        if step.phase == "reinforcement" and method_of(settings).beta:
+        if WORK[step.phase].anchored(settings):
             self.learner.freeze_reference()
 
     def _updates(self, phase: str) -> int:
@@ -276,14 +300,14 @@ class Run:
         tasks = self.source.take("validation", g.tasks, self.recipe.seed, "gate", step.turn)
         challenger = snapshot(self.policy)
         values: list[list[float]] = []
+        path = (self.recipe.seed, "gate", step.turn)
         for weights in (self.champion, challenger):
             restore(self.policy, weights)
-            scheduler = scheduler_for(self.policy, costs.judging(workshop.verify))
-            traces = scheduler.run(strategies["single"], tasks, self.recipe.seed, "gate", step.turn, samples=g.samples)
-            rows = {r.key: r for r in record_of(traces, "", "").rows}
+            evidence = EVIDENCE[self.recipe.evidence]
+            record, _ = evidence(self.policy, workshop.verify, self.source, tasks, path, g.samples, costs, "gate")
+            rows = {r.key: r for r in record.rows}
             # a task whose every sample the verifier could not judge says nothing for either side
             values.append([rows[t.key].passes / rows[t.key].n if rows[t.key].n else float("nan") for t in tasks])
-            costs.add_scheduler(scheduler, "gate")
         judged = [i for i in range(len(tasks)) if values[0][i] == values[0][i] and values[1][i] == values[1][i]]
         if not judged:
             raise VerifierError("the verifier abstained on every validation task; look at it with `ratchet tasks check`")
@@ -339,7 +363,7 @@ class Run:
         settings = getattr(self.recipe, step.phase)
         self.champion = groups["champion"]
         self.learner = learner_for(self.policy, settings.optimizer, self._updates(step.phase))
-        if step.phase == "reinforcement" and method_of(settings).beta:
+        if WORK[step.phase].anchored(settings):
             # the reference is the model that the phase began with
             begun = next(s.turn for s in self.steps if s.phase == step.phase)
             restore(self.policy, self._stage_weights(stage_name(self.steps[begun - 1]) if begun else "0-start"))
@@ -386,8 +410,8 @@ class Run:
         for name in names:
             with costs.clock("measuring"):
                 restore(self.policy, self._stage_weights(name))
-                traces = measuring.sample_heldout(self.policy, verify, self.recipe, tasks, costs)
-                record, numbers = measuring.stage_result(name, traces, self.recipe)
+                record, traces = measuring.look_at_heldout(self.policy, verify, self.recipe, self.source, tasks, costs)
+                numbers = measuring.stage_result(name, record, traces, self.recipe)
             records.append(record)
             stages.append(numbers)
             kept = [t for t in traces if t.sample < self.recipe.measure.samples]
@@ -409,7 +433,7 @@ class Run:
                     "difference": measuring.coverage_change(before, after, self.recipe),
                 },
                 "baselines": measuring.baselines(self.source, tasks, costs.judging(verify), after),
-                "shared_keys": measuring.shared_keys(self.recipe, self.source, tasks, len(self.steps)),
+                "shared_keys": measuring.shared_keys(self.recipe, self.source, tasks),
             }
         turns = list({e["turn"]: e for e in self.journal.of("turn")}.values())
         for entry in turns:
@@ -471,14 +495,22 @@ def audited(recipe: Recipe, source: Source) -> list[Audit]:
 
 
 def check_prompts(policy: Policy, source: Source) -> None:
-    """Every prompt of a collection can be read by the model and leaves room to answer; EngineError names one that cannot."""
+    """Every prompt of a collection can be read by the model and leaves room to answer, and every text given with it fits;
+    EngineError names one that does not."""
     context = getattr(policy, "context", None) or policy.model.shape.max_tokens
+    written = source.family.written
     for task in source.tasks or ():
         length = len(policy.encode(task.prompt))
         if not 0 < length < context:
             raise EngineError(
                 f"task {task.key} has a prompt of {length} tokens, the model's context is {context}: "
                 f"{task.prompt[:80]!r}; shorten it or leave it out"
+            )
+        longest = max((len(policy.tokenizer.encode(text)) + 1 for text in written(task)), default=0) if written else 0
+        if length + longest > context:
+            raise EngineError(
+                f"a prompt and its text take {length + longest} tokens, the model's context is {context}: "
+                f"{task.prompt[:80]!r}; shorten them or leave the row out"
             )
 
 

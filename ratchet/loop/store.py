@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ratchet.core.errors import StoreError
-from ratchet.core.types import Judge, Trace, Verdict
+from ratchet.core.types import Draw, Judge, Trace, Verdict
 
 Tensors = dict[str, torch.Tensor]
 
@@ -106,8 +106,11 @@ def digest_of(file: Path) -> str:
 
 
 def trace_json(trace: Trace) -> dict[str, Any]:
-    """A trace for people and for measuring: texts, verdicts and counts, without token ids."""
+    """A trace for people and for measuring: texts, verdicts and counts, without token ids. A draw that went on from another has its
+    place as `parent`; `judgements` are a scorer, its scores, and the places of what it scored."""
     completions = trace.completions
+    places = {id(c): i for i, c in enumerate(completions)}
+    parents = [places.get(id(e.request.prefix)) for e in trace.events if isinstance(e.request, Draw) for _ in e.answer]
     return {
         "key": trace.task.key,
         "prompt": trace.task.prompt,
@@ -116,14 +119,40 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         "strategy": trace.strategy,
         "sample": trace.sample,
         "draws": [
-            {"role": c.role, "text": c.text, "stop": c.stop, "tokens": len(c.tokens), **verdict_json(v)}
-            for c, v in zip(completions, trace.verdicts, strict=False)
+            {"role": c.role, "text": c.text, "stop": c.stop, "tokens": len(c.tokens), "parent": parent, **verdict_json(v)}
+            for c, v, parent in zip(completions, trace.verdicts, parents, strict=False)
         ],
-        "judgements": [[e.request.scorer, list(e.answer)] for e in trace.events if isinstance(e.request, Judge)],
-        "chosen": next((i for i, c in enumerate(completions) if c is trace.answer), None),
+        "judgements": [
+            [e.request.scorer, list(e.answer), [places.get(id(c)) for c in e.request.completions]]
+            for e in trace.events
+            if isinstance(e.request, Judge)
+        ],
+        "chosen": places.get(id(trace.answer)),
         **verdict_json(trace.verdict),
         "cost": asdict(trace.cost),
     }
+
+
+def tree_of(trace: Mapping[str, Any]) -> list[tuple[int, int, str, list[tuple[str, float]]]]:
+    """The draws of a stored trace, each behind the one that it went on from: place, depth, the text that it added, and what scorers
+    said of it."""
+    draws: Sequence[Mapping[str, Any]] = trace["draws"]
+    children: dict[int | None, list[int]] = {}
+    for i, draw in enumerate(draws):
+        children.setdefault(draw.get("parent"), []).append(i)
+    scores: dict[int, list[tuple[str, float]]] = {}
+    for scorer, given, *places in trace["judgements"]:
+        for place, score in zip(places[0] if places else (), given, strict=False):
+            if place is not None and (scorer, score) not in scores.setdefault(place, []):
+                scores[place].append((scorer, score))
+    found: list[tuple[int, int, str, list[tuple[str, float]]]] = []
+    left = [(i, 0) for i in reversed(children.get(None, []))]
+    while left:
+        i, depth = left.pop()
+        before = draws[draws[i]["parent"]]["text"] if depth else ""
+        found.append((i, depth, draws[i]["text"].removeprefix(before).strip(" "), scores.get(i, [])))
+        left += [(child, depth + 1) for child in reversed(children.get(i, []))]
+    return found
 
 
 def verdict_json(verdict: Verdict | None) -> dict[str, Any]:

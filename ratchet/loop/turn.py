@@ -1,4 +1,4 @@
-"""One turn: draw, credit, several updates; or, for imitation, demonstrations and updates."""
+"""One turn: draw, credit, several updates; or updates on demonstrations, or on pairs of texts, given or drawn."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ import torch
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
-from ratchet.learn.batch import Example
+from ratchet.learn.batch import Example, Objective, Pair, Unit
 from ratchet.learn.credit import Reward, credits, rewards_of
+from ratchet.learn.pairs import pairs_of, written_pair
 from ratchet.learn.policy import PolicyGradient, rows
+from ratchet.learn.preferences import PreferenceRow, preferences
 from ratchet.learn.rewards import abstentions, rewards, with_abstentions
+from ratchet.learn.selectors import Selector, selectors
 from ratchet.learn.train import Learner
-from ratchet.loop.recipe import Imitation, Optimizer, Recipe, Reinforcement
+from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinforcement
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Scheduler, Verify
-from ratchet.search.strategy import SCORERS, TOOLS, strategies
+from ratchet.models.self_evaluation import self_evaluation
+from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
 from ratchet.verify.pool import Timing, timings
 
@@ -90,7 +95,7 @@ class Costs:
 
 
 def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
-    return Scheduler(policy, verify, SCORERS, TOOLS)
+    return Scheduler(policy, verify, {**SCORERS, "self-evaluation": self_evaluation(policy)}, TOOLS)
 
 
 def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
@@ -114,6 +119,18 @@ def method_of(settings: Reinforcement) -> PolicyGradient:
     return make(**check_knobs("learning method", settings.method, make, settings.knobs))
 
 
+def preference_of(settings: Preferences) -> PreferenceRow:
+    """The row that a recipe names, with its knobs."""
+    make = preferences[settings.method]
+    return make(**check_knobs("preference method", settings.method, make, settings.knobs))
+
+
+def selector_of(settings: Imitation) -> Selector:
+    """The row that a recipe names, with its knobs."""
+    make = selectors[settings.select]
+    return make(**check_knobs("selector", settings.select, make, settings.select_knobs))
+
+
 @dataclass
 class Workshop:
     """What every turn needs: the recipe, where tasks come from, the verifier, and whom to tell."""
@@ -124,24 +141,81 @@ class Workshop:
     tell: Tell
 
     def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
-        """Updates on demonstrations of training tasks."""
+        """Updates on demonstrations of training tasks, or on what a selector keeps of the policy's own completions."""
         objective = cast(PolicyGradient, cast(Callable[[], Any], rows["imitation"])())
         log: list[dict[str, float]] = []
+        traces: list[Trace] = []
         for update in range(settings.updates):
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
-            tasks = self.source.views(self.source.take("train", settings.examples, *path, "tasks"), *path)
-            examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
-            with costs.clock("training", "learner_seconds"):
-                metrics = learner.update(examples, objective)
-            seconds = time.perf_counter() - start
-            costs.add("training", seconds=seconds, trained_tokens=sum(map(len, examples)))
-            log.append(metrics)
-            self.tell(
-                {"event": "update", "turn": turn, "update": update + 1, "loss": metrics["loss"],
-                 "tokens_per_second": sum(map(len, examples)) / seconds}
-            )  # fmt: skip
-        return summarise(log), []
+            tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
+            drawn: dict[str, float] = {}
+            if settings.samples:
+                traces, paid, drawn = self.draw(learner, settings, tasks, path, costs)
+                examples = selector_of(settings)(traces, paid, *path)
+            else:
+                examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
+            log.append({**self.learn(learner, examples, objective, costs), **drawn})
+            self.told(turn, update, log[-1], sum(map(len, examples)), start)
+        return summarise(log), traces
+
+    def prefer(self, learner: Learner, settings: Preferences, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
+        """Updates on pairs of texts: those of the file, or those that the policy draws and the verifier judges."""
+        row = preference_of(settings)
+        log: list[dict[str, float]] = []
+        traces: list[Trace] = []
+        for update in range(settings.updates):
+            start = time.perf_counter()
+            path = (self.recipe.seed, "turn", turn, "update", update)
+            tasks = self.source.views(self.source.take("train", settings.tasks, *path, "tasks"), *path)
+            drawn: dict[str, float] = {}
+            if settings.samples:
+                traces, paid, drawn = self.draw(learner, settings, tasks, path, costs)
+                pairs = pairs_of(traces, paid, *path, most=settings.pairs)
+            else:
+                pairs = given_pairs(learner.policy, self.source, tasks)
+            units, objective = row.prepared(learner, pairs)
+            log.append({**self.learn(learner, units, objective, costs), **drawn, "pairs": float(len(pairs))})
+            self.told(turn, update, log[-1], sum(len(r) for u in units for r in u.rows), start)
+        return summarise(log), traces
+
+    def draw(
+        self,
+        learner: Learner,
+        settings: Imitation | Preferences,
+        tasks: Sequence[Task],
+        path: tuple[Part, ...],
+        costs: Costs,
+    ) -> tuple[list[Trace], Reward, dict[str, float]]:
+        """Judged traces, what pays for them, and both in numbers."""
+        scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
+        traces = scheduler.run(
+            strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
+        )
+        costs.add_scheduler(scheduler)
+        verdicts = [v for t in traces for v in t.verdicts]
+        paid = with_abstentions(rewards[self.recipe.reward], abstentions[self.recipe.on_abstain], verdicts)
+        judged = [r for row in rewards_of(traces, paid, *path) for r in row if not math.isnan(r)]
+        numbers = {
+            "reward": sum(judged) / max(len(judged), 1),
+            "solved": sum(v.passed for v in verdicts) / max(len(verdicts), 1),
+        }
+        return traces, paid, {**numbers, **describe(traces)}
+
+    def learn(self, learner: Learner, units: Sequence[Unit], objective: Objective, costs: Costs) -> dict[str, float]:
+        """One update on the units, booked; none where there are none, as where nothing that was drawn is right."""
+        start = time.perf_counter()
+        with costs.clock("training", "learner_seconds"):
+            metrics = learner.update(units, objective) if units else {"loss": 0.0, "grad_norm": 0.0}
+        tokens = sum(len(r) for u in units for r in u.rows)
+        costs.add("training", seconds=time.perf_counter() - start, trained_tokens=tokens)
+        return metrics
+
+    def told(self, turn: int, update: int, metrics: Mapping[str, float], tokens: int, start: float) -> None:
+        """Say how an update went that began at `start`."""
+        rate = tokens / (time.perf_counter() - start)
+        shown = {name: metrics[name] for name in ("loss", "reward") if name in metrics}
+        self.tell({"event": "update", "turn": turn, "update": update + 1, "tokens_per_second": rate, **shown})
 
     def reinforce(self, learner: Learner, settings: Reinforcement, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Draws on training tasks, and updates on their credited completions."""
@@ -195,6 +269,13 @@ def demonstrations(
             yield Example(prefix, (*policy.tokenizer.encode(text), policy.tokenizer.end_id))
 
 
+def given_pairs(policy: Policy, source: Source, tasks: Sequence[Task]) -> list[Pair]:
+    """The pairs that the file gives."""
+    assert source.family.written is not None
+    texts = ((task.prompt, *source.family.written(task)) for task in tasks)
+    return [written_pair(policy, prompt, chosen, rejected) for prompt, chosen, rejected in texts]
+
+
 def learn_from(
     traces: Sequence[Trace],
     learner: Learner,
@@ -225,6 +306,21 @@ def learn_from(
         metrics["solved"] = sum(solved) / len(solved) if solved else 0.0
         log.append(metrics)
     return log
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How a turn of a phase is worked, and whether its settings need a reference policy."""
+
+    work: Callable[[Workshop, Learner, Any, int, Costs], tuple[dict[str, Any], list[Trace]]]
+    anchored: Callable[[Any], bool] = lambda settings: False
+
+
+WORK = {
+    "imitation": Phase(Workshop.imitate),
+    "preferences": Phase(Workshop.prefer, lambda settings: preference_of(settings).reference),
+    "reinforcement": Phase(Workshop.reinforce, lambda settings: method_of(settings).beta > 0),
+}
 
 
 def uneven(rewards: Sequence[float]) -> bool:

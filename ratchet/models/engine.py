@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,10 +88,12 @@ def ends(row: Row, draw: Draw, tokenizer: Tokenizer, end: frozenset[int]) -> str
 
 
 def completion_of(row: Row, draw: Draw, tokenizer: Tokenizer, version: int) -> Completion:
-    start = draw.prefix if isinstance(draw.prefix, Completion) else Completion(row.prefix, (), "", (), "length")
+    start = (
+        begun(draw.prefix, draw, tokenizer) if isinstance(draw.prefix, Completion) else Completion(row.prefix, (), "", (), "stop")
+    )
     tokens = (*start.tokens, *row.tokens)
-    return Completion(
-        prefix=start.prefix,
+    return replace(
+        start,
         tokens=tokens,
         text=tokenizer.decode([t for t in tokens if t not in tokenizer.end]),
         logprobs=(*start.logprobs, *row.logprobs),
@@ -100,12 +103,34 @@ def completion_of(row: Row, draw: Draw, tokenizer: Tokenizer, version: int) -> C
     )
 
 
+def begun(start: Completion, draw: Draw, tokenizer: Tokenizer) -> Completion:
+    """The completion that a draw goes on from, with what is put behind it."""
+    if not draw.then:
+        return start
+    tokens, given = start.tokens, tuple(tokenizer.encode_turn(draw.then) if draw.turn else tokenizer.encode(draw.then))
+    if tokens and tokens[-1] in tokenizer.end:
+        if not draw.turn:
+            tokens = tokens[:-1]
+        elif given[:1] == tokens[-1:]:  # a template ends the turn before, which has ended itself
+            given = given[1:]
+    return replace(
+        start,
+        tokens=(*tokens, *given),
+        logprobs=(*start.logprobs[: len(tokens)], *[0.0] * len(given)),
+        given=(*start.given, *range(len(tokens), len(tokens) + len(given))),
+    )
+
+
 def rows_of(engine: Engine, draws: Sequence[Draw], seeds: Sequence[Sequence[int]], context: int) -> list[list[Row]]:
     """Rows to fill for each draw. Raises EngineError for a prompt that leaves no room in the context."""
     rows: list[list[Row]] = []
     for draw, own in zip(draws, seeds, strict=True):
         start = draw.prefix
-        prefix = start.prefix + start.tokens if isinstance(start, Completion) else engine.encode(start)
+        if isinstance(start, Completion):
+            start = begun(start, draw, engine.tokenizer)
+            prefix = start.prefix + start.tokens
+        else:
+            prefix = engine.encode(start)
         room = context - len(prefix)
         if not prefix or room < 1:
             raise EngineError(
@@ -171,6 +196,17 @@ class LocalEngine:
     def save(self, folder: Path) -> None:
         llama.save(self.model, folder)
         self.tokenizer.save(folder)
+
+
+def flops_of(engine: Any) -> float:
+    """Floating-point operations for a token: two for each weight but those that are looked up; 0 where there are no weights here."""
+    model = getattr(engine, "model", None)
+    if not isinstance(model, torch.nn.Module):
+        return 0.0
+    tied = {id(p): p for p in model.parameters()}.values()
+    looked_up = sum(p.numel() for n, p in model.named_parameters() if "embed" in n)
+    head = any("head" in n for n, _ in model.named_parameters())
+    return 2.0 * (sum(p.numel() for p in tied) - (looked_up if head else 0))
 
 
 def pad(sequences: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> Tensor:

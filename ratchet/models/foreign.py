@@ -47,13 +47,22 @@ class ForeignTokenizer:
 
     def encode_prompt(self, text: str) -> list[int]:
         if self.inner.chat_template:
-            messages = [{"role": "user", "content": text}]
-            try:
-                rendered = self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            except Exception as e:  # a template is a program of its own and raises what it likes
-                raise EngineError(f"{self.folder}: its chat template fails on a user's message: {str(e)[:200]}") from e
-            return list(self.inner(rendered, add_special_tokens=False).input_ids)
+            return self.encode(self.rendered(text))
         return list(self.inner(text).input_ids)
+
+    def encode_turn(self, text: str) -> list[int]:
+        if not self.inner.chat_template:
+            return self.encode(text)
+        reply = "\u241e"  # a symbol that no template holds: what stands behind it is all that follows a reply
+        return self.encode(self.rendered("", reply, text).rpartition(reply)[2])
+
+    def rendered(self, *said: str) -> str:
+        """What the user and the model said in turns, and the opening of the model's next turn."""
+        messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)]
+        try:
+            return str(self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except Exception as e:  # a template is a program of its own and raises what it likes
+            raise EngineError(f"{self.folder}: its chat template fails on a user's message: {str(e)[:200]}") from e
 
     def encode(self, text: str) -> list[int]:
         return list(self.inner(text, add_special_tokens=False).input_ids)

@@ -11,9 +11,24 @@ from typing import Any
 from ratchet.core.budget import Budget
 from ratchet.core.errors import BudgetError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
-from ratchet.core.seeds import Part, seed
-from ratchet.core.types import Call, Completion, Cost, Draw, Event, Judge, Outcome, Play, Request, Strategy, Task, Trace, Verdict
-from ratchet.models.engine import Engine
+from ratchet.core.seeds import Part, rng, seed
+from ratchet.core.types import (
+    Call,
+    Chance,
+    Completion,
+    Cost,
+    Draw,
+    Event,
+    Judge,
+    Outcome,
+    Play,
+    Request,
+    Strategy,
+    Task,
+    Trace,
+    Verdict,
+)
+from ratchet.models.engine import Engine, flops_of
 from ratchet.models.machine import spare_core
 
 Verify = Callable[[Sequence[tuple[Task, str]]], list[Verdict]]
@@ -29,13 +44,37 @@ class Running:
     trace: Trace
     path: tuple[Part, ...]
     draws: int = 0
-    waiting: Draw | None = None
+    chances: int = 0
+    waiting: Sequence[Draw] = ()
+    together: bool = False  # whether the strategy asked for several draws at once, and is answered with a list of answers
+    done: Sequence[list[Completion] | None] = ()  # of what it asked for: answers that need no sampling
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A scorer that costs something: `flops(completions)` are the operations that it takes."""
+
+    scorer: Scorer
+    flops: Callable[[Sequence[Completion]], float]
+
+    def __call__(self, task: Task, completions: Sequence[Completion], verify: Verify) -> Sequence[float]:
+        return self.scorer(task, completions, verify)
 
 
 def started(draw: Draw) -> int:
     """How many tokens of its answers a draw goes on from."""
     return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
+
+
+def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost:
+    """What a draw took at `flops` a token. A prefix is read once for all its samples, and not again where a draw goes on."""
+    start = draw.prefix.sampled if isinstance(draw.prefix, Completion) else 0
+    sampled = sum(c.sampled - start for c in completions)
+    given = sum(len(c.given) for c in completions[:1])
+    read = len(completions[0].prefix) + started(draw)
+    computed = given if started(draw) else len(completions[0].prefix)
+    return Cost(sampled, read, len(completions), flops=flops * (sampled + computed))
 
 
 def full(draw: Draw) -> list[Completion]:
@@ -50,7 +89,8 @@ class Scheduler:
 
     With `beside`, completions are judged in a thread beside the sampling, as they come (`verify` is then only called from
     that thread); without, after it. Measured on two cores that were both sampling, beside took a tenth longer.
-    `scorers` and `tools` are what `Judge` and `Call` may name. `spent` sums what everything cost; `seconds` says
+    `scorers` and `tools` are what `Judge` and `Call` may name. A draw's `role` names the engine of `roles` that serves it; a role
+    that is not there is played by `engine`, whose vocabulary all share. `spent` sums what everything cost; `seconds` says
     where the time went.
     """
 
@@ -58,6 +98,7 @@ class Scheduler:
     verify: Verify
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    roles: Mapping[str, Engine] = field(default_factory=dict)
     spent: Cost = field(default_factory=Cost)
     seconds: dict[str, float] = field(default_factory=lambda: {"sampling": 0.0, "verification": 0.0})
     beside: bool = field(default_factory=spare_core)
@@ -75,7 +116,8 @@ class Scheduler:
         name = strategy.__name__.replace("_", "-")
         checked = check_knobs("strategy", name, strategy, knobs or {})
         start = time.perf_counter()
-        self.engine.forget()
+        for engine in self._engines():
+            engine.forget()
         running = [
             Running(strategy(task, **checked), Trace(task, name, i), (*path, task.key, i))
             for task in tasks
@@ -88,35 +130,53 @@ class Scheduler:
 
             for r in running:
                 self._advance(r, None, budget or Budget(), verify)
-            while waiting := [r for r in running if r.waiting is not None]:
-                for r, completions in zip(waiting, self._sample(waiting, thread), strict=True):
-                    draw, r.waiting = r.waiting, None
-                    assert draw is not None
-                    r.trace.events.append(Event(draw, completions))
-                    self._advance(r, completions, budget or Budget(), verify)
+            while waiting := [r for r in running if r.waiting]:
+                for r, answers in zip(waiting, self._sample(waiting, thread), strict=True):
+                    r.trace.events += [Event(draw, own) for draw, own in zip(r.waiting, answers, strict=True)]
+                    rest, r.waiting = iter(answers), ()
+                    answers = [next(rest) if own is None else own for own in r.done]
+                    self._advance(r, answers if r.together else answers[0], budget or Budget(), verify)
             self._judge(running, verify)
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
 
-    def _sample(self, waiting: Sequence[Running], thread: ThreadPoolExecutor) -> list[list[Completion]]:
+    def _engines(self) -> list[Engine]:
+        return list({id(e): e for e in (self.engine, *self.roles.values())}.values())
+
+    def _engine(self, draw: Draw) -> Engine:
+        return self.roles.get(draw.role, self.engine)
+
+    def _sample(self, waiting: Sequence[Running], thread: ThreadPoolExecutor) -> list[list[list[Completion]]]:
+        """The answers of all draws that each strategy waits for, sampled in one batch on each engine."""
         start = time.perf_counter()
-        draws = [r.waiting for r in waiting if r.waiting is not None]
-        seeds = [[seed(*r.path, "draw", r.draws + i) for i in range(d.n)] for r, d in zip(waiting, draws, strict=True)]
+        asked = [(r, draw) for r in waiting for draw in r.waiting]
+        seeds: list[list[int]] = []
+        judged: list[Future[list[Verdict]] | None] = [None] * len(asked)
+        for r, draw in asked:
+            seeds.append([seed(*r.path, "draw", r.draws + i) for i in range(draw.n)])
+            r.draws += draw.n
 
-        def judge(d: int, completions: list[Completion]) -> None:
-            pairs = [(waiting[d].trace.task, c.text) for c in completions]
-            waiting[d].judged.append(thread.submit(self.verify, pairs))
+        drawn: list[list[Completion]] = [[] for _ in asked]
+        for engine in self._engines():
+            places = [i for i, (_, draw) in enumerate(asked) if self._engine(draw) is engine]
 
-        drawn = self.engine.sample(draws, seeds, judge if self.beside else None)
-        for r, draw, completions in zip(waiting, draws, drawn, strict=True):
-            r.draws += len(completions)
-            before = started(draw)
-            read = len(completions[0].prefix) + before if completions else 0
-            cost = Cost(sum(len(c.tokens) - before for c in completions), read, len(completions))
+            def judge(d: int, completions: list[Completion], places: Sequence[int] = places) -> None:
+                task = asked[places[d]][0].trace.task
+                judged[places[d]] = thread.submit(self.verify, [(task, c.text) for c in completions])
+
+            if places:
+                answers = engine.sample([asked[i][1] for i in places], [seeds[i] for i in places], judge if self.beside else None)
+                for i, completions in zip(places, answers, strict=True):
+                    drawn[i] = completions
+        for (r, draw), completions, future in zip(asked, drawn, judged, strict=True):
+            cost = cost_of(draw, completions, flops_of(self._engine(draw)))
             r.trace.cost.add(cost)
             self.spent.add(cost)
+            if future is not None:
+                r.judged.append(future)
         self.seconds["sampling"] += time.perf_counter() - start
-        return drawn
+        rest = iter(drawn)
+        return [[next(rest) for _ in r.waiting] for r in waiting]
 
     def _advance(self, r: Running, answer: Any, budget: Budget, verify: Verify) -> None:
         """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
@@ -131,15 +191,25 @@ class Scheduler:
                 r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: out of budget: {e}")
                 return
             try:
-                if isinstance(request, Draw):
-                    room = self.engine.max_tokens - started(request)
-                    if room < 1:
-                        answers = full(request)
-                        send = lambda answers=answers: r.play.send(answers)
+                if isinstance(request, Chance):
+                    random = rng(*r.path, "chance", r.chances)
+                    r.chances += 1
+                    send = lambda random=random: r.play.send(random)
+                    continue
+                if not isinstance(request, Judge | Call):
+                    draws = [request] if isinstance(request, Draw) else list(request)
+                    r.together = not isinstance(request, Draw)
+                    # one that is as long as one may be cannot be gone on from: it is its own answer
+                    done = [full(d) if self._room(d) < 1 else None for d in draws]
+                    going = [d for d, own in zip(draws, done, strict=True) if own is None]
+                    if not going:
+                        answers = [own for own in done if own is not None]
+                        send = lambda answers=answers: r.play.send(answers if r.together else answers[0])
                         continue
-                    asked = room if request.max_tokens is None else request.max_tokens
-                    wanted = min(asked, room) if started(request) else asked
-                    r.waiting = replace(request, max_tokens=budget.most_tokens(r.trace.cost, request.n, wanted))
+                    samples = sum(d.n for d in going)
+                    limits = [budget.most_tokens(r.trace.cost, samples, self._wanted(d)) for d in going]
+                    r.waiting = [replace(d, max_tokens=limit) for d, limit in zip(going, limits, strict=True)]
+                    r.done = done
                     return
                 budget.allow_call(r.trace.cost)
             except BudgetError as e:
@@ -153,11 +223,23 @@ class Scheduler:
         table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)
         if name not in table:
             raise RecipeError(f'strategy "{trace.strategy}" asks for "{name}"; {nearest(name, table)}')
-        trace.cost.calls += 1
-        self.spent.calls += 1
+        cost = Cost(calls=1)
+        if isinstance(request, Judge) and isinstance(scorer := self.scorers[name], Priced):
+            cost.flops = scorer.flops(request.completions)
+        trace.cost.add(cost)
+        self.spent.add(cost)
         if isinstance(request, Judge):
             return list(self.scorers[name](trace.task, request.completions, verify))
         return self.tools[name](trace.task, request.argument)
+
+    def _room(self, draw: Draw) -> int:
+        """How many tokens the answers of a draw may have beyond what it goes on from."""
+        engine = self._engine(draw)
+        return engine.max_tokens - started(draw) - (len(engine.tokenizer.encode(draw.then)) if draw.then else 0)
+
+    def _wanted(self, draw: Draw) -> int:
+        asked = self._room(draw) if draw.max_tokens is None else draw.max_tokens
+        return min(asked, self._room(draw)) if started(draw) else asked
 
     def _judge(self, running: Sequence[Running], verify: Verify) -> None:
         """Every completion has been judged once; a trace's verdict is that of the completion it answers with."""

@@ -24,6 +24,10 @@ class Tokenizer(Protocol):
         """A user's prompt, with the chat template where there is one."""
         ...
 
+    def encode_turn(self, text: str) -> list[int]:
+        """What a user says after a model's turn: the end of that turn first, where the chat template writes one."""
+        ...
+
     def encode(self, text: str) -> list[int]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
     def save(self, folder: Path) -> None: ...
@@ -51,6 +55,9 @@ class WordTokenizer:
         return 1
 
     def encode_prompt(self, text: str) -> list[int]:
+        return self.encode(text)
+
+    def encode_turn(self, text: str) -> list[int]:
         return self.encode(text)
 
     def encode(self, text: str) -> list[int]:

@@ -30,10 +30,13 @@
     const head = make("p", "verdict");
     head.append(make("strong", outcome, outcome.toUpperCase()), ` ${evidence}`);
     node.append(head);
-    for (const [role, text, stop, tokens, chosen] of draws) {
-      node.append(make("pre", "", text));
+    for (const [role, text, stop, tokens, chosen, depth, scores] of draws) {
+      const part = make("div");
+      part.style.marginInlineStart = `${1.2 * depth}em`;  // what went on from a part stands under it
+      part.append(make("pre", "", text));
       const mark = draws.length > 1 ? `${role}${chosen ? ", chosen as the answer" : ""}: ` : "";
-      node.append(make("p", "quiet", `${mark}${tokens} tokens, stopped by: ${stop}`));
+      part.append(make("p", "quiet", `${mark}${tokens} tokens, stopped by: ${stop}${scores ? `; ${scores}` : ""}`));
+      node.append(part);
     }
     return node;
   };

@@ -25,7 +25,7 @@ class Records:
     @property
     def planned(self) -> int:
         """How many turns the recipe asks for."""
-        phases = (self.recipe.get(name) for name in ("imitation", "reinforcement"))
+        phases = (self.recipe.get(name) for name in ("imitation", "preferences", "reinforcement"))
         return sum(p["turns"] for p in phases if p)
 
     @property

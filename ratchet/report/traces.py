@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from ratchet.loop.store import tree_of
+
 MOST_BYTES = 4_000_000  # of a page's 5 MB
 MOST_SAMPLES = 8  # of one task and one model
 MOST_TEXT = 6_000  # characters of one text; more than that is cut in its middle
@@ -83,11 +85,13 @@ def task_of(about: Mapping[str, Any], sides: Sequence[Sequence[Mapping[str, Any]
 
 
 def sample_of(trace: Mapping[str, Any]) -> list[Any]:
-    """Verdict, evidence and the draws: role, text, stop reason, tokens, and whether it was chosen as the answer."""
+    """Verdict, evidence and the draws, as a tree: role, the text that each added, stop reason, tokens, whether it was chosen as the
+    answer, its depth, and what scorers said of it."""
     draws = [
-        [visible(d["role"]), short(d["text"]), visible(d["stop"]), d["tokens"], i == trace["chosen"]]
-        for i, d in enumerate(trace["draws"])
-    ]
+        [visible((d := trace["draws"][i])["role"]), short(text), visible(d["stop"]), d["tokens"], i == trace["chosen"], depth,
+         ", ".join(f"{visible(scorer)} {score:.3f}" for scorer, score in scores)]
+        for i, depth, text, scores in tree_of(trace)
+    ]  # fmt: skip
     return [visible(trace["outcome"]), short(trace["evidence"]), draws]
 
 

@@ -1,18 +1,37 @@
-"""The registry of strategies, and of the scorers and tools that they may ask for."""
+"""The registry of strategies, and the scorers that any of them may ask for; tools are in tools.py."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from ratchet.core.registry import Registry
+from ratchet.core.errors import RecipeError
+from ratchet.core.registry import Registry, check_knobs
 from ratchet.core.seeds import fraction
 from ratchet.core.types import Completion, Strategy, Task
-from ratchet.models.scheduler import Scorer, Tool, Verify
-from ratchet.verify.extract import answer_of
-from ratchet.verify.verifier import Verifier, find
+from ratchet.models.scheduler import Scorer, Verify
 
 strategies: Registry[Strategy] = Registry("strategy", "ratchet.search")
+
+
+def planned(text: str) -> tuple[Strategy, dict[str, Any]]:
+    """The strategy and the knobs that a text such as "vote:n=8,temperature=0.7" names; values are JSON, else text.
+
+    Raises RecipeError for a strategy or a knob that does not exist. `then=Try again` may hold blanks, but no comma.
+    """
+    name, _, rest = text.partition(":")
+    strategy, knobs = strategies[name.strip()], dict[str, Any]()
+    for pair in filter(None, (p.strip() for p in rest.split(","))):
+        knob, equals, value = pair.partition("=")
+        if not equals:
+            raise RecipeError(f'"{text}": a knob is name=value, got "{pair}"; for example vote:n=8')
+        try:
+            knobs[knob.strip()] = json.loads(value)
+        except ValueError:
+            knobs[knob.strip()] = value
+    return strategy, check_knobs("strategy", name, strategy, knobs)
 
 
 def logprob(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:
@@ -30,12 +49,4 @@ def oracle(task: Task, completions: Sequence[Completion], verify: Verify) -> lis
     return [1.0 if v.passed else 0.0 for v in verify([(task, c.text) for c in completions])]
 
 
-def extract(task: Task, text: str) -> str:
-    """The answer in a text, as the task's verifier takes it out, blanks folded; empty where there is none."""
-    verifier = find(task.verifier)
-    found = verifier.extract(text) if isinstance(verifier, Verifier) else answer_of(text)
-    return " ".join((found or "").split())
-
-
 SCORERS: dict[str, Scorer] = {"logprob": logprob, "placebo": placebo, "oracle": oracle}
-TOOLS: dict[str, Tool] = {"extract": extract}

@@ -180,7 +180,8 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     from ratchet.models.critic import critic_from, least_at, scorer_of
     from ratchet.models.machine import prepare
     from ratchet.models.scheduler import Scheduler
-    from ratchet.search.strategy import SCORERS, TOOLS, strategies
+    from ratchet.search.strategy import SCORERS, strategies
+    from ratchet.search.tools import TOOLS
 
     prepare(1)
     size = QUICK if quick else FULL
@@ -229,7 +230,7 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
 
 def arms() -> dict[str, tuple[str, dict[str, Any]]]:
     """Every way to choose an answer, all but the first with K samples."""
-    beam = lambda scorer: ("value-beam", {"n": K, "beams": BEAMS, "scorer": scorer, "step": STEP})
+    beam = lambda scorer: ("beam", {"n": K, "beams": BEAMS, "scorer": scorer, "step": STEP})
     best = lambda scorer: ("best-of-n", {"n": K, "scorer": scorer})
     return {
         "one sample": ("single", {}),

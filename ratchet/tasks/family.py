@@ -23,6 +23,7 @@ class Family:
     without one. `baselines` are, by name, functions of the training tasks that return a predictor task -> text: what a
     trained model must beat.
     `vary(random, task, **knobs)` gives another view of a training task (the same key and answer, another prompt).
+    `written(task)` are the texts that a row of a file gives to learn from: one to imitate, or the better and the worse one.
     """
 
     draw: Callable[..., Task] | None
@@ -32,6 +33,7 @@ class Family:
     read: Callable[..., list[Task]] | None = None
     baselines: Mapping[str, Callable[[Sequence[Task]], Callable[[Task], str]]] = field(default_factory=dict)
     vary: Callable[..., Task] | None = None
+    written: Callable[[Task], tuple[str, ...]] | None = None
 
 
 families: Registry[Family] = Registry("task family", "ratchet.tasks", TaskError)

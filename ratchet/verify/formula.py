@@ -168,10 +168,14 @@ class Reader:
                 return base
 
     def exponent(self) -> Tree:
-        return ("neg", self.atom()) if self.take("-") else self.group()
+        """In braces, or a whole number: LaTeX would take one digit of x^23, but nobody who writes 2^10 means 2^1 times 0."""
+        if self.take("-"):
+            return ("neg", self.exponent())
+        tree = self.atom() if self.peek().isdigit() else self.group()
+        return ("^", tree, self.exponent()) if self.take("^") else tree
 
     def digit(self) -> Tree | None:
-        r"""LaTeX takes one character where there are no braces: x^23 is x^2 times 3, \frac12 is a half."""
+        r"""LaTeX takes one character where there are no braces: \frac12 is a half, \sqrt23 the root of two times 3."""
         t = self.peek()
         if t.isdigit() and t.isascii() and len(t) > 1:
             self.parts[self.place] = t[1:]
@@ -379,6 +383,16 @@ def near(a: complex, b: complex, slack: float = NEAR) -> bool:
     return abs(a - b) <= slack * max(abs(a), abs(b), 1e-6)
 
 
+def beyond(tree: Tree) -> bool:
+    """Whether it is a power too large for a floating-point number, as a tower of powers is: no number that has a value equals it."""
+    try:
+        return isinstance(tree, tuple) and tree[0] == "^" and cmath.isinf(value(tree, {}))
+    except OverflowError:
+        return True
+    except (ArithmeticError, ValueError, KeyError, TypeError):
+        return False
+
+
 def equal(a: Tree, b: Tree) -> bool | None:
     """Whether two formulas have the same value wherever both have one; None where that cannot be told."""
     if a == b:
@@ -387,6 +401,8 @@ def equal(a: Tree, b: Tree) -> bool | None:
     if p is not None and q is not None:
         return p == q
     names = symbols(a) | symbols(b)
+    if not names and beyond(a) != beyond(b):
+        return False
     pairs = [(x, y) for x, y in zip(values(a, names), values(b, names), strict=True) if x is not None and y is not None]
     if not pairs or (names and len(pairs) < 2):
         return None

@@ -1,8 +1,8 @@
 """A deadline around every verifier: it judges in a worker process that is killed when it is late.
 
 No signals and no threads, so it works from any thread, from asyncio (`asyncio.to_thread(pool, pairs)`) and in a Ray actor. A
-late, crashed or raising verifier gives ABSTAIN with the reason; the rest of the batch goes on in another worker. Once one was
-lost, a spare is kept ready, so that the next costs no start.
+late, crashed or raising verifier gives ABSTAIN with the reason; the rest of the batch goes on in another worker, which was
+started when the first became slow, so that it costs no start.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ratchet.verify.verifier import abstained, find
 
 AHEAD = 32_000  # characters written before their answers are read: enough to keep the worker busy, too few to fill a pipe
 STARTUP_SECONDS = 60.0
+SLOW = 0.2  # of its deadline: an answer that takes so long may become a late one
 
 
 @dataclass
@@ -132,7 +133,6 @@ class VerifierPool:
         self.worker: Worker | None = None
         self.spare: Worker | None = None
         self.killed: list[Worker] = []
-        self.lost = False
         self.one_at_a_time = threading.Lock()
         self.asked = 0.0
 
@@ -195,8 +195,7 @@ class VerifierPool:
         return verdicts
 
     def _start(self, names: Iterable[str]) -> Worker:
-        """The worker, ready to judge by verifiers of these names; and, once one was lost, a spare that becomes so: most runs need
-        none. Raises VerifierError."""
+        """The worker, ready to judge by verifiers of these names. Raises VerifierError."""
         for worker in (self.worker, self.spare):
             if worker is not None and worker.poll() is not None:
                 self._drop(worker)  # it ended between two batches, with the thread that had started it: no text is to blame
@@ -208,15 +207,11 @@ class VerifierPool:
         except VerifierError:
             self._drop(self.worker)
             raise
-        if self.lost:
-            self.spare = self.spare or Worker()
-            self.spare.load(self.worker.names)
         return self.worker
 
     def _drop(self, worker: Worker) -> None:
         """Away with a worker that is late, dead or of no use."""
         worker.end()
-        self.lost = True
         self.killed = [w for w in [*self.killed, worker] if w.poll() is None]
         if worker is self.worker:
             self.worker = None
@@ -229,7 +224,14 @@ class VerifierPool:
 
     def _verdict(self, worker: Worker, deadline: float) -> Verdict:
         self.asked = time.monotonic()
-        reply = json.loads(worker.line(deadline))
+        try:
+            line = worker.line(SLOW * deadline)
+        except TimeoutError:
+            if self.spare is None:
+                self.spare = Worker()
+            self.spare.load(worker.names)
+            line = worker.line(deadline - (time.monotonic() - self.asked))
+        reply = json.loads(line)
         return Verdict(Outcome(reply["outcome"]), reply["evidence"], reply["answer"], reply["score"], reply["seconds"])
 
 

@@ -1,0 +1,44 @@
+"""Diverse beams: independent subtrees, each of which goes on from its best step alone (diverse verifier tree search, DVTS:
+Beeching, Tunstall, Rush 2024, "Scaling test-time compute with open models").
+
+Scale: any, only the order counts.
+Departures: what is left over where `width` does not divide `n` goes to the first subtrees; a subtree that has ended gives its
+draws to nobody; the answer is the best-scored one, where the blog also votes.
+"""
+
+from __future__ import annotations
+
+from ratchet.core.types import Completion, Judge, Play, Task
+from ratchet.search.steps import at_least_one, shares_of, steps_of
+from ratchet.search.strategy import strategies
+
+
+@strategies.add("diverse-beam", paper="DVTS, Beeching et al. 2024")
+def diverse_beam(
+    task: Task,
+    *,
+    n: int = 16,
+    width: int = 4,
+    scorer: str = "logprob",
+    step: str = "\n",
+    step_tokens: int = 0,
+    temperature: float = 1.0,
+) -> Play:
+    """`n / width` subtrees, each keeping the best of its `width` candidates for a step; the best of their answers (blog: n of 4 to
+    256, width 4, temperature 0.8)."""
+    at_least_one(width=width)
+    steps = steps_of(n, step, step_tokens, temperature)
+    each = shares_of(n, max(n // width, 1))
+    first: list[Completion] = yield steps.draw(task.prompt, n)
+    drawn, trees, scores = [[first.pop(0) for _ in range(k)] for k in each], list(range(len(each))), [0.0] * len(each)
+    best: list[Completion] = [own[0] for own in drawn]
+    while True:
+        values = iter((yield Judge([c for own in drawn for c in own], scorer)))
+        for tree, own in zip(trees, drawn, strict=True):
+            ranked = [next(values) for _ in own]
+            scores[tree] = max(ranked)
+            best[tree] = own[ranked.index(scores[tree])]
+        trees = [tree for tree in trees if steps.going(best[tree])]
+        if not trees:
+            return best[scores.index(max(scores))]
+        drawn = yield from steps.on([best[tree] for tree in trees], [each[tree] for tree in trees])

@@ -1,0 +1,30 @@
+"""Recursive introspection: the model looks at its own answer and answers anew, turn after turn (Qu et al. 2024, RISE, arXiv 2407.18219).
+
+No verdict is heard on the way. Departures: the paper trains the model for this by turns of a better teacher or of best-of-n; here any
+model plays, and training it is a matter of credit by turns (`learn/credit.py`).
+"""
+
+from __future__ import annotations
+
+from ratchet.core.types import Draw, Play, Task
+from ratchet.search.strategy import strategies
+from ratchet.search.vote import most_voted
+
+
+@strategies.add("introspection", paper="arXiv 2407.18219")
+def introspection(
+    task: Task,
+    *,
+    turns: int = 5,
+    look: str = "Your answer may hold a mistake. Look at it again, and answer anew.",
+    vote: bool = True,
+    temperature: float = 1.0,
+) -> Play:
+    """`turns` answers, each in sight of those before; the most frequent one counts, or the last without `vote` (paper: 5, both)."""
+    [completion] = yield Draw(task.prompt, temperature=temperature)
+    answers = [completion]
+    while len(answers) < turns and answers[-1].stop != "length":
+        answers += yield Draw(answers[-1], then=look, turn=True, temperature=temperature)
+    if not vote or len(answers) == 1:
+        return answers[-1]
+    return (yield from most_voted(answers))
