@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from ratchet.core.errors import StudyError
 from ratchet.core.seeds import rng
 from ratchet.core.types import Completion
 from ratchet.studies import ovm, spark_prm
@@ -57,6 +58,33 @@ def test_labels_of_steps_stand_where_steps_end() -> None:
     assert found.steps == ((8, 0.0), (16, 1.0), (17, 0.0)) and found.outcome == 0.0
     marks = [policy.tokenizer.decode([tokens[place]]) for place, _ in found.steps]
     assert marks == [";", ";", "5"]
+
+
+def test_a_part_has_the_value_that_was_learned_at_its_mark() -> None:
+    """What OVM says of a part is read where its labels stood: the same place of the whole text, which it cannot see ahead of."""
+    import torch
+
+    from ratchet.models.critic import critic_from
+
+    policy, task = ovm.generator(1), task_of([2, 3, 4], 10)
+    critic = critic_from(policy, blocks=1)
+    torch.nn.init.normal_(critic.model.value_head.weight)
+    part = "2 * 3 = 6 left 4 6 ;"
+    text = f"{part} 4 + 6 = 10 left 10 ;"
+    tokens = (*policy.tokenizer.encode(text), policy.tokenizer.end_id)
+    found = ovm.judged(policy, task, Completion(policy.encode(task.prompt), tokens, text, (0.0,) * len(tokens), "end"))
+    whole, short = critic.values([(found.prefix, found.tokens), (found.prefix, tuple(policy.tokenizer.encode(part)))])
+    assert found.outcome == 1.0 and short[-1] == pytest.approx(whole[found.steps[0][0]], abs=1e-5)
+    assert abs(short[-1] - whole[-1]) > 1e-3 and short[-1] != 0.5
+
+
+def test_problems_are_different_solvable_and_of_their_split_and_run_out_with_a_sentence() -> None:
+    found = ovm.problems("heldout", ovm.FULL.held, "tests")
+    assert len({t.key for t in found}) == ovm.FULL.held and {t.split for t in found} == {"heldout"}
+    assert all(endings(start_of(t), t.answer) for t in found)
+    assert ovm.reordered(random.Random(3), found[0]).key == found[0].key
+    with pytest.raises(StudyError, match=r"the split heldout has 310 solvable problems .* and 100000 are asked for; ask"):
+        ovm.problems("heldout", 100_000, "tests")
 
 
 def test_bins_of_values_and_exact_chances() -> None:
