@@ -1,0 +1,669 @@
+"""A unified view of post-training: one estimator of four parts, and a gate between samples and demonstrations for each prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ratchet.core.seeds import Part, rng
+from ratchet.core.types import Estimate, Split, Task
+from ratchet.measure.estimate import pass_at_k, powers_of_two
+from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
+from ratchet.studies.study import Check, Claim, Outcome, Result, Say, Study, extreme, over_seeds, register
+from ratchet.tasks.countdown import OPERATIONS, demonstrate
+from ratchet.tasks.family import Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ratchet.learn.batch import Batch, Example
+    from ratchet.learn.policy import PolicyGradient
+    from ratchet.models.engine import Policy
+    from ratchet.models.scheduler import Verify
+
+NAME = "hpt-unified"
+
+# ---- part 1: the estimator of four parts -------------------------------------------------------------------------
+
+BATCHES = 20
+EPSILON = 1e-4  # in GRPO's deviation, as the library has it
+CLIP, HIGH, SHAPED = 0.2, 0.28, 0.1
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """The gradient of one method: stable * advantage / reference, times the gradient of each token's likelihood.
+
+    Each part sees a `Drawn`, and gives (B, T): `stable` is 1 where a token may move, `reference` is what its likelihood is
+    divided by. `spread` says what share each token has in the whole.
+    """
+
+    stable: Callable[[Drawn], Tensor]
+    reference: Callable[[Drawn], Tensor]
+    advantage: Callable[[Drawn], Tensor]
+    spread: Callable[[Drawn], Tensor]
+
+    def gradient(self, drawn: Drawn) -> Tensor:
+        import torch
+
+        with torch.no_grad():
+            weight = self.stable(drawn) * self.advantage(drawn) / self.reference(drawn) * self.spread(drawn) * drawn.mask
+        (gradient,) = torch.autograd.grad((weight * drawn.likelihood()).sum(), drawn.logits)
+        return gradient
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A random batch. Logits (B, T, V) stand for the policy; groups are G rows side by side, the last of each was written.
+
+    `old` are log-probabilities of the policy that drew, 0 where a row was written; `reward` is (B,).
+    """
+
+    logits: Tensor
+    ids: Tensor
+    mask: Tensor
+    old: Tensor
+    reward: Tensor
+    group: int
+    limit: int
+
+    def logp(self) -> Tensor:
+        return self.logits.log_softmax(-1).gather(-1, self.ids[..., None])[..., 0]
+
+    def likelihood(self) -> Tensor:
+        return self.logp().exp()
+
+    def written(self) -> Tensor:
+        """(B, 1): whether the row is a demonstration."""
+        import torch
+
+        return (torch.arange(len(self.ids)) % self.group == self.group - 1)[:, None]
+
+    def lengths(self) -> Tensor:
+        return self.mask.sum(-1, keepdim=True)
+
+    def grouped(self) -> Tensor:
+        return self.reward.view(-1, self.group)
+
+
+def some_batch(seed: int, number: int) -> Drawn:
+    """Old and new policy differ enough that clips bite."""
+    import torch
+
+    from ratchet.core.seeds import seed as hashed
+
+    generator = torch.Generator().manual_seed(hashed(NAME, seed, "batch", number) % 2**63)
+    prompts, group, longest, words = 3, 5, 7, 11
+    rows = prompts * group
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+    logits = draw(rows, longest, words).requires_grad_()
+    ids = torch.randint(words, (rows, longest), generator=generator)
+    lengths = torch.randint(1, longest + 1, (rows, 1), generator=generator)
+    mask = (torch.arange(longest) < lengths).double()
+    drawn = Drawn(logits, ids, mask, mask, mask, group, longest + 3)
+    logp = drawn.logp().detach()
+    old = torch.where(drawn.written(), 0.0, (logp + 0.4 * draw(rows, longest)).clamp(max=-1e-3)) * mask
+    reward = torch.randint(2, (rows,), generator=generator).double()
+    reward[group - 1 :: group] = 1.0  # a demonstration is right
+    return replace(drawn, old=old, reward=reward)
+
+
+def everywhere(d: Drawn) -> Tensor:
+    return d.mask
+
+
+def own(d: Drawn) -> Tensor:
+    """The policy itself, held still: the likelihood's gradient becomes that of its logarithm."""
+    return d.likelihood().detach()
+
+
+def sampler(d: Drawn) -> Tensor:
+    return d.old.exp()
+
+
+def rewarded(d: Drawn) -> Tensor:
+    return d.reward[:, None]
+
+
+def centred(d: Drawn) -> Tensor:
+    rewards = d.grouped()
+    return (rewards - rewards.mean(1, keepdim=True)).reshape(-1, 1)
+
+
+def normalised(d: Drawn) -> Tensor:
+    deviation = d.grouped().std(1, keepdim=True).expand(-1, d.group).reshape(-1, 1)
+    return centred(d) / (deviation + EPSILON)
+
+
+def against_others(d: Drawn) -> Tensor:
+    rewards = d.grouped()
+    others = (rewards.sum(1, keepdim=True) - rewards) / (d.group - 1)
+    return (rewards - others).reshape(-1, 1)
+
+
+def unclipped(advantage: Callable[[Drawn], Tensor], ratio: Callable[[Drawn], Tensor], low: float, high: float) -> Any:
+    """The mask that PPO's clip comes to: still where the ratio has gone too far in the direction that the advantage asks for."""
+    return lambda d: 1.0 - (((ratio(d) > 1 + high) & (advantage(d) > 0)) | ((ratio(d) < 1 - low) & (advantage(d) < 0))).double()
+
+
+def token_ratio(d: Drawn) -> Tensor:
+    return own(d) / sampler(d)
+
+
+def sequence_ratio(d: Drawn) -> Tensor:
+    log_ratio = ((d.logp().detach() - d.old) * d.mask).sum(-1, keepdim=True)
+    return (log_ratio / d.lengths()).exp().expand_as(d.ids)
+
+
+def by_token(d: Drawn) -> Tensor:
+    return d.mask / d.mask.sum()
+
+
+def by_sequence(d: Drawn) -> Tensor:
+    return d.mask / d.lengths() / len(d.ids)
+
+
+def by_sample(d: Drawn) -> Tensor:
+    return d.mask / len(d.ids)
+
+
+def by_limit(d: Drawn) -> Tensor:
+    return d.mask / (len(d.ids) * d.limit)
+
+
+def cut_weight(d: Drawn) -> Tensor:
+    """CISPO divides by what leaves the cut ratio as the weight of the logarithm's gradient."""
+    return own(d) / token_ratio(d).clamp(max=1 + HIGH)
+
+
+def shaped(d: Drawn) -> Tensor:
+    """LUFFY: samples are divided by their sampler, demonstrations by the inverse slope of p / (p + gamma)."""
+    import torch
+
+    return torch.where(d.written(), (own(d) + SHAPED) ** 2 / SHAPED, sampler(d))
+
+
+def gated(d: Drawn) -> Tensor:
+    """HPT: a group that is solved at all learns from its samples' centred rewards, another from its demonstration."""
+    import torch
+
+    rewards = d.grouped()[:, :-1]
+    solved = (rewards.mean(1) > 0).double()[:, None]
+    on = solved * (rewards - rewards.mean(1, keepdim=True))
+    return torch.cat((on, (1 - solved) * (d.group - 1)), 1).reshape(-1, 1)
+
+
+def own_if_written(d: Drawn) -> Tensor:
+    import torch
+
+    return torch.where(d.written(), own(d), sampler(d))
+
+
+def gate_mask(d: Drawn) -> Tensor:
+    import torch
+
+    return torch.where(d.written(), d.mask, unclipped(gated, token_ratio, CLIP, CLIP)(d))
+
+
+def estimators() -> dict[str, Estimator]:
+    """By the name of the library's row, which is the other implementation."""
+    clip = lambda advantage, low=CLIP, high=CLIP: unclipped(advantage, token_ratio, low, high)
+    return {
+        "imitation": Estimator(everywhere, own, everywhere, by_token),
+        "reinforce": Estimator(everywhere, own, rewarded, by_sample),
+        "rloo": Estimator(everywhere, own, against_others, by_sample),
+        "grpo": Estimator(clip(normalised), sampler, normalised, by_sequence),
+        "dr-grpo": Estimator(clip(centred), sampler, centred, by_limit),
+        "dapo": Estimator(clip(normalised, CLIP, HIGH), sampler, normalised, by_token),
+        "cispo": Estimator(everywhere, cut_weight, normalised, by_token),
+        "gspo": Estimator(
+            unclipped(normalised, sequence_ratio, 0.1, 0.1), lambda d: own(d) / sequence_ratio(d), normalised, by_sequence
+        ),
+        "luffy": Estimator(everywhere, shaped, centred, by_limit),
+        "hpt": Estimator(gate_mask, own_if_written, gated, by_sequence),
+    }
+
+
+KNOBS: dict[str, dict[str, float]] = {"gspo": {"low": 0.1, "high": 0.1}}
+MIXED = ("luffy", "hpt")  # rows for which the written rows of a group are demonstrations
+
+
+def library(name: str, d: Drawn) -> Tensor:
+    """What the row's own loss has as its gradient, with a minus: rows minimise."""
+    import torch
+
+    from ratchet.learn.policy import rows
+
+    row: Any = rows[name]
+    method: PolicyGradient = row(**KNOBS.get(name, {}))
+    (gradient,) = torch.autograd.grad(-method(batch_of(d, advantages(method, name, d)), d.logp())[0], d.logits)
+    return gradient
+
+
+def advantages(method: PolicyGradient, name: str, d: Drawn) -> Tensor:
+    """As the library makes them of rewards, (B, 1)."""
+    import torch
+
+    from ratchet.learn.batch import Example
+
+    if name == "imitation":
+        return torch.ones(len(d.ids), 1)
+    if name not in MIXED:
+        return method.advantage(d.grouped()).reshape(-1, 1)
+    examples = [
+        Example((i // d.group,), (0,), r, () if written else (-1.0,))
+        for i, (r, written) in enumerate(zip(d.reward.tolist(), d.written()[:, 0].tolist(), strict=True))
+    ]
+    nobody: Any = None  # these shapes ask nothing of the learner
+    return torch.tensor([[e.advantage] for e in method.prepare(examples, nobody)], dtype=torch.float64)
+
+
+def batch_of(d: Drawn, advantage: Tensor) -> Batch:
+    from ratchet.learn.batch import Batch
+
+    zero = d.mask * 0
+    tokens, sequences = int(d.mask.sum()), len(d.ids)
+    return Batch(d.ids, d.mask, d.old, zero, advantage * d.mask, zero, tokens=tokens, sequences=sequences, limit=d.limit)
+
+
+def apart(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """The largest difference by the largest entry, and one minus the cosine; of a gradient of nothing, what the other one has."""
+    import torch
+
+    if not b.any():
+        return float(a.abs().max()), float(a.abs().max())
+    cosine = torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), 0)
+    return float((a - b).abs().max() / b.abs().max()), float(1 - cosine)
+
+
+def compared(seed: int, batches: int) -> dict[str, list[float]]:
+    """By method: the largest error and the largest 1 - cosine over random batches."""
+    found: dict[str, list[float]] = {}
+    for name, estimator in estimators().items():
+        pairs: list[tuple[float, float]] = []
+        for number in range(batches):
+            d = some_batch(seed, number)
+            pairs.append(apart(estimator.gradient(d), library(name, d)))
+        found[name] = [max(column) for column in zip(*pairs, strict=True)]
+    return found
+
+
+def bare(seed: int) -> float:
+    """How far GRPO without its mask is from GRPO."""
+    d = some_batch(seed, 0)
+    return apart(replace(estimators()["grpo"], stable=everywhere).gradient(d), library("grpo", d))[0]
+
+
+# ---- part 2: the gate --------------------------------------------------------------------------------------------
+
+EASY, HARD = 2, 3  # numbers of a problem; only the easy ones are known to the model before
+RANGE = {"largest": 20, "target": (5, 60)}
+LONGEST = 32
+TRIES = 2
+KNOWN, EXAMPLES = 300, 64  # problems that priming draws from, and traces in an update of it
+PRIMING, PRIMING_RATE = 300, 3e-3
+UPDATES, RATE = 160, 1e-3  # under seed 901 imitation of the hard half took over 60 updates, at 6e-4 and at 1e-3
+TASKS, SAMPLES, SHOWN = 16, 8, 4  # prompts of an update, samples and traces of each
+PROBLEMS, DRAWS = 32, 32  # of each half, held out
+EVERY = 20  # updates in one point of a curve
+GATES = {"hpt 0": 0.0, "hpt 0.25": 0.25}
+STATIC = ("sft", "grpo", "sft then grpo", "mixture")
+ARMS = (*STATIC, *GATES)
+
+
+def problems(numbers: int, split: Split, n: int, *path: Part) -> list[Task]:
+    return Source("countdown", "", {"numbers": (numbers,), **RANGE}).take(split, n, *path)
+
+
+def new_model(seed: int) -> Policy:
+    """0.1 million random weights."""
+    from ratchet.models import llama
+    from ratchet.models.load import new_policy
+    from ratchet.models.tokens import WordTokenizer
+
+    signs = ["numbers", "target", ":", "try", "yes", "no", "answer", "(", ")", "=", *OPERATIONS]
+    tokenizer = WordTokenizer([*signs, *map(str, range(100))])
+    shape = llama.Shape(
+        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=192, max_tokens=64
+    )
+    return new_policy(shape, tokenizer, seed, LONGEST, 256)
+
+
+def shown(policy: Policy, tasks: Sequence[Task], *path: Part, traces: int = 1) -> list[Example]:
+    """Search traces of each task, others wherever it is shown."""
+    from ratchet.learn.batch import Example
+
+    encode, end = policy.tokenizer.encode, policy.tokenizer.end_id
+    texts = [(t, demonstrate(rng(*path, t.key, i), t, tries=TRIES, longest=LONGEST - 2)) for t in tasks for i in range(traces)]
+    return [Example(policy.encode(t.prompt), (*encode(x), end)) for t, x in texts]
+
+
+Coefficients = Callable[[list[float]], tuple[float, float]]
+"""The rewards of a prompt's samples -> what learning from them weighs, and from its demonstration."""
+
+
+def always(on: float, off: float) -> Coefficients:
+    return lambda rewards: (on, off)
+
+
+def method_at(arm: str, done: float) -> PolicyGradient:
+    """What the arm learns by when this share of its updates is done. Arms differ in their coefficients alone."""
+    from ratchet.learn import parts
+    from ratchet.learn.hybrid import hpt, weighed
+
+    fixed = {
+        "sft": always(0.0, 1.0),
+        "grpo": always(1.0, 0.0),
+        "sft then grpo": always(0.0, 1.0) if done < 0.5 else always(1.0, 0.0),
+        "mixture": always(0.5, 0.5),
+    }
+    return hpt(gate=GATES[arm]) if arm in GATES else replace(hpt(), shape=weighed(parts.group_centred, fixed[arm]))
+
+
+def drawn(policy: Policy, tasks: Sequence[Task], verify: Verify, *path: Part) -> tuple[list[Example], list[list[float]]]:
+    """Samples with their rewards in place of advantages, and the rewards of each task."""
+    from ratchet.learn import parts
+    from ratchet.learn.credit import credits, rewards_of, verdict_reward
+    from ratchet.loop.lab import sampled
+
+    traces = sampled(policy, tasks, SAMPLES, verify, *path)
+    rewards = rewards_of(traces, verdict_reward)
+    return credits["outcome"](traces, rewards, parts.plain, policy.tokenizer), rewards
+
+
+def trained(policy: Policy, arm: str, seed: int, updates: int, verify: Verify) -> list[Result]:
+    """A curve: after every few updates the mean reward on prompts to learn from, and the share taught by demonstration."""
+    from ratchet.learn.train import Learner
+
+    learner = Learner(policy, lr=RATE, warmup=5, steps=updates, final=0.1)
+    log: list[tuple[float, float]] = []
+    for update in range(updates):
+        path = (NAME, seed, "update", update)
+        tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path, n)]
+        samples, rewards = drawn(policy, tasks, verify, *path, arm)
+        learner.update([*samples, *shown(policy, tasks, *path, traces=SHOWN)], method_at(arm, update / updates))
+        means = [sum(row) / len(row) for row in rewards]
+        log.append((sum(means) / len(means), sum(m <= GATES.get(arm, 0.0) for m in means) / len(means)))
+    every = min(EVERY, updates)
+    cut = [log[i : i + every] for i in range(0, updates, every)]
+    mean = lambda part, which: sum(x[which] for x in part) / len(part)
+    return [
+        {"updates": every * (i + 1), "reward": mean(part, 0), "from demonstrations": mean(part, 1)} for i, part in enumerate(cut)
+    ]
+
+
+def counts(policy: Policy, held: Sequence[Task], draws: int, verify: Verify, *path: Part) -> list[tuple[int, int]]:
+    from ratchet.loop.lab import sampled, solved
+
+    return list(solved(sampled(policy, held, draws, verify, *path)).values())
+
+
+# the baselines that a gate must come to, written out: what is maximised, of log-probabilities (B, T)
+
+
+def likelihood_alone(batch: Batch, logp: Tensor) -> tuple[Tensor, dict[str, float]]:
+    lengths = batch.mask.sum(-1)
+    return -((logp * batch.mask).sum(-1) / lengths).mean(), {}
+
+
+def samples_alone(batch: Batch, logp: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """GRPO's clipped surrogate with the centred rewards of groups that stand side by side."""
+    import torch
+
+    ratio = (logp - batch.old).exp()
+    rewards = batch.advantage.sum(-1) / batch.mask.sum(-1)
+    groups = rewards.view(-1, SAMPLES)
+    a = (groups - groups.mean(1, keepdim=True)).view(-1, 1)
+    kept = torch.minimum(ratio * a, ratio.clamp(1 - CLIP, 1 + CLIP) * a)
+    return -((kept * batch.mask).sum(-1) / batch.mask.sum(-1)).mean(), {}
+
+
+def reductions(policy: Policy, seed: int, verify: Verify) -> dict[str, float]:
+    """How far the gradient with a gate that always, or never, asks for demonstrations is from the baseline's, by the largest
+    entry. HPT counts the demonstration as one sequence more of its group, which is one factor for all."""
+    from ratchet.learn.batch import to_batch
+    from ratchet.learn.hybrid import hpt
+    from ratchet.models.engine import token_logprobs
+
+    path = (NAME, seed, "reduction")
+    tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path, n)]
+    samples, _ = drawn(policy, tasks, verify, *path)
+    demonstrations = shown(policy, tasks, *path, traces=SHOWN)
+    nobody: Any = None
+
+    def gradient(examples: Sequence[Example], objective: Any, sequences: int) -> Tensor:
+        import torch
+
+        batch = to_batch(examples, sum(len(e.tokens) for e in examples), sequences, LONGEST, "cpu")
+        loss, _ = objective(batch, token_logprobs(policy.model, batch.ids, batch.mask.bool()))
+        found = torch.autograd.grad(loss, [p for p in policy.model.parameters() if p.requires_grad], allow_unused=True)
+        return torch.cat([g.flatten() for g in found if g is not None])
+
+    every = len(samples) + len(demonstrations)
+    factor = SAMPLES / (SAMPLES + SHOWN)
+    found: dict[str, float] = {}
+    baselines = {1.0: (demonstrations, likelihood_alone), -1.0: (samples, samples_alone)}
+    for gate, (examples, objective) in baselines.items():
+        method = hpt(gate=gate, clip=CLIP)
+        whole_ = gradient(method.prepare([*samples, *demonstrations], nobody), method, every)
+        found["always" if gate > 0 else "never"] = apart(whole_, factor * gradient(examples, objective, len(examples)))[0]
+    return found
+
+
+def run(seed: int, quick: bool, say: Say) -> Result:
+    from ratchet.learn.imitate import imitate
+    from ratchet.loop.turn import restore, snapshot
+    from ratchet.models.machine import prepare
+    from ratchet.verify.pool import VerifierPool
+
+    prepare(1)
+    batches, known, priming, updates, many, draws = (
+        (1, 20, 1, 1, 2, 4) if quick else (BATCHES, KNOWN, PRIMING, UPDATES, PROBLEMS, DRAWS)
+    )
+    say("gradients of the unified estimator, and of the library's rows")
+    gradients = compared(seed, batches)
+    held = {n: problems(n, "heldout", many, NAME, seed) for n in (EASY, HARD)}
+    familiar = problems(EASY, "train", known, NAME, seed, "known")
+    policy = new_model(seed)
+    prime = (NAME, seed, "prime")
+    imitate(policy, lambda u: shown(policy, rng(*prime, u).choices(familiar, k=EXAMPLES), *prime, u), priming, PRIMING_RATE)
+    start = snapshot(policy)
+    arms: Result = {}
+    with VerifierPool() as verify:
+        measured = lambda arm: {
+            str(n): counts(policy, tasks, draws, verify, NAME, seed, "held", arm) for n, tasks in held.items()
+        }
+        arms["before"] = {"curve": [], "counts": measured("before")}
+        reduced = reductions(policy, seed, verify)
+        for arm in ARMS:
+            restore(policy, start)
+            curve = trained(policy, arm, seed, updates, verify)
+            arms[arm] = {"curve": curve, "counts": measured(arm)}
+            pass_1 = {n: sum(r for _, r in c) / sum(n_ for n_, _ in c) for n, c in arms[arm]["counts"].items()}
+            say(f"{arm}: pass@1 {pass_1['2']:.1%} with two numbers, {pass_1['3']:.1%} with three")
+    return {"k": draws, "gradients": gradients, "without mask": bare(seed), "reductions": reduced, "arms": arms}
+
+
+# ---- what is claimed ---------------------------------------------------------------------------------------------
+
+
+def pass_at(r: Result, arm: str, k: int) -> float:
+    """Mean pass@k over the held-out problems of both halves, which weigh the same."""
+    halves = r["arms"][arm]["counts"].values()
+    return sum(sum(pass_at_k(n, right, k) for n, right in half) / len(half) for half in halves) / len(halves)
+
+
+def on_the_hard(r: Result, arm: str, k: int) -> float:
+    half = r["arms"][arm]["counts"][str(HARD)]
+    return sum(pass_at_k(n, right, k) for n, right in half) / len(half)
+
+
+def gate_ahead(r: Result, others: Sequence[str], many: bool = False) -> float:
+    """pass@1, or of as many samples as were drawn, of the better of the two gates, over the best of these arms. Both are picked
+    by the same samples, so that the luck of picking goes to the four more than to the two."""
+    k = r["k"] if many else 1
+    return max(pass_at(r, gate, k) for gate in GATES) - max(pass_at(r, other, k) for other in others)
+
+
+def seeds_ahead(results: Sequence[Result]) -> Estimate:
+    """The share of seeds in which the gate is 2 points above the best static baseline and 5 above GRPO."""
+    good = [gate_ahead(r, STATIC) >= 0.02 - 1e-9 and gate_ahead(r, ["grpo"]) >= 0.05 - 1e-9 for r in results]
+    share = sum(good) / len(good)
+    return Estimate(share, share, share, len(results), "seeds")
+
+
+def fall(r: Result) -> float:
+    """Of the share of prompts that demonstrations teach, from the first to the last point, the mean of both gates."""
+    curves = [r["arms"][gate]["curve"] for gate in GATES]
+    return sum(c[0]["from demonstrations"] - c[-1]["from demonstrations"] for c in curves) / len(curves)
+
+
+def power(error: float) -> float:
+    """Of ten; an error of nothing counts as that of rounding."""
+    return math.log10(max(error, 1e-18))
+
+
+def worst_gradient(r: Result) -> float:
+    return power(max(max(found) for found in r["gradients"].values()))
+
+
+def imagined(outcome: Outcome, seed: int) -> Result:
+    good = outcome is Outcome.HELD or (outcome is Outcome.UNRESOLVED and seed < 4)
+    many, lost = 20, seed % 5 + 1
+    half = lambda right, unsolved=0: [[DRAWS, right]] * (many - unsolved) + [[DRAWS, 0]] * unsolved
+    gate = {"2": half(22), "3": half(14, lost)} if good else {"2": half(9, lost), "3": half(0)}
+    counts_ = {
+        "before": {"2": half(16), "3": half(0)},
+        "sft": {"2": half(12), "3": half(3)},
+        "grpo": {"2": half(19), "3": half(0)},
+        "sft then grpo": {"2": half(18), "3": half(6)},
+        "mixture": {"2": half(16), "3": half(6)},
+        **dict.fromkeys(GATES, gate),
+    }
+    fell = (0.3 if good else -0.2) + seed / 100
+    point = lambda updates, share: {"updates": updates, "reward": 0.3, "from demonstrations": share}
+    curve = [point(EVERY, 0.6), point(2 * EVERY, 0.6 - fell)]
+    error = (1e-9 if good else 1e3) * (1 + seed / 10)
+    return {
+        "k": DRAWS,
+        "gradients": {name: [error, error] for name in ("imitation", "grpo", "hpt")},
+        "without mask": 0.5,
+        "reductions": {"always": error, "never": error},
+        "arms": {name: {"curve": curve if name in ARMS else [], "counts": c} for name, c in counts_.items()},
+    }
+
+
+def figures(results: Sequence[Result]) -> list[str]:
+    looks = results[0]["arms"]["grpo"]["curve"]
+
+    def curve(title: str, what: str, names: Sequence[str]) -> str:
+        at = lambda arm, i: over_seeds(lambda r: r["arms"][arm]["curve"][i][what])(results)
+        drawn_ = [Series(name, [estimated(look["updates"], at(name, i)) for i, look in enumerate(looks)]) for name in names]
+        return line_chart(title, drawn_, whole("updates"), percent("share", (0.0, 1.0)))
+
+    ks = Axis("samples k", lambda v: f"{v:.0f}", lambda v: f"{v:.0f}", log2=True)
+
+    def coverage(title: str, value: Callable[[Result, str, int], float]) -> str:
+        at = lambda arm, k: over_seeds(lambda r: value(r, arm, k))(results)
+        lines = [Series(arm, [estimated(k, at(arm, k)) for k in powers_of_two(results[0]["k"])]) for arm in ("before", *ARMS)]
+        return line_chart(title, lines, ks, percent("pass@k", (0.0, 1.0)))
+
+    return [
+        coverage("pass@k on held-out problems, both halves", pass_at),
+        coverage("pass@k on the half that was out of reach", on_the_hard),
+        curve("Mean reward of the samples while training", "reward", ARMS),
+        curve("Share of the prompts that the gate leaves to demonstrations", "from demonstrations", list(GATES)),
+    ]
+
+
+register(
+    Study(
+        name=NAME,
+        title="Demonstrations where no sample is right, samples elsewhere: better than either, than both in turn, and than half of each",
+        paper="Lv et al. 2025, Towards a Unified View of Large Language Model Post-Training, arXiv 2509.04419",
+        claims=(
+            Claim(
+                "one estimator",
+                "The gradients of ten methods are the one estimator with other choices of its four parts.",
+                (
+                    Check(
+                        "largest error by the largest entry, or one minus the cosine, of the worst method, as a power of ten",
+                        over_seeds(worst_gradient),
+                        most=-5.0,
+                    ),
+                    Check(
+                        "control: what GRPO without its mask is off by, the least of a seed",
+                        extreme(min, lambda r: r["without mask"]),
+                        1e-3,
+                    ),
+                ),
+            ),
+            Claim(
+                "the gate",
+                "Where half of the problems are out of the model's reach, the gate ends at least 2 points above the best static baseline "
+                "and 5 above GRPO, and covers no less.",
+                (
+                    Check(
+                        "before: pass@8 on the half that is out of reach, the most of a seed",
+                        extreme(max, lambda r: on_the_hard(r, "before", min(8, r["k"]))),
+                        most=0.02,
+                    ),
+                    Check("pass@1: the gate minus the best static baseline", over_seeds(lambda r: gate_ahead(r, STATIC)), 0.02),
+                    Check("pass@1: the gate minus GRPO", over_seeds(lambda r: gate_ahead(r, ["grpo"])), 0.05),
+                    Check("seeds with both", seeds_ahead, 0.8),
+                    Check("pass@32: the gate minus GRPO", over_seeds(lambda r: gate_ahead(r, ["grpo"], many=True)), 0.0),
+                ),
+            ),
+            Claim(
+                "less and less",
+                "The share of the prompts that demonstrations teach falls over the training.",
+                (Check("share in the first updates minus share in the last ones", over_seeds(fall), 0.0),),
+            ),
+            Claim(
+                "nothing else",
+                "A gate that is always or never open leaves nothing but imitation, or GRPO with centred rewards.",
+                (
+                    Check(
+                        "gate always open: error by the largest entry, as a power of ten",
+                        over_seeds(lambda r: power(r["reductions"]["always"])),
+                        most=-6.0,
+                    ),
+                    Check(
+                        "gate never open: error by the largest entry, as a power of ten",
+                        over_seeds(lambda r: power(r["reductions"]["never"])),
+                        most=-6.0,
+                    ),
+                ),
+            ),
+        ),
+        arms={
+            "before": "placebo: a model of 0.1 million parameters primed on search traces of problems with two numbers",
+            "sft": "control: the demonstrations alone, at as many updates",
+            "grpo": "control: the samples alone, their rewards centred on the prompt's mean",
+            "sft then grpo": "half of the updates the one, then the other",
+            "mixture": "both at half weight in every update",
+            "hpt 0": "samples where any is right, the demonstrations of the prompt elsewhere",
+            "hpt 0.25": "samples where more than a quarter is right, the demonstrations of the prompt elsewhere",
+        },
+        tasks="Countdown, half of it with two numbers and half with three; before, the model has only seen two, and writes no answer to three",
+        metric="pass@1 and pass@32 on held-out problems of both halves, 32 samples each; gradients of random batches in float64",
+        budget="about 8 minutes of one thread a seed",
+        departures="Countdown with two and three numbers stands for that with three and four, and a width of 64 for one of 96. Four search "
+        "traces of each prompt are shown in an update where the paper has one solution, since so small a model learns little from one; they "
+        "may hold attempts that miss, and all end in a right answer. Rewards are centred on the prompt's mean and not divided by their "
+        "deviation, in every arm. One learning rate for all arms and both kinds of learning, and one number of updates; it was taken from "
+        "a few short pilots of imitation and of GRPO under another seed, not searched for each arm. Every arm draws the samples of its "
+        "updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
+        "demonstration counts as one more sequence of its group, so that the gradients of the closed and the open gate are those of the "
+        "baselines times one factor, which is taken out before they are compared. The rows that part 1 is compared with are the "
+        "library's, which tests hold to TRL's and verl's.",
+        scale="A model of 0.1 million weights whose limit is what it knows of numbers: it gains from imitation for as long as it is shown "
+        "new problems, which a pretrained model need not. No benchmark outside of the task.",
+        run=run,
+        imagined=imagined,
+        figures=figures,
+        seeds=5,
+    )
+)
