@@ -31,7 +31,6 @@ COUNT = 5
 BUDGETS = (4, 8, 16, 32, 64)
 WIDTH = 4  # candidates for each part that a beam or a subtree keeps
 NOISE = 0.2  # of the outcomes that the corrupted value learns from
-SHARP = 4.0
 STATES, TIMES = 5, 6
 CLOUDS = (16, 64, 256, 1_024)
 BATCH, RATE, UNITS = 256, 3e-3, 64
@@ -360,7 +359,6 @@ SEARCHES: dict[str, Callable[[int], tuple[str, dict[str, Any]]]] = {
     "beam": lambda n: ("beam", {"n": n, "beams": max(1, n // WIDTH)}),
     "diverse beams": lambda n: ("diverse-beam", {"n": n, "width": WIDTH}),
     "particles": lambda n: ("particle-filter", {"n": n}),
-    "sharp particles": lambda n: ("particle-filter", {"n": n, "sharpness": SHARP}),
 }
 ARMS = (*CHOICES, *SEARCHES)
 VALUES = ("learned", "corrupted")
@@ -570,7 +568,6 @@ register(
             "beam": f"n candidates for a line, the n / {WIDTH} best by value go on",
             "diverse beams": f"n / {WIDTH} subtrees, each of which goes on from the best of its {WIDTH} candidates",
             "particles": "n particles, resampled by value before each line; the one with the highest value at the end",
-            "sharp particles": f"the same with values to the power of {SHARP:g}; no check asks about them",
             "learned": "the value of a part, learned from the outcomes of the generator's samples",
             "corrupted": f"the same, where {NOISE:.0%} of the outcomes are turned around",
             PLACEBO: f"placebo: {FEW} particles whose weights know nothing",
