@@ -32,7 +32,7 @@ from ratchet.learn.critic import (
     verdicts,
 )
 from ratchet.learn.heads import heads, hl_gauss, two_hot
-from ratchet.measure.ranking import auc
+from ratchet.measure.ranking import auc, auc_within
 from ratchet.models import llama
 from ratchet.models.critic import (
     Critic,
@@ -418,3 +418,13 @@ def test_auc() -> None:
     scores, labels = [random.randrange(9) for _ in range(60)], [random.random() < 0.4 for _ in range(60)]
     pairs = [(a > b) + (a == b) / 2 for a, x in zip(scores, labels) for b, y in zip(scores, labels) if x and not y]
     assert auc(scores, labels) == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_auc_within_is_of_each_group_by_itself() -> None:
+    """A score that tells two prompts apart and samples of one prompt the wrong way round: good on the whole, bad within."""
+    scores, labels = [9, 8, 8, 2, 1, 1], [False, True, True, True, False, False]
+    groups = ["easy"] * 3 + ["hard"] * 3
+    assert auc_within(scores, labels, groups) == 0.5 and auc_within(scores[:3], labels[:3], groups[:3]) == 0.0
+    assert auc(scores, labels) == pytest.approx(6 / 9)
+    assert auc_within([*scores, 5, 6], [*labels, True, True], [*groups, "all right", "all right"]) == 0.5
+    assert math.isnan(auc_within([1, 2], [True, False], ["a", "b"]))

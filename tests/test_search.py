@@ -137,7 +137,19 @@ def law_is_a_function_of_its_path(strategy: Strategy) -> bool:
     return [t.answer for t in run(strategy, {})] == [t.answer for t in run(strategy, {})]
 
 
-LAWS = [law_budget, law_one_sample_is_plain_sampling, law_answers_with_what_it_drew, law_is_a_function_of_its_path]
+def law_leaves_the_record_as_it_is(strategy: Strategy) -> bool:
+    """What was answered stands in the trace whole, each completion with the verdict on its own text."""
+    traces = run(strategy, {})
+    whole = all(len(e.answer) == e.request.n for t in traces for e in t.events if isinstance(e.request, Draw))
+    return whole and all(
+        judge_here([(t.task, c.text)]) == [v] for t in traces for c, v in zip(t.completions, t.verdicts, strict=True)
+    )
+
+
+LAWS = [
+    law_budget, law_one_sample_is_plain_sampling, law_answers_with_what_it_drew, law_is_a_function_of_its_path,
+    law_leaves_the_record_as_it_is,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -171,13 +183,21 @@ def wavers(task: Task) -> Play:
     return cs[wavers.calls % 8]  # type: ignore[attr-defined]
 
 
+def takes_from_what_it_got(task: Task) -> Play:
+    first = yield Draw(task.prompt, n=8)
+    best = first.pop(0)
+    yield Draw(task.prompt)
+    return best
+
+
 wavers.calls = 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("law", "strategy"),
     [(law_answers_with_what_it_drew, invents), (law_one_sample_is_plain_sampling, draws_twice),
-     (law_answers_with_what_it_drew, swallows_its_budget), (law_is_a_function_of_its_path, wavers)],
+     (law_answers_with_what_it_drew, swallows_its_budget), (law_is_a_function_of_its_path, wavers),
+     (law_leaves_the_record_as_it_is, takes_from_what_it_got)],
 )  # fmt: skip
 def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], strategy: Strategy) -> None:
     if strategy is swallows_its_budget:

@@ -30,7 +30,8 @@ def diverse_beam(
     steps = steps_of(n, step, step_tokens, temperature)
     each = shares_of(n, max(n // width, 1))
     first: list[Completion] = yield steps.draw(task.prompt, n)
-    drawn, trees, scores = [[first.pop(0) for _ in range(k)] for k in each], list(range(len(each))), [0.0] * len(each)
+    rest = iter(first)  # the list itself is the trace's
+    drawn, trees, scores = [[next(rest) for _ in range(k)] for k in each], list(range(len(each))), [0.0] * len(each)
     best: list[Completion] = [own[0] for own in drawn]
     while True:
         values = iter((yield Judge([c for own in drawn for c in own], scorer)))
