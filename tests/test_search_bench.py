@@ -126,7 +126,7 @@ def test_the_page_holds_curves_areas_and_traces(tmp_path: Path) -> None:
     found, bounds = areas(spots, "tokens", [15.0, 35.0])
     text = write_page(tmp_path, spots, found, bounds, "tokens", {"model": "<m>", "tasks": "t"}).read_text()
     for part in (
-        "Accuracy against sampled tokens",
+        "accuracy against sampled tokens",
         "Areas",
         "over its placebo",
         "best-of-n:scorer=placebo",

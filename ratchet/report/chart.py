@@ -117,7 +117,11 @@ def x_scale(series: Sequence[Series], x: Axis) -> Scale:
     start, end = LEFT + inset, WIDTH - RIGHT - inset
     if x.log2:
         low, high = math.log2(values[0]), math.log2(values[-1])
-        return Scale(low, max(high, low + 1), start, end, values, True)
+        ticks = [values[0]]
+        for v in values[1:]:  # labels that would overlap are left out
+            if math.log2(v) - math.log2(ticks[-1]) >= 0.11 * (high - low):
+                ticks.append(v)
+        return Scale(low, max(high, low + 1), start, end, ticks, True)
     low, high = values[0], values[-1]
     if low == high:
         return Scale(low - 1, high + 1, start, end, values)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ratchet.core.errors import StoreError
 from ratchet.core.files import write_text
-from ratchet.loop.search_bench import Area, Spot, file_name
+from ratchet.loop.search_bench import Area, Spot, control_of, file_name
 from ratchet.loop.store import read_traces
 from ratchet.report.chart import Axis, Point, Series, line_chart, percent
 from ratchet.report.page import document
@@ -32,6 +32,18 @@ def curves(spots: Sequence[Spot], unit: str) -> list[Series]:
     return [Series(plan, sorted(points, key=lambda p: p.x)) for plan, points in plans.items()]
 
 
+def of_plan(spots: Sequence[Spot], plan: str, unit: str) -> list[str]:
+    """A strategy beside its placebo and a single sample, by the budgets' unit and by operations; none for a placebo by itself."""
+    if "scorer=placebo" in plan:
+        return []
+    beside = [s for s in spots if s.plan in (plan, control_of(plan), "single")]
+    units = [u for u in (unit, "flops") if all(s.cost[u] > 0 for s in beside)]
+    return [
+        line_chart(f"{plan}: accuracy against {LABELS[u]}", curves(beside, u), axis(u), percent("share of tasks solved"))
+        for u in dict.fromkeys(units)
+    ]
+
+
 def page(
     folder: Path,
     spots: Sequence[Spot],
@@ -45,11 +57,7 @@ def page(
         f"<h1>Strategies at equal cost</h1><p>{safe(settings['model'])} on {len(spots[0].right):,} held-out tasks of "
         f"{safe(settings['tasks'])}. The largest area under the curve is that of {safe(best.plan)}: {share(asdict(best.area))}.</p>"
     )
-    drawn = [
-        line_chart(f"Accuracy against {LABELS[u]}", curves(spots, u), axis(u), percent("share of tasks solved"))
-        for u in LABELS
-        if all(s.cost[u] > 0 for s in spots)
-    ]
+    drawn = [chart for plan in dict.fromkeys(s.plan for s in spots) for chart in of_plan(spots, plan, unit)]
     ranked = sorted(areas, key=lambda a: -a.area.value)
     rows = [[safe(a.plan), share(asdict(a.area)), gain(asdict(a.over_control)) if a.over_control else ""] for a in ranked]
     sizes = [
