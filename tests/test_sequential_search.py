@@ -238,3 +238,11 @@ def test_samples_that_are_not_believed_in_are_dropped_half_way() -> None:
     trace, engine = play(says, "prune:n=4,at=2,scorer=promise", {"promise": promise})
     went_on = [d.prefix.text for d in engine.draws[4:]]  # type: ignore[union-attr]
     assert went_on == ["x x", "3 x"] and trace.cost.sampled_tokens == 4 * 2 + 2 * 3
+
+
+@pytest.mark.parametrize(
+    "plan", ["vote-over:n=0", "retry:turns=0", "adaptive-sampling:n=0", "vote:n=-1", "prune:keep=2.0", "prune:at=0"]
+)
+def test_knobs_out_of_range_are_one_sentence(plan: str) -> None:
+    with pytest.raises(RecipeError, match="at least 1"):
+        play(after(0), plan, {"self-evaluation": worth})

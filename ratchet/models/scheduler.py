@@ -51,6 +51,15 @@ class Running:
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
+def strategy_knobs(name: str, strategy: Strategy, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """The knobs, checked: names and types, and that what counts samples or turns (`n`, `turns`) is at least 1. RecipeError."""
+    checked = check_knobs("strategy", name, strategy, knobs)
+    for knob in ("n", "turns"):
+        if checked.get(knob, 1) < 1:
+            raise RecipeError(f'strategy "{name}": {knob} must be at least 1, got {checked[knob]}')
+    return checked
+
+
 @dataclass(frozen=True)
 class Priced:
     """A scorer that costs something: `flops(completions)` are the operations that it takes."""
@@ -122,7 +131,7 @@ class Scheduler:
     ) -> list[Trace]:
         """Traces in the order of tasks, `samples` for each. The randomness of each is a function of path, key, sample."""
         name = strategy.__name__.replace("_", "-")
-        checked = check_knobs("strategy", name, strategy, knobs or {})
+        checked = strategy_knobs(name, strategy, knobs or {})
         start = time.perf_counter()
         for engine in self._engines():
             engine.forget()

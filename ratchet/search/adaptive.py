@@ -7,6 +7,7 @@ scorer in [0, 1]. Departures: in `prune` all samples are cut at one length, and 
 
 from __future__ import annotations
 
+from ratchet.core.errors import RecipeError
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -42,6 +43,10 @@ def prune(
 ) -> Play:
     """`n` samples, of which after `at` tokens the share `keep` goes on by score; the best of those that end (paper: at 64 and 128
     tokens, 50 to 75 % are pruned)."""
+    if at < 1 or not 0 < keep <= 1:
+        raise RecipeError(
+            f"prune cuts after at least 1 token (at) and keeps a share above 0 and at most 1 (keep), got {at} and {keep}"
+        )
     if n == 1:
         [alone] = yield Draw(task.prompt, temperature=temperature)
         return alone

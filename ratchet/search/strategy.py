@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ratchet.core.errors import RecipeError
-from ratchet.core.registry import Registry, check_knobs
+from ratchet.core.registry import Registry
 from ratchet.core.seeds import fraction
 from ratchet.core.types import Completion, Strategy, Task
-from ratchet.models.scheduler import Scorer, Verify
+from ratchet.models.scheduler import Scorer, Verify, strategy_knobs
 
 strategies: Registry[Strategy] = Registry("strategy", "ratchet.search")
 
@@ -31,7 +31,7 @@ def planned(text: str) -> tuple[Strategy, dict[str, Any]]:
             knobs[knob.strip()] = json.loads(value)
         except ValueError:
             knobs[knob.strip()] = value
-    return strategy, check_knobs("strategy", name, strategy, knobs)
+    return strategy, strategy_knobs(name.strip(), strategy, knobs)
 
 
 def logprob(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:
