@@ -69,7 +69,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(buffered: str) -> None
         (["eval", "builtin", "--tasks", "contdown"], 'did you mean "countdown"'),
         (["eval", "builtin", "--tasks", "countdown", "--task-knob", "rule=x"], "not one of"),
         (["eval", "/no/such/model"], "neither"),
-        (["eval", "builtin", "--strategy", "vote", "--knob", "n=0"], "n of at least 1"),
+        (["eval", "builtin", "--strategy", "vote", "--knob", "n=0"], "n must be at least 1"),
         (["eval", "builtin", "--tasks", "nofile.jsonl"], "does not exist"),
         (["eval", "builtin", "--tasks", "countdown", "--split", "all"], "without end"),
         (["run", "countdown", "--dry", "--set", "reward=nope"], "verdict"),

@@ -16,7 +16,7 @@ from ratchet.core.types import Completion, Cost, Draw, Event, Judge, Outcome, Ta
 from ratchet.loop.export import formats, reached, rows_of, write_rows
 from ratchet.loop.search_bench import Bench, Spot, affordable, areas, control_of, per_task, sized_by, with_controls
 from ratchet.loop.store import read_traces, trace_json, tree_of, write_traces
-from ratchet.report.search_bench import write_page
+from ratchet.report.search_bench import page
 
 TASKS = [Task("bench", f"task {i}", i, "exact") for i in range(10)]
 
@@ -124,7 +124,7 @@ def test_what_a_budget_pays_for() -> None:
 def test_the_page_holds_curves_areas_and_traces(tmp_path: Path) -> None:
     spots = bench(tmp_path, Costly(), budgets=[15.0, 35.0]).run(["vote", "best-of-n"])
     found, bounds = areas(spots, "tokens", [15.0, 35.0])
-    text = write_page(tmp_path, spots, found, bounds, "tokens", {"model": "<m>", "tasks": "t"}).read_text()
+    text = page(tmp_path, spots, found, bounds, "tokens", {"model": "<m>", "tasks": "t"})
     for part in (
         "accuracy against sampled tokens",
         "Areas",

@@ -12,7 +12,7 @@ from ratchet.core.types import Completion, Draw, Task, Trace, Verdict
 from ratchet.models.engine import begun
 from ratchet.models.scheduler import Scheduler
 from ratchet.models.tokens import WordTokenizer
-from ratchet.search.critique import written
+from ratchet.search.prompts import written
 from ratchet.search.strategy import SCORERS, planned, strategies
 from ratchet.search.tools import TOOLS, calculator, python
 from ratchet.verify.verifier import find

@@ -65,11 +65,9 @@ def eval(
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
     from ratchet.search.strategy import strategies
-    from ratchet.tasks.family import families
     from ratchet.verify.pool import VerifierPool
 
-    if tasks not in families and is_path(tasks):
-        tasks, path = "files", tasks
+    tasks, path = family_of(tasks, path)
     if out is not None and not out.parent.is_dir():
         raise RecipeError(f"--out {out}: the folder {out.parent} does not exist; make it first")
     if kept is not None and not kept.name.endswith(".jsonl.gz"):
@@ -105,6 +103,13 @@ def eval(
     )
     if abstentions := sum(r.abstained for r in record.rows):
         click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
+
+
+def family_of(tasks: str, path: str) -> tuple[str, str]:
+    """The family and its file: a name that is no family, but a path, is a file of tasks."""
+    from ratchet.tasks.family import families
+
+    return ("files", tasks) if tasks not in families and is_path(tasks) else (tasks, path)
 
 
 def is_path(name: str) -> bool:

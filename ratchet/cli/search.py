@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.files import write_text
 
 DEFAULT = "single; vote; best-of-n"
 
@@ -44,20 +45,18 @@ def bench(
     critics: tuple[str, ...], count: int, max_tokens: int, batch: int, seed: int, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Accuracy of MODEL against cost, for each strategy and its placebo, on the same held-out tasks."""
-    from ratchet.cli.evaluate import is_path, knobs_of, model_folder, pick_tasks
+    from ratchet.cli.evaluate import family_of, knobs_of, model_folder, pick_tasks
     from ratchet.loop.search_bench import Bench, areas, with_controls
     from ratchet.loop.turn import scheduler_for
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
-    from ratchet.report.search_bench import write_page
-    from ratchet.tasks.family import families
+    from ratchet.report.search_bench import page
     from ratchet.verify.pool import VerifierPool
 
     plans = [p.strip() for p in strategies.split(";") if p.strip()]
     limits = costs_of(budgets)
     controls = with_controls(plans)  # wrong names are heard of before a model is loaded
-    if tasks not in families and is_path(tasks):
-        tasks, path = "files", tasks
+    tasks, path = family_of(tasks, path)
     held = pick_tasks(tasks, path, knobs_of(task_knobs), "heldout", count, seed)
     sizing = pick_tasks(tasks, path, knobs_of(task_knobs), "validation", max(2, min(40, count)), seed)
     settings = {
@@ -73,7 +72,8 @@ def bench(
         say = (lambda text: None) if as_json else click.echo
         spots = Bench(scheduler, sizing, held, limits, unit, seed, out, settings, say, call_price).run(plans)
     found, bounds = areas(spots, unit, limits)
-    page = write_page(out, spots, found, bounds, unit, settings)
+    target = out / "bench.html"
+    write_text(target, page(out, spots, found, bounds, unit, settings))
     if as_json:
         click.echo(
             json.dumps(
@@ -97,7 +97,7 @@ def bench(
         click.echo(f"  {a.plan:<40} {a.area}{over}")
     for plan in missing:
         click.echo(f"  {plan:<40} fits no budget: its smallest size costs more than {max(limits):g} {unit}")
-    click.echo(f"\ncurves: {page}")
+    click.echo(f"\ncurves: {target}")
 
 
 def costs_of(text: str) -> list[float]:

@@ -58,6 +58,8 @@ def describe(trace: dict[str, Any]) -> str:
     """A trace as text: the prompt, each draw with its verdict, and the answer that was chosen."""
     lines = [click.style(f"task {trace['key']} sample {trace['sample']}, {trace['strategy']}", bold=True)]
     lines.append(f"  prompt  {clean(trace['prompt'])}")
+    from ratchet.loop.store import tree_of
+
     gone_on_from = {draw.get("parent") for draw in trace["draws"]}
     for i, depth, text, scores in tree_of(trace):
         draw, indent = trace["draws"][i], "  " * depth
@@ -69,12 +71,6 @@ def describe(trace: dict[str, Any]) -> str:
     if trace["chosen"] is None:
         lines.append(f"  {styled(trace)}")
     return "\n".join(lines)
-
-
-def tree_of(trace: dict[str, Any]) -> list[tuple[int, int, str, list[tuple[str, float]]]]:
-    from ratchet.loop import store
-
-    return store.tree_of(trace)
 
 
 def styled(verdict: dict[str, Any]) -> str:

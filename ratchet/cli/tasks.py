@@ -39,12 +39,10 @@ def list_() -> None:
 
 
 def source_of(family: str, path: str, knobs: tuple[str, ...]) -> Any:
-    from ratchet.cli.evaluate import is_path, knobs_of
-    from ratchet.tasks.family import Source, families
+    from ratchet.cli.evaluate import family_of, knobs_of
+    from ratchet.tasks.family import Source
 
-    if family not in families and is_path(family):
-        family, path = "files", family
-    return Source(family, path, knobs_of(knobs))
+    return Source(*family_of(family, path), knobs_of(knobs))
 
 
 @tasks.command()

@@ -132,6 +132,12 @@ class Draw:
         if self.then and not isinstance(self.prefix, Completion):
             raise RecipeError("only a completion can be gone on from with a text put behind it (then); write it into the prompt")
 
+    def added_from(self, answer: Completion) -> int:
+        """The place in one of its answers of the first token that this draw added: behind what it goes on from, and what was put there."""
+        if not isinstance(self.prefix, Completion):
+            return 0
+        return answer.given[-1] + 1 if len(answer.given) > len(self.prefix.given) else len(self.prefix.tokens)
+
 
 @dataclass(frozen=True)
 class Judge:

@@ -51,7 +51,7 @@ def turns_of(traces: Sequence[Trace], rewards: Sequence[Sequence[float]], end: f
             if isinstance(event.request, Draw):
                 known = len(found)  # completions of one draw do not go on from each other
                 for c in event.answer:
-                    before = begins(event.request, c)
+                    before = event.request.added_from(c)
                     prefix = c.prefix + c.tokens[:before]
                     parent = parent_of(prefix, added(event.request, trace), found[first:known], end)
                     place = None if parent is None else first + parent
@@ -59,20 +59,6 @@ def turns_of(traces: Sequence[Trace], rewards: Sequence[Sequence[float]], end: f
                     reward = left[trace.task.key].pop()
                     found.append(Turn(c, prefix, c.tokens[before:], reward, place, depth, c is trace.answer))
     return list(groups.values())
-
-
-def begins(draw: Draw, c: Completion) -> int:
-    """The place in a completion of the first token that its draw added; what was put before it (`Draw.then`) was not drawn."""
-    if draw.then:
-        return c.given[-1] + 1
-    return len(draw.prefix.tokens) if isinstance(draw.prefix, Completion) else 0
-
-
-def said_before(draw: Draw, c: Completion) -> int:
-    """How many tokens of a completion stood there before the draw: of the one that it goes on from, and put behind that one."""
-    if not isinstance(draw.prefix, Completion):
-        return 0
-    return c.given[-1] + 1 if len(c.given) > len(draw.prefix.given) else len(draw.prefix.tokens)
 
 
 def added(draw: Draw, trace: Trace) -> str:

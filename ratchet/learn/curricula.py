@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import above_0, at_least_0, at_least_1, from_0_to_1, require
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import Part, fraction, rng
-from ratchet.learn.ranges import above_0, at_least_0, at_least_1, from_0_to_1, require
 
 
 @dataclass

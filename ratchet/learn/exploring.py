@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import at_least_1, require
 from ratchet.core.seeds import rng
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Example
@@ -109,25 +109,20 @@ def grpo_passk(*, clip: float = 0.2) -> PolicyGradient:
     return PolicyGradient(over_deviation(marginal(0)), parts.token_ratio, surrogate, parts.token_mean)
 
 
-def at_least(least: int, k: int, method: str) -> None:
-    if k < least:
-        raise RecipeError(f"{method} looks at the best of k samples, k at least {least}, got {k}")
-
-
 @rows.add("pkpo", paper="arXiv 2505.15201")
 def pkpo(*, k: int = 4, clip: float = 0.2) -> PolicyGradient:
     """The unbiased gradient of the best of k, from groups larger than k, with the rest of each choice as the baseline.
 
     Departure: the factor k is left to the learning rate.
     """
-    at_least(2, k, "pkpo")
+    require(k >= 2, "k", k, "2 or more")
     return PolicyGradient(marginal(k), parts.token_ratio, parts.clipped(clip, clip), parts.token_mean)
 
 
 @rows.add("passk-training", paper="arXiv 2508.10751")
 def passk_training(*, k: int = 4, low: float = 0.2, high: float = 0.28) -> PolicyGradient:
     """GRPO's advantage over all choices of k in closed form. Rewards must not be negative."""
-    at_least(1, k, "passk-training")
+    at_least_1(k=k)
     return PolicyGradient(choices_of(k), parts.token_ratio, parts.clipped(low, high), parts.token_mean)
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
+from ratchet.core.ranges import above_0, at_least_0, require
 from ratchet.learn.batch import Batch, Example, Pair
-from ratchet.learn.ranges import above_0, at_least_0, require
 from ratchet.models.tokens import Tokenizer
 
 # ---- worth: (batch, logp) -> what each completion is worth (2N,) --------------------------------------------------

@@ -37,11 +37,11 @@ import torch
 from torch import Tensor
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import above_0, at_least_0
 from ratchet.core.registry import Registry
 from ratchet.core.types import Tokens
 from ratchet.learn import margins
 from ratchet.learn.batch import Batch, Example, Pair, Unit
-from ratchet.learn.ranges import above_0, at_least_0
 from ratchet.learn.train import Learner
 from ratchet.models.engine import score
 

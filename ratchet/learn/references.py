@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import at_least_1, require
 from ratchet.core.registry import Registry
 from ratchet.models.llama import Llama
 from ratchet.models.lora import Follow, apart, names_of, without_adapters
@@ -56,8 +57,7 @@ def base() -> Reference:
 @references.add("average")
 def average(*, kept: float = 0.99) -> Reference:
     """After each step the reference keeps this share of itself, and takes the rest from the policy."""
-    if not 0 <= kept < 1:
-        raise RecipeError(f"a moving average keeps a share of at least 0 and below 1, got {kept}")
+    require(0 <= kept < 1, "kept", kept, "a share of at least 0 and below 1")
 
     @torch.no_grad()
     def follow(reference: torch.nn.Module, model: torch.nn.Module, taken: int) -> torch.nn.Module:
@@ -71,6 +71,5 @@ def average(*, kept: float = 0.99) -> Reference:
 @references.add("reset", paper="arXiv 2505.24864")
 def reset(*, steps: int = 200) -> Reference:
     """After so many steps the reference is the policy as it is then (ProRL)."""
-    if steps < 1:
-        raise RecipeError(f"a reference is reset every 1 step or more, got {steps}")
+    at_least_1(steps=steps)
     return Reference(copied, lambda reference, model, taken: reference if taken % steps else copied(model))

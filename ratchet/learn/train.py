@@ -18,10 +18,14 @@ P = TypeVar("P", bound=Trainable)
 
 @runtime_checkable
 class Prepares(Protocol):
-    """An objective that says what is read of the model for it, and that sees the update's examples before they are cut."""
+    """An objective that says what is read of the model for it and whether it learns from idle examples too, and that sees the
+    update's examples before they are cut."""
 
     @property
     def read(self) -> Read: ...
+
+    @property
+    def idle_too(self) -> bool: ...
 
     def prepare(self, examples: Sequence[Example], learner: Learner[Any]) -> list[Example]: ...
 
@@ -102,10 +106,10 @@ class Learner(Generic[P]):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         sums: dict[str, float] = {"loss": 0.0}
-        given, read = sum(len(u.rows) for u in units), self.read
+        given, read, idle_too = sum(len(u.rows) for u in units), self.read, False
         if isinstance(objective, Prepares):
-            units, read = objective.prepare([row for u in units for row in u.rows], self), objective.read
-        idle_too = bool(getattr(objective, "idle_too", False))
+            units = objective.prepare([row for u in units for row in u.rows], self)
+            read, idle_too = objective.read, objective.idle_too
         for batch in micro_batches(self.with_reference(units), self.micro_tokens, self.policy.max_tokens, device, idle_too):
             numbers = read(model, batch.ids, batch.mask.bool(), self.policy.bf16)
             loss, metrics = objective(batch, numbers)

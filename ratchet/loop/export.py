@@ -29,9 +29,14 @@ def answers(traces: Sequence[Json]) -> list[Json]:
     for trace in traces:
         for i in whole(trace):
             draw = trace["draws"][i]
-            if draw["role"] == "solver" and not draw.get("given") and draw.get("own_prompt", True):
+            if draw["role"] == "solver" and of_its_own(draw):
                 found.setdefault(draw["text"], draw)
     return list(found.values())
+
+
+def of_its_own(draw: Json) -> bool:
+    """Whether it answers the task's own prompt, and all of its words were drawn."""
+    return not draw.get("given") and draw.get("own_prompt", True)
 
 
 def whole(trace: Json) -> list[int]:
@@ -61,8 +66,7 @@ def sft(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
 def chosen(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
     """What the strategy answered with, where that passed: {"prompt", "completion"}."""
     for trace in traces:
-        draw = trace["draws"][trace["chosen"]] if trace["chosen"] is not None else {}
-        if trace["outcome"] == "pass" and draw and not draw.get("given") and draw.get("own_prompt", True):
+        if trace["outcome"] == "pass" and trace["chosen"] is not None and of_its_own(draw := trace["draws"][trace["chosen"]]):
             yield {"prompt": trace["prompt"], "completion": draw["text"]}
 
 

@@ -192,7 +192,7 @@ class Workshop:
     def draw(
         self,
         learner: Learner,
-        settings: Imitation | Preferences,
+        settings: Imitation | Preferences | Reinforcement,
         tasks: Sequence[Task],
         path: tuple[Part, ...],
         costs: Costs,
@@ -229,7 +229,7 @@ class Workshop:
 
     def reinforce(self, learner: Learner, settings: Reinforcement, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Draws on training tasks, and updates on their credited completions."""
-        method, reward = method_of(settings), rewards[self.recipe.reward]
+        method = method_of(settings)
         log: list[dict[str, float]] = []
         drawn: list[dict[str, float]] = []
         apart: list[float] = []
@@ -238,33 +238,23 @@ class Workshop:
             start = time.perf_counter()
             path = (self.recipe.seed, "turn", turn, "update", update)
             tasks, sources = self.planned(settings, *path)
-            scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
-            traces = scheduler.run(
-                strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
-            )
-            costs.add_scheduler(scheduler)
+            traces, paid, numbers = self.draw(learner, settings, tasks, path, costs)
             middle = time.perf_counter()
-            verdicts = [v for t in traces for v in t.verdicts]
-            paid = with_abstentions(reward, abstentions[self.recipe.on_abstain], verdicts)
             written = self.written(learner.policy, tasks, settings.demonstrations, *path)
             steps = learn_from(traces, learner, method, paid, settings, path, costs, written)
             log += steps
             apart += [step.get("ratio_off", 0.0) for step in steps[:1]]
-            drawn.append({**describe(traces), **self.noted(traces, sources, paid, *path)})
+            drawn.append({**numbers, **self.noted(traces, sources, paid, *path)})
             trained = sum(len(c.prefix) + len(c.tokens) for t in traces for c in t.completions)
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
-            seconds = time.perf_counter() - start
-            self.tell(
-                {"event": "update", "turn": turn, "update": update + 1, "reward": log[-1]["reward"],
-                 "tokens_per_second": scheduler.spent.sampled_tokens / seconds}
-            )  # fmt: skip
+            self.told(turn, update, {"reward": log[-1]["reward"]}, sum(t.cost.sampled_tokens for t in traces), start)
         if apart and (share := sum(apart) / len(apart)) > APART:
             text = (
                 f"the sampler and the learner disagree: {share:.0%} of the tokens that a draw's first step learned from have a probability "
                 "that is more than a fifth off the one they were drawn with. Does the engine sample from the weights that learn?"
             )
             self.tell({"event": "note", "text": text})
-        return {**summarise(log), **summarise(drawn)}, traces
+        return {**summarise(drawn), **summarise(log)}, traces
 
     def planned(self, settings: Reinforcement, *path: Part) -> tuple[list[Task], dict[str, str]]:
         """The tasks of an update, and the source of each by its key, where there are several."""

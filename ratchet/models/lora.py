@@ -176,9 +176,14 @@ def add_adapter(
 
 def switch(model: nn.Module, name: str | None) -> None:
     """Switch an adapter on, and the others off; None for the base alone. EngineError for one that is not there."""
+    put_on(model, updates_of(model, name))
+
+
+def updates_of(model: nn.Module, name: str | None) -> list[tuple[Update, ...]]:
+    """What each adapted layer adds with this adapter on. EngineError for one that is not there."""
     if name is not None and name not in names_of(model):
         raise EngineError(f'no adapter "{name}"; {nearest(name, names_of(model))}')
-    put_on(model, [(layer.adapters[name],) if name in layer.adapters else () for layer in layers_of(model)])  # type: ignore[misc]
+    return [(layer.adapters[name],) if name in layer.adapters else () for layer in layers_of(model)]  # type: ignore[misc]
 
 
 def put_on(model: nn.Module, updates: Sequence[tuple[Update, ...]]) -> None:
@@ -202,12 +207,8 @@ def using(model: nn.Module, updates: Sequence[tuple[Update, ...]]) -> Iterator[N
 @contextmanager
 def role(model: nn.Module, name: str | None) -> Iterator[None]:
     """Within it the adapter of that name is on."""
-    before = [layer.active for layer in layers_of(model)]
-    switch(model, name)
-    try:
+    with using(model, updates_of(model, name)):
         yield
-    finally:
-        put_on(model, before)
 
 
 def merged(model: Llama) -> Llama:

@@ -80,17 +80,10 @@ def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost
     """What a draw took at `flops` a token. A prefix is read once for all its samples, and not again where a draw goes on; what was put
     behind it is computed. An end that was taken off before a text was put there was drawn, and paid for, by the draw before."""
     first = completions[0]
-    begun = new_from(draw, first)
-    sampled = sum(len(c.tokens) - begun for c in completions)
-    computed = begun - started(draw) if started(draw) else len(first.prefix)
-    return Cost(sampled, len(first.prefix) + begun, len(completions), flops=flops * (sampled + max(computed, 0)))
-
-
-def new_from(draw: Draw, c: Completion) -> int:
-    """The place in a completion of the first token that its draw added."""
-    if draw.then:
-        return c.given[-1] + 1
-    return started(draw)
+    before, kept = draw.added_from(first), started(draw)
+    sampled = sum(len(c.tokens) - before for c in completions)
+    computed = max(before - kept, 0) if kept else len(first.prefix)
+    return Cost(sampled, len(first.prefix) + before, len(completions), flops=flops * (sampled + computed))
 
 
 def full(draw: Draw) -> list[Completion]:
@@ -185,8 +178,9 @@ class Scheduler:
                 answers = engine.sample([asked[i][1] for i in places], [seeds[i] for i in places], judge if self.beside else None)
                 for i, completions in zip(places, answers, strict=True):
                     drawn[i] = completions
+        flops = {id(engine): flops_of(engine) for engine in self._engines()}
         for (r, draw), completions, future in zip(asked, drawn, judged, strict=True):
-            cost = cost_of(draw, completions, flops_of(self._engine(draw)))
+            cost = cost_of(draw, completions, flops[id(self._engine(draw))])
             r.trace.cost.add(cost)
             self.spent.add(cost)
             if future is not None:
@@ -217,15 +211,17 @@ class Scheduler:
                     draws = [request] if isinstance(request, Draw) else list(request)
                     r.together = not isinstance(request, Draw)
                     # one that is as long as one may be cannot be gone on from: it is its own answer
-                    done = [full(d) if self._room(d) < 1 else None for d in draws]
-                    going = [d for d, own in zip(draws, done, strict=True) if own is None]
+                    rooms = [self._room(d) for d in draws]
+                    done = [full(d) if room < 1 else None for d, room in zip(draws, rooms, strict=True)]
+                    going = [(d, room) for d, room in zip(draws, rooms, strict=True) if room >= 1]
                     if not going:
                         answers = [own for own in done if own is not None]
                         send = lambda answers=answers: r.play.send(answers if r.together else answers[0])
                         continue
-                    samples = sum(d.n for d in going)
-                    limits = [budget.most_tokens(r.trace.cost, samples, self._wanted(d)) for d in going]
-                    r.waiting = [replace(d, max_tokens=limit) for d, limit in zip(going, limits, strict=True)]
+                    samples = sum(d.n for d, _ in going)
+                    wanted = [room if d.max_tokens is None else min(d.max_tokens, room) for d, room in going]
+                    limits = [budget.most_tokens(r.trace.cost, samples, most) for most in wanted]
+                    r.waiting = [replace(d, max_tokens=limit) for (d, _), limit in zip(going, limits, strict=True)]
                     r.done = done
                     return
                 budget.allow_call(r.trace.cost)
@@ -256,10 +252,6 @@ class Scheduler:
             return engine.max_tokens
         start = begun(draw.prefix, draw, engine.tokenizer) if draw.then else draw.prefix
         return min(engine.max_tokens, engine.context - len(start.prefix)) - len(start.tokens)
-
-    def _wanted(self, draw: Draw) -> int:
-        room = self._room(draw)
-        return room if draw.max_tokens is None else min(draw.max_tokens, room)
 
     def _judge(self, running: Sequence[Running], verify: Verify) -> None:
         """Every completion has been judged once; a trace's verdict is that of the completion it answers with."""

@@ -35,5 +35,5 @@ def self_evaluation(engine: Engine, ask: str = ASK, yes: str = YES, no: str = NO
     def scorer(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:
         return said(engine, [(c.prefix, asked(c)) for c in completions], *verdicts())
 
-    # both verdicts are scored, each with all that stands before it
-    return Priced(scorer, lambda completions: 2 * flops_of(engine) * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions))
+    each = 2 * flops_of(engine)  # both verdicts are scored, each with all that stands before it
+    return Priced(scorer, lambda completions: each * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions))

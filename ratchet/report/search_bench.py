@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.core.errors import StoreError
-from ratchet.core.files import write_text
 from ratchet.loop.search_bench import Area, Spot, control_of, file_name
 from ratchet.loop.store import read_traces
 from ratchet.report.chart import Axis, Point, Series, line_chart, percent
@@ -91,16 +90,3 @@ def browsed(folder: Path, spots: Sequence[Spot], ranked: Sequence[Area]) -> dict
         return collect(columns)
     except StoreError:
         return {}  # the numbers are worth a page without them
-
-
-def write_page(
-    folder: Path,
-    spots: Sequence[Spot],
-    areas: Sequence[Area],
-    bounds: tuple[float, float],
-    unit: str,
-    settings: Mapping[str, Any],
-) -> Path:
-    target = folder / "bench.html"
-    write_text(target, page(folder, spots, areas, bounds, unit, settings))
-    return target

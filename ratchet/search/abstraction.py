@@ -7,7 +7,7 @@ without an abstraction. Both roles are one model where the scheduler has no engi
 from __future__ import annotations
 
 from ratchet.core.types import Draw, Play, Task
-from ratchet.search.critique import written
+from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
 from ratchet.search.vote import most_voted
 

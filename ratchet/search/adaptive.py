@@ -8,7 +8,9 @@ scorer in [0, 1]. Departures: in `prune` all samples are cut at one length, and 
 from __future__ import annotations
 
 from ratchet.core.errors import RecipeError
-from ratchet.core.types import Completion, Draw, Judge, Play, Task
+from ratchet.core.types import Draw, Judge, Play, Task
+from ratchet.search.best_of_n import best
+from ratchet.search.retry import accepted
 from ratchet.search.strategy import strategies
 
 
@@ -24,17 +26,8 @@ def adaptive_sampling(
 ) -> Play:
     """Samples one by one, at most `n`, until one scores `enough`; else the best. The temperature goes from `temperature` to `hottest`
     as the n-th is neared (paper: 16 samples, and annealed upwards)."""
-    best: tuple[float, Completion] | None = None
-    for i in range(n):
-        warm = temperature + (hottest - temperature) * i / max(n - 1, 1)
-        [completion] = yield Draw(task.prompt, temperature=warm)
-        [score] = (yield Judge([completion], scorer)) if n > 1 else [1.0]
-        if best is None or score > best[0]:
-            best = score, completion
-        if score >= enough:
-            break
-    assert best is not None
-    return best[1]
+    temperatures = [temperature + (hottest - temperature) * i / max(n - 1, 1) for i in range(n)]
+    return (yield from accepted(task, temperatures, scorer, enough))
 
 
 @strategies.add("prune", paper="arXiv 2410.02725")
@@ -52,11 +45,11 @@ def prune(
         return alone
     begun = yield Draw(task.prompt, n=n, max_tokens=at, temperature=temperature)
     scores = yield Judge(begun, scorer)
-    best = sorted(range(n), key=lambda i: -scores[i])[: max(1, round(keep * n))]
-    ended = [begun[i] for i in best if begun[i].stop == "end"]
-    going = [begun[i] for i in best if begun[i].stop != "end"]
+    kept = sorted(range(n), key=lambda i: -scores[i])[: max(1, round(keep * n))]
+    ended = [begun[i] for i in kept if begun[i].stop == "end"]
+    going = [begun[i] for i in kept if begun[i].stop != "end"]
     if going:
         answers = yield [Draw(c, temperature=temperature) for c in going]
         ended += [c for own in answers for c in own]
     scores = yield Judge(ended, scorer)
-    return ended[max(range(len(ended)), key=lambda i: scores[i])]
+    return best(ended, scores)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task, Tokens
-from ratchet.search.steps import Asking, Steps, at_least_one, distinct, shares_of, steps_of
+from ratchet.search.steps import Asking, Steps, distinct, shares_of, steps_of
 from ratchet.search.strategy import strategies
 
 Worth = Callable[[Sequence[Completion]], Asking[list[float]]]
@@ -29,7 +30,7 @@ def judged(scorer: str) -> Worth:
 def beamed(task: Task, steps: Steps, n: int, beams: int, worth: Worth) -> Play:
     """The best answer of a beam search in which `worth` ranks the parts. An answer that has ended is scored once and remembered: it
     takes a place among the beams as long as it is one of the best, and is the answer where none that ended later is better."""
-    at_least_one(beams=beams)
+    at_least_1(beams=beams)
     ended: dict[Tokens, tuple[float, Completion]] = {}
     candidates: list[Completion] = yield steps.draw(task.prompt, n)
     while True:

@@ -9,8 +9,9 @@ none has ended by then, the last draw takes the best part to its end; out of bud
 from __future__ import annotations
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
-from ratchet.search.steps import at_least_one, distinct, steps_of
+from ratchet.search.steps import distinct, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -27,7 +28,7 @@ def best_first(
 ) -> Play:
     """`n` draws in all, `width` of them from the best part so far at a time; the best answer that has ended (paper: at most 20 parts
     gone on from, width 5)."""
-    at_least_one(width=width)
+    at_least_1(width=width)
     steps = steps_of(n, step, step_tokens, temperature)
     found: list[tuple[float, Completion]] = []  # the best first, ties in the order of drawing
     ended: list[Completion] = []

@@ -6,7 +6,9 @@ verifier. `scorer="placebo"` is the control that must gain nothing, `scorer="ora
 
 from __future__ import annotations
 
-from ratchet.core.types import Draw, Judge, Play, Task
+from collections.abc import Sequence
+
+from ratchet.core.types import Completion, Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
 
@@ -15,4 +17,9 @@ def best_of_n(task: Task, *, n: int = 8, scorer: str = "logprob", temperature: f
     """The best of n completions by score; ties go to the first drawn (paper: n = 100)."""
     completions = yield Draw(task.prompt, n=n, temperature=temperature, top_p=top_p)
     scores = yield Judge(completions, scorer)
-    return completions[max(range(n), key=lambda i: scores[i])]
+    return best(completions, scores)
+
+
+def best(completions: Sequence[Completion], scores: Sequence[float]) -> Completion:
+    """The completion of the highest score; ties go to the first."""
+    return completions[max(range(len(completions)), key=lambda i: scores[i])]

@@ -8,6 +8,7 @@ scheduler's role "critic". Departures: the papers help people to judge; here the
 from __future__ import annotations
 
 from ratchet.core.types import Draw, Play, Task
+from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
 
 
@@ -28,13 +29,3 @@ def critique_revise(
         asked = written(revise, task=task.prompt, answer=answer.text, criticism=criticism.text)
         [answer] = yield Draw(asked, temperature=temperature)
     return answer
-
-
-def written(template: str, **parts: str) -> str:
-    """A template with its {names} filled in, in one pass: braces in a task or an answer stay as they are."""
-    pieces = template.split("{")
-    text = pieces[0]
-    for piece in pieces[1:]:
-        name, closed, rest = piece.partition("}")
-        text += parts[name] + rest if closed and name in parts else "{" + piece
-    return text

@@ -7,7 +7,8 @@ Departures: the judge is any scorer; with `scorer=""` the most frequent answer o
 from __future__ import annotations
 
 from ratchet.core.types import Draw, Judge, Play, Task
-from ratchet.search.critique import written
+from ratchet.search.best_of_n import best
+from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
 from ratchet.search.vote import most_voted
 
@@ -34,4 +35,4 @@ def debate(
     if not scorer:
         return (yield from most_voted(said))
     scores = yield Judge(said, scorer)
-    return said[max(range(len(said)), key=lambda i: scores[i])]
+    return best(said, scores)

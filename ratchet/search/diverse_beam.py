@@ -8,8 +8,9 @@ draws to nobody; the answer is the best-scored one, where the blog also votes.
 
 from __future__ import annotations
 
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task
-from ratchet.search.steps import at_least_one, shares_of, steps_of
+from ratchet.search.steps import shares_of, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -26,7 +27,7 @@ def diverse_beam(
 ) -> Play:
     """`n / width` subtrees, each keeping the best of its `width` candidates for a step; the best of their answers (blog: n of 4 to
     256, width 4, temperature 0.8)."""
-    at_least_one(width=width)
+    at_least_1(width=width)
     steps = steps_of(n, step, step_tokens, temperature)
     each = shares_of(n, max(n // width, 1))
     first: list[Completion] = yield steps.draw(task.prompt, n)

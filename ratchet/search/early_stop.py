@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Call, Completion, Draw, Play, Task
-from ratchet.search.steps import at_least_one
 from ratchet.search.strategy import strategies
 
 Settled = Callable[[list[tuple[str, int]], int], bool]
@@ -25,7 +25,7 @@ Settled = Callable[[list[tuple[str, int]], int], bool]
 
 def until(task: Task, n: int, window: int, temperature: float, top_p: float, settled: Settled) -> Play:
     """A vote that draws `window` samples at a time, at most n."""
-    at_least_one(n=n, window=window)
+    at_least_1(n=n, window=window)
     completions: list[Completion] = []
     answers: list[str] = []
     votes: list[tuple[str, int]] = []

@@ -8,9 +8,10 @@ Departures: those of particles.py, but with multinomial resampling, for which th
 
 from __future__ import annotations
 
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Chance, Play, Task
 from ratchet.search.particles import Cloud, Particle, filtered, heaviest, multinomial, weighed_by
-from ratchet.search.steps import Asking, at_least_one, steps_of
+from ratchet.search.steps import Asking, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -33,7 +34,7 @@ def particle_gibbs(
 ) -> Play:
     """`sweeps` filters of `n` particles, all but the first with one that is held; the answer of the highest value of all (paper: a
     total of particles shared out over sweeps)."""
-    at_least_one(sweeps=sweeps)
+    at_least_1(sweeps=sweeps)
     steps, weigh = steps_of(n, step, step_tokens, temperature), weighed_by(scorer)
     cloud = yield from filtered(task, steps, n, weigh)
     found = list(cloud.particles)

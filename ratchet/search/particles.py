@@ -22,7 +22,7 @@ from ratchet.core.types import Chance, Completion, Judge, Play, Task
 from ratchet.search.steps import Asking, Steps, steps_of
 from ratchet.search.strategy import strategies
 from ratchet.search.values import log_values
-from ratchet.search.weighted_vote import elected
+from ratchet.search.vote import elected
 
 Weigh = Callable[[Sequence[Completion]], Asking[list[float]]]
 """(parts) -> the logarithm of each one's weight"""

@@ -7,7 +7,7 @@ Departures: the paper shows examples of divisions for each kind of task; here on
 from __future__ import annotations
 
 from ratchet.core.types import Draw, Play, Task
-from ratchet.search.critique import written
+from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Draw, Request, Tokens
 
 T = TypeVar("T")
@@ -52,16 +53,9 @@ class Steps:
         return [next(rest) if k else [] for k in each]
 
 
-def at_least_one(**knobs: int) -> None:
-    """Raises RecipeError for a knob that counts something and is below 1."""
-    for name, value in knobs.items():
-        if value < 1:
-            raise RecipeError(f"knob {name} of a strategy must be at least 1, got {value}")
-
-
 def steps_of(n: int, step: str, step_tokens: int, temperature: float = 1.0) -> Steps:
     """The steps of a strategy that draws `n` samples: a single one is drawn whole."""
-    at_least_one(n=n)
+    at_least_1(n=n)
     if step_tokens < 0 or not (step or step_tokens):
         raise RecipeError(
             f"a step ends at a text (step) or after a number of tokens of at least 1 (step_tokens), "

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Chance, Completion, Play, Task
 from ratchet.search.particles import Cloud, Particle, Weigh, heaviest, log_mean, multinomial, systematic, weighed_by
-from ratchet.search.steps import Asking, Steps, at_least_one, steps_of
+from ratchet.search.steps import Asking, Steps, steps_of
 from ratchet.search.strategy import strategies
 
 
@@ -73,7 +74,7 @@ def twisted_smc(
     temperature: float = 1.0,
 ) -> Play:
     """`n` particles, each choosing its next step among `width` candidates by value; the answer of the highest value."""
-    at_least_one(width=width)
+    at_least_1(width=width)
     steps = steps_of(n, step, step_tokens, temperature)
     cloud = yield from twisted(task, steps, n, width if n > 1 else 1, weighed_by(scorer))
     return heaviest(cloud.particles)

@@ -6,10 +6,9 @@ Departures: answers are compared as the verifier takes them out of the text; tie
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from ratchet.core.types import Call, Completion, Draw, Play, Request, Task
+from ratchet.core.types import Call, Completion, Draw, Play, Task
 from ratchet.search.strategy import strategies
 
 
@@ -20,14 +19,16 @@ def vote(task: Task, *, n: int = 8, temperature: float = 1.0, top_p: float = 1.0
     return (yield from most_voted(completions))
 
 
-def most_voted(completions: Sequence[Completion], weights: Sequence[float] | None = None) -> Generator[Request, Any, Completion]:
-    """The first completion whose answer has the most votes, or the greatest sum of `weights`."""
-    answers: list[str] = []
-    for completion in completions:
-        answers.append((yield Call("extract", completion.text)))
-    counts = defaultdict[str, float](float)
-    for answer, weight in zip(answers, weights or [1.0] * len(answers), strict=True):
-        if answer:  # a sample without an answer has no vote
-            counts[answer] += weight
-    winner = max(counts, key=counts.__getitem__) if counts else answers[0]
-    return completions[answers.index(winner)]
+def most_voted(completions: Sequence[Completion]) -> Play:
+    """The first completion whose answer most of them share."""
+    return (yield from elected(completions, [1.0] * len(completions)))
+
+
+def elected(completions: Sequence[Completion], weights: Sequence[float]) -> Play:
+    """The heaviest completion of the heaviest answer; one without an answer has no vote. Ties go to the first drawn."""
+    votes: defaultdict[str, list[int]] = defaultdict(list)
+    for place, completion in enumerate(completions):
+        votes[(yield Call("extract", completion.text))].append(place)
+    answers = [places for answer, places in votes.items() if answer] or [list(range(len(completions)))]
+    winner = max(answers, key=lambda places: sum(weights[i] for i in places))
+    return completions[max(winner, key=lambda i: weights[i])]

@@ -7,22 +7,10 @@ Departures: any scorer, where the first paper trains a verifier; of the winning 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-
-from ratchet.core.types import Call, Completion, Draw, Judge, Play, Task
+from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 from ratchet.search.values import values
-
-
-def elected(completions: Sequence[Completion], weights: Sequence[float]) -> Play:
-    """The heaviest completion of the heaviest answer; one without an answer has no vote. Ties go to the first drawn."""
-    votes: defaultdict[str, list[int]] = defaultdict(list)
-    for place, completion in enumerate(completions):
-        votes[(yield Call("extract", completion.text))].append(place)
-    answers = [places for answer, places in votes.items() if answer] or [list(range(len(completions)))]
-    winner = max(answers, key=lambda places: sum(weights[i] for i in places))
-    return completions[max(winner, key=lambda i: weights[i])]
+from ratchet.search.vote import elected
 
 
 @strategies.add("weighted-vote", paper="arXiv 2206.02336")

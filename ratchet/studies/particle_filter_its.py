@@ -170,7 +170,7 @@ def known_world(seed_: int, size: Size) -> dict[str, Any]:
 class Tidy:
     """A generator that knows arithmetic and no plan: each of its lines is one of all right ones, each as likely as another."""
 
-    max_tokens, version = 12 * COUNT, 0
+    max_tokens, context, version = 12 * COUNT, 24 * COUNT, 0
 
     def __init__(self) -> None:
         from ratchet.models.tokens import WordTokenizer

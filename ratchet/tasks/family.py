@@ -78,10 +78,6 @@ class Source:
         vary = self.family.vary
         return list(tasks) if vary is None else [vary(rng(*path, "view", t.key), t) for t in tasks]
 
-    def named(self, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Source]:
-        """Sources of the same family and file, each with some knobs of its own."""
-        return {name: Source(self.name, self.path, {**self.knobs, **knobs}) for name, knobs in sources.items()}
-
     def _drawn(self, split: Split, *path: Part) -> Iterator[Task]:
         assert self.family.draw is not None
         seen: set[str] = set()
@@ -113,7 +109,7 @@ class Mixture(Source):
                 raise TaskError(
                     f"tasks.sources.{variant} is a group of knobs, such as tasks.sources.{variant}.KNOB=VALUE, got {own!r}"
                 )
-        self.variants = self.named(variants)
+        self.variants = {variant: Source(name, path, {**self.knobs, **own}) for variant, own in variants.items()}
         if self.tasks is not None:
             raise TaskError(
                 f'task family "{name}" reads a collection, which has no variants; tasks.sources is for families that draw'
