@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import RecipeError, VerifierError
+from ratchet.core.errors import BudgetError, RecipeError, VerifierError
 from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
 from ratchet.loop.turn import scheduler_for
@@ -111,6 +111,19 @@ def law_budget(strategy: Strategy) -> bool:
     return True
 
 
+def law_an_ended_budget_leaves_an_answer(strategy: Strategy) -> bool:
+    """Whatever the budget, a trace that holds a whole answer to its task answers, and not with a draw of its own that only the
+    budget's end cut."""
+    for budget in [*(Budget(tokens=tokens) for tokens in (9, 20, 35, 45)), Budget(calls=0), Budget(calls=2)]:
+        for t in run(strategy, {}, budget=budget):
+            if t.first_whole is None:
+                continue
+            alone = [e.answer[0] for e in t.events if isinstance(e.request, Draw) and e.request.n == 1]
+            if t.answer is None or (budget.tokens and alone[-1:] == [t.answer] and t.answer.stop == "length"):
+                return False
+    return True
+
+
 def really_sampled(t: Trace) -> int:
     """Tokens of all completions, each counted where it was drawn."""
     before = lambda e: e.request.prefix.sampled if isinstance(e.request.prefix, Completion) else 0
@@ -148,7 +161,7 @@ def law_leaves_the_record_as_it_is(strategy: Strategy) -> bool:
 
 LAWS = [
     law_budget, law_one_sample_is_plain_sampling, law_answers_with_what_it_drew, law_is_a_function_of_its_path,
-    law_leaves_the_record_as_it_is,
+    law_leaves_the_record_as_it_is, law_an_ended_budget_leaves_an_answer,
 ]  # fmt: skip
 
 
@@ -190,6 +203,15 @@ def takes_from_what_it_got(task: Task) -> Play:
     return best
 
 
+def gives_up(task: Task) -> Play:
+    try:
+        for _ in range(9):
+            [c] = yield Draw(task.prompt)
+    except BudgetError:
+        return None  # type: ignore[return-value]
+    return c
+
+
 wavers.calls = 0  # type: ignore[attr-defined]
 
 
@@ -197,7 +219,8 @@ wavers.calls = 0  # type: ignore[attr-defined]
     ("law", "strategy"),
     [(law_answers_with_what_it_drew, invents), (law_one_sample_is_plain_sampling, draws_twice),
      (law_answers_with_what_it_drew, swallows_its_budget), (law_is_a_function_of_its_path, wavers),
-     (law_leaves_the_record_as_it_is, takes_from_what_it_got)],
+     (law_leaves_the_record_as_it_is, takes_from_what_it_got),
+     (law_an_ended_budget_leaves_an_answer, gives_up)],
 )  # fmt: skip
 def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], strategy: Strategy) -> None:
     if strategy is swallows_its_budget:
@@ -210,6 +233,21 @@ def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], str
 def test_the_budget_law_catches_a_scheduler_that_does_not_clamp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Budget, "most_tokens", lambda self, spent, samples, wanted: wanted)
     assert not law_budget(STRATEGIES["single"])
+
+
+def test_the_law_of_ended_budgets_catches_a_scheduler_that_forgets_or_hands_out_what_was_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    law = law_an_ended_budget_leaves_an_answer
+    with monkeypatch.context() as patched:
+        patched.setattr(Scheduler, "_told", lambda self, r, answers: lambda: r.play.send(answers if r.together else answers[0]))
+        assert law(STRATEGIES["best-of-n"]) and not law(STRATEGIES["critique-revise"])
+    whole = Trace.first_whole
+    with monkeypatch.context() as patched:
+        asked: list[Trace] = []
+        # there is a whole answer for the law, none for the scheduler
+        patched.setattr(Trace, "first_whole", property(lambda t: whole.fget(t) if t.verdicts else asked.append(t)))  # type: ignore[attr-defined]
+        assert not law(STRATEGIES["best-of-n"]) and asked
 
 
 # ---- what the strategies are for ---------------------------------------------------------------------------------

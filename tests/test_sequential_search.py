@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ratchet.core.budget import Budget
 from ratchet.core.errors import RecipeError
 from ratchet.core.types import Completion, Draw, Task, Trace, Verdict
 from ratchet.models.engine import begun
@@ -85,10 +86,14 @@ def judge(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
     return [find(t.verifier)(t, text) for t, text in pairs]
 
 
-def play(says: Says, plan: str, scorers: dict[str, Any] | None = None) -> tuple[Trace, Saying]:
+def play(
+    says: Says, plan: str, scorers: dict[str, Any] | None = None, budget: Budget | None = None, context: int = 1_000
+) -> tuple[Trace, Saying]:
     engine = Saying(says)
+    engine.context = context
     strategy, knobs = planned(plan)
-    [trace] = Scheduler(engine, judge, {**SCORERS, **(scorers or {})}, TOOLS).run(strategy, [TASK], "x", knobs=knobs)  # type: ignore[arg-type]
+    scheduler = Scheduler(engine, judge, {**SCORERS, **(scorers or {})}, TOOLS)  # type: ignore[arg-type]
+    [trace] = scheduler.run(strategy, [TASK], "x", knobs=knobs, budget=budget)
     return trace, engine
 
 
@@ -238,6 +243,31 @@ def test_samples_that_are_not_believed_in_are_dropped_half_way() -> None:
     trace, engine = play(says, "prune:n=4,at=2,scorer=promise", {"promise": promise})
     went_on = [d.prefix.text for d in engine.draws[4:]]  # type: ignore[union-attr]
     assert went_on == ["x x", "3 x"] and trace.cost.sampled_tokens == 4 * 2 + 2 * 3
+
+
+ANSWERS = ["answer 6", "answer 5", "answer 5", "answer 7", "answer 5"]
+CALLS = [f"<tool> {k} + 3 </tool>" for k in "2567"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "words", "tokens", "chosen"),
+    [  # an answer is two words and an end; the last draw does not fit whole, or not at all
+        ("retry:turns=9,scorer=worth,accept=2.0", ANSWERS, 9, 1), ("adaptive-sampling:n=9,scorer=worth,enough=2.0", ANSWERS, 9, 1),
+        ("adaptive-sampling:n=9,scorer=worth,enough=2.0", ANSWERS, 8, 1), ("try-again:turns=9,scorer=placebo,accept=2.0", ANSWERS, 6, 1),
+        ("try-again:turns=9,scorer=placebo,accept=2.0", ANSWERS, 5, 0), ("introspection:turns=5", ["answer 5", *ANSWERS[2:]], 11, 0),
+        ("self-refine:turns=5,criticise=wrong ?,improve=again", ["answer 6", "wrong", "answer 5", "wrong"], 11, 2),
+        ("critique-revise:turns=5", ["answer 6", "wrong", "answer 5", "wrong", "answer 7"], 12, 2),
+        ("budget-forcing:turns=4,more=wait", ["x x", "x", "x x"], 5, 1),
+        ("tool-use:turns=4,result=<result> {} </result>", CALLS, 15, 2), ("debate:n=3,rounds=3", ANSWERS, 10, 1),
+        ("vote-over:n=3,inner=retry", ANSWERS, 10, 1),
+        ("particle-gibbs:n=3,step=what", ANSWERS, 10, 1),
+    ],
+)  # fmt: skip
+def test_what_was_chosen_so_far_is_delivered_when_the_budget_ends(plan: str, words: list[str], tokens: int, chosen: int) -> None:
+    knows = lambda task, completions, verify: [float("5" in c.text) for c in completions]
+    plan = plan if "gibbs" not in plan else f"{plan},scorer=worth"
+    trace, _ = play(lambda draw, i, before: words[i % len(words)], plan, {"worth": knows}, Budget(tokens=tokens))
+    assert trace.answer is trace.completions[chosen] and trace.verdict is trace.verdicts[chosen] and "out of budget" in trace.cut
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,12 @@ class Budget:
             return wanted
         each = min(wanted, (self.tokens - spent.sampled_tokens) // max(samples, 1))
         if each < 1:
-            raise BudgetError(f"{spent.sampled_tokens} of {self.tokens} tokens are spent; {samples} more draws do not fit")
+            raise BudgetError(
+                f"out of budget: {spent.sampled_tokens} of {self.tokens} tokens are spent; {samples} more draws do not fit"
+            )
         return each
 
     def allow_call(self, spent: Cost) -> None:
         """Raises BudgetError when no judge or tool call is left."""
         if self.calls is not None and spent.calls >= self.calls:
-            raise BudgetError(f"all {self.calls} judge and tool calls are spent")
+            raise BudgetError(f"out of budget: all {self.calls} judge and tool calls are spent")

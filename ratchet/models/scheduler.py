@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import BudgetError, RecipeError, nearest
+from ratchet.core.errors import BudgetError, ContextError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng, seed
 from ratchet.core.types import (
@@ -48,6 +48,7 @@ class Running:
     waiting: Sequence[Draw] = ()
     together: bool = False  # whether the strategy asked for several draws at once, and is answered with a list of answers
     done: Sequence[list[Completion] | None] = ()  # of what it asked for: answers that need no sampling
+    limited: bool = False  # whether the budget leaves less to what it waits for than it wanted
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
@@ -139,13 +140,13 @@ class Scheduler:
                 return self._wait(thread.submit(self.verify, pairs))
 
             for r in running:
-                self._advance(r, None, budget or Budget(), verify)
+                self._advance(r, lambda r=r: next(r.play), budget or Budget(), verify)
             while waiting := [r for r in running if r.waiting]:
                 for r, answers in zip(waiting, self._sample(waiting, thread), strict=True):
                     r.trace.events += [Event(draw, own) for draw, own in zip(r.waiting, answers, strict=True)]
                     rest, r.waiting = iter(answers), ()
                     answers = [next(rest) if own is None else own for own in r.done]
-                    self._advance(r, answers if r.together else answers[0], budget or Budget(), verify)
+                    self._advance(r, self._told(r, answers), budget or Budget(), verify)
             self._judge(running, verify)
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
@@ -189,9 +190,16 @@ class Scheduler:
         rest = iter(drawn)
         return [[next(rest) for _ in r.waiting] for r in waiting]
 
-    def _advance(self, r: Running, answer: Any, budget: Budget, verify: Verify) -> None:
-        """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
-        send: Callable[[], Request] = lambda: r.play.send(answer)
+    def _told(self, r: Running, answers: Sequence[list[Completion]]) -> Callable[[], Request]:
+        """Give the strategy its answers; or the end of its budget, where that cut all of them and there is a whole answer already: a
+        strategy would take a text that breaks off for its next answer."""
+        if r.limited and r.trace.first_whole is not None and all(c.stop == "length" for own in answers for c in own):
+            r.trace.cut = r.trace.cut or "out of budget: the last draw was cut"
+            return lambda: r.play.throw(BudgetError(r.trace.cut))
+        return lambda: r.play.send(answers if r.together else answers[0])
+
+    def _advance(self, r: Running, send: Callable[[], Request], budget: Budget, verify: Verify) -> None:
+        """Tell the strategy what it waits for and serve what it asks for, up to its next draw or its end."""
         while True:
             try:
                 request = send()
@@ -199,7 +207,10 @@ class Scheduler:
                 r.trace.answer = end.value
                 return
             except BudgetError as e:
-                r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: out of budget: {e}")
+                r.trace.cut = r.trace.cut or str(e)
+                r.trace.answer = r.trace.first_whole  # nothing was chosen: what is there serves
+                if r.trace.answer is None:
+                    r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: {r.trace.cut}")
                 return
             try:
                 if isinstance(request, Chance):
@@ -209,6 +220,8 @@ class Scheduler:
                     continue
                 if not isinstance(request, Judge | Call):
                     draws = [request] if isinstance(request, Draw) else list(request)
+                    for draw in draws:
+                        self._fits(draw, r.trace.task)
                     r.together = not isinstance(request, Draw)
                     # one that is as long as one may be cannot be gone on from: it is its own answer
                     rooms = [self._room(d) for d in draws]
@@ -222,10 +235,11 @@ class Scheduler:
                     wanted = [room if d.max_tokens is None else min(d.max_tokens, room) for d, room in going]
                     limits = [budget.most_tokens(r.trace.cost, samples, most) for most in wanted]
                     r.waiting = [replace(d, max_tokens=limit) for (d, _), limit in zip(going, limits, strict=True)]
-                    r.done = done
+                    r.done, r.limited = done, any(limit < most for limit, most in zip(limits, wanted, strict=True))
                     return
                 budget.allow_call(r.trace.cost)
             except BudgetError as e:
+                r.trace.cut = r.trace.cut or str(e)
                 send = lambda e=e: r.play.throw(e)
                 continue
             reply = self._serve(r.trace, request, verify)
@@ -244,6 +258,17 @@ class Scheduler:
         if isinstance(request, Judge):
             return list(self.scorers[name](trace.task, request.completions, verify))
         return self.tools[name](trace.task, request.argument)
+
+    def _fits(self, draw: Draw, task: Task) -> None:
+        """ContextError where a prompt that a strategy made of the task's leaves no room for an answer. That the task's own does not fit
+        is for the engine to say, since then no strategy can answer."""
+        engine = self._engine(draw)
+        if isinstance(draw.prefix, Completion) or draw.prefix == task.prompt:
+            return
+        if (length := len(engine.encode(draw.prefix))) >= engine.context:
+            raise ContextError(
+                f"out of context: a prompt that the strategy wrote has {length} tokens, and a context of {engine.context} must hold its answer too"
+            )
 
     def _room(self, draw: Draw) -> int:
         """How many tokens the answers of a draw may have beyond what it goes on from."""

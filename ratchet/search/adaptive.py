@@ -7,7 +7,7 @@ scorer in [0, 1]. Departures: in `prune` all samples are cut at one length, and 
 
 from __future__ import annotations
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.errors import BudgetError, RecipeError
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.best_of_n import best
 from ratchet.search.retry import accepted
@@ -49,7 +49,11 @@ def prune(
     ended = [begun[i] for i in kept if begun[i].stop == "end"]
     going = [begun[i] for i in kept if begun[i].stop != "end"]
     if going:
-        answers = yield [Draw(c, temperature=temperature) for c in going]
-        ended += [c for own in answers for c in own]
+        try:
+            answers = yield [Draw(c, temperature=temperature) for c in going]
+            ended += [c for own in answers for c in own]
+        except BudgetError:
+            if not ended:
+                raise
     scores = yield Judge(ended, scorer)
     return best(ended, scores)

@@ -7,6 +7,9 @@ scheduler's role "critic". Departures: the papers help people to judge; here the
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -23,9 +26,10 @@ def critique_revise(
 ) -> Play:
     """An answer, and `turns` - 1 revisions, each after a criticism of the answer before."""
     [answer] = yield Draw(task.prompt, temperature=temperature)
-    for _ in range(turns - 1):
-        asked = written(criticise, task=task.prompt, answer=answer.text)
-        [criticism] = yield Draw(asked, role="critic", temperature=temperature)
-        asked = written(revise, task=task.prompt, answer=answer.text, criticism=criticism.text)
-        [answer] = yield Draw(asked, temperature=temperature)
+    with suppress(BudgetError):
+        for _ in range(turns - 1):
+            asked = written(criticise, task=task.prompt, answer=answer.text)
+            [criticism] = yield Draw(asked, role="critic", temperature=temperature)
+            asked = written(revise, task=task.prompt, answer=answer.text, criticism=criticism.text)
+            [answer] = yield Draw(asked, temperature=temperature)
     return answer
