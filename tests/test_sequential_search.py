@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import RecipeError
+from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.types import Completion, Draw, Task, Trace, Verdict
 from ratchet.models.engine import begun
-from ratchet.models.scheduler import Scheduler
+from ratchet.models.scheduler import Scheduler, cut_short
 from ratchet.models.tokens import WordTokenizer
 from ratchet.search.prompts import written
 from ratchet.search.strategy import SCORERS, planned, strategies
@@ -64,6 +64,8 @@ class Saying:
         return drawn
 
     def one(self, draw: Draw) -> Completion:
+        if not isinstance(draw.prefix, Completion) and len(self.encode(draw.prefix)) >= self.context:
+            raise EngineError("a prompt does not fit")
         if isinstance(draw.prefix, Completion):
             start = begun(draw.prefix, draw, self.tokenizer)
         else:
@@ -268,6 +270,25 @@ def test_what_was_chosen_so_far_is_delivered_when_the_budget_ends(plan: str, wor
     plan = plan if "gibbs" not in plan else f"{plan},scorer=worth"
     trace, _ = play(lambda draw, i, before: words[i % len(words)], plan, {"worth": knows}, Budget(tokens=tokens))
     assert trace.answer is trace.completions[chosen] and trace.verdict is trace.verdicts[chosen] and "out of budget" in trace.cut
+
+
+@pytest.mark.parametrize(
+    ("plan", "chosen"),
+    [("debate:n=3", 1), ("critique-revise", 0), ("abstraction:n=2", None), ("proposer-solver", 0), ("vote-over:n=3,inner=critique-revise", 1)],
+)  # fmt: skip
+def test_a_prompt_that_does_not_fit_ends_the_search_of_its_task_alone(plan: str, chosen: int | None) -> None:
+    engine = Saying(lambda draw, i, before: ANSWERS[i % 3])
+    strategy, knobs = planned(plan)
+    long = Task("sequential", "what is 2 + 3 ?" + " x" * 30, "5", "math")
+    engine.context = 40
+    whole, cut = Scheduler(engine, judge, SCORERS, TOOLS).run(strategy, [TASK, long], "x", knobs=knobs)  # type: ignore[arg-type]
+    assert not whole.cut and whole.answer is not None
+    assert cut.answer is (None if chosen is None else cut.completions[chosen]) and "context of 40" in cut.cut
+    assert chosen is not None or (cut.verdict is not None and "no answer: out of context" in cut.verdict.evidence)
+    assert cut_short([whole, cut]) == "cut short: 1 of 2 searches (1 out of context); they answer with what they had"
+    with pytest.raises(EngineError):  # the task's own: no strategy can answer
+        engine.context = 36
+        Scheduler(engine, judge, SCORERS, TOOLS).run(strategies["single"], [long], "x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def eval(
     from ratchet.measure.record import record_of
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
+    from ratchet.models.scheduler import cut_short
     from ratchet.search.strategy import strategies
     from ratchet.verify.pool import VerifierPool
 
@@ -92,6 +93,7 @@ def eval(
     if as_json:
         abstained = sum(r.abstained for r in record.rows)
         click.echo(json.dumps({"pass_at_1": asdict(estimate), "strategy": strategy, "samples": samples, "abstained": abstained,
+                               "cut_short": sum(bool(t.cut) for t in traces),
                                "cost": asdict(scheduler.spent), "model": model, "tasks": path or tasks}))  # fmt: skip
         return
     spent = scheduler.spent
@@ -101,6 +103,8 @@ def eval(
         f"cost: {spent.sampled_tokens:,} tokens sampled ({spent.sampled_tokens / answers:.1f} per answer), {spent.draws:,} draws, "
         f"{spent.calls:,} calls, {spent.seconds:.1f} s"
     )
+    if cut := cut_short(traces):
+        click.echo(cut)
     if abstentions := sum(r.abstained for r in record.rows):
         click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
 

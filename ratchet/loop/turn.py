@@ -388,12 +388,15 @@ def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def describe(traces: Sequence[Trace]) -> dict[str, float]:
-    """Mean length, shares of stop reasons and of abstentions, and the mean negative log-probability of what was drawn."""
+    """Mean length, shares of stop reasons, of abstentions and (where there are any) of searches that were cut short, and the mean
+    negative log-probability of what was drawn."""
     drawn = [c for t in traces for c in t.completions]
     verdicts = [v for t in traces for v in t.verdicts]
     tokens = sum(len(c.tokens) for c in drawn)
+    cut = sum(bool(t.cut) for t in traces)
     return {
         "mean_tokens": tokens / max(len(drawn), 1),
+        **({"cut_short": cut / len(traces)} if cut else {}),
         **{f"stop_{reason}": sum(c.stop == reason for c in drawn) / max(len(drawn), 1) for reason in ("end", "stop", "length")},
         "abstained": sum(v.outcome == "abstain" for v in verdicts) / max(len(verdicts), 1),
         "entropy": -sum(sum(c.logprobs) for c in drawn) / max(tokens, 1),

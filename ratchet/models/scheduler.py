@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,13 @@ def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost
     sampled = sum(len(c.tokens) - before for c in completions)
     computed = max(before - kept, 0) if kept else len(first.prefix)
     return Cost(sampled, len(first.prefix) + before, len(completions), flops=flops * (sampled + computed))
+
+
+def cut_short(traces: Sequence[Trace]) -> str:
+    """A sentence about the searches that could not go on as they wanted, by reason; empty where there are none."""
+    kinds = Counter(t.cut.partition(":")[0] for t in traces if t.cut)
+    counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+    return f"cut short: {kinds.total()} of {len(traces)} searches ({counts}); they answer with what they had" if kinds else ""
 
 
 def full(draw: Draw) -> list[Completion]:
