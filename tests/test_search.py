@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 
 from ratchet.core.budget import Budget
 from ratchet.core.errors import BudgetError, RecipeError, VerifierError
+from ratchet.core.ranges import from_0_to_1
 from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
 from ratchet.loop.turn import scheduler_for
 from ratchet.models.engine import LocalEngine
-from ratchet.models.scheduler import Scheduler
+from ratchet.models.scheduler import Scheduler, strategy_knobs
 from ratchet.models.tokens import WordTokenizer
 from ratchet.search.strategy import SCORERS, strategies
 from ratchet.search.tools import TOOLS
@@ -248,6 +250,40 @@ def test_the_law_of_ended_budgets_catches_a_scheduler_that_forgets_or_hands_out_
         # there is a whole answer for the law, none for the scheduler
         patched.setattr(Trace, "first_whole", property(lambda t: whole.fget(t) if t.verdicts else asked.append(t)))  # type: ignore[attr-defined]
         assert not law(STRATEGIES["best-of-n"]) and asked
+
+
+def law_a_knob_is_refused_at_once_or_serves(strategy: Strategy, name: str) -> bool:
+    """Of a bad value of any knob is heard before the first request; what is not refused gives answers."""
+    for knob, p in inspect.signature(strategy).parameters.items():
+        for value in (0, -1, math.nan, math.inf, "", "abc") if p.kind is p.KEYWORD_ONLY else ():
+            try:
+                play = strategy(TASKS[0], **strategy_knobs(name, strategy, {knob: value}))
+                next(play)
+            except RecipeError:
+                continue
+            try:
+                if any(t.answer is None for t in run(strategy, {knob: value})):
+                    return False
+            except Exception as e:
+                # the names of scorers and tools are checked where the scheduler's are known
+                if knob not in ("scorer", "tool") or not isinstance(e, RecipeError):
+                    return False
+    return True
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_knob_is_refused_at_once_or_serves(name: str) -> None:
+    assert law_a_knob_is_refused_at_once_or_serves(STRATEGIES[name], name)
+
+
+def looks_at_its_knobs_late(task: Task, *, share: float = 0.5) -> Play:
+    cs = yield Draw(task.prompt, n=4)
+    from_0_to_1(share=share)
+    return cs[int(share * 3)]
+
+
+def test_the_law_of_knobs_catches_one_that_looks_late() -> None:
+    assert not law_a_knob_is_refused_at_once_or_serves(looks_at_its_knobs_late, "late")
 
 
 # ---- what the strategies are for ---------------------------------------------------------------------------------

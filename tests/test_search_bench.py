@@ -262,6 +262,27 @@ def test_bad_input_is_one_sentence(args: tuple[str, ...], words: str, ratchet: A
     assert done.code == 2 and words in done.err and "Traceback" not in done.err, done.err
 
 
+@pytest.mark.parametrize(
+    ("name", "knobs", "words"),
+    [
+        ("adaptive-consistency", "sure=0.5", "sure must be above 0.5"), ("tool-use", "opens=", "opens must be a text that is not empty"),
+        ("budget-forcing", "thinking=abc", "takes int (default: none), got 'abc'"), ("vote", "temperature=NaN", "takes a number, got nan"),
+        ("abstraction", "most=0", "most must be 1 or more"), ("best-of-n", "scorer=orakle", 'did you mean "oracle"'),
+        ("tool-use", "tool=calc", 'did you mean "calculator"'), ("retry", "scorer=", 'asks for ""'), ("debate", "rounds=0", "rounds must be 1"),
+        ("beam", "step=no,step_tokens=4", "has no effect beside step_tokens=4"), ("vote", "n=0", "n must be at least 1"),
+        ("vote-over", "inner=best-of-n:scorer=orakle", 'did you mean "oracle"'), ("single", "temperature=-1", "temperature of at least 0"),
+    ],
+)  # fmt: skip
+def test_knobs_out_of_range_are_heard_of_before_a_model_is_loaded(
+    name: str, knobs: str, words: str, ratchet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.models.load.load_policy", lambda *args: pytest.fail("a model was loaded"))
+    pairs = [part for knob in knobs.split(",") for part in ("--knob", knob)]
+    for args in (("eval", "builtin", "--strategy", name, *pairs), ("search", "bench", "--strategies", f"single; {name}:{knobs}")):
+        done = ratchet(*args)
+        assert done.code == 2 and words in done.err and "Traceback" not in done.err and done.err.count("\n") == 1, done.err
+
+
 def test_traces_of_the_held_out_split_are_exported_by_name_only(tmp_path: Path, ratchet: Any) -> None:
     (tmp_path / "traces").mkdir()
     write_traces(tmp_path / "traces" / "heldout-champion.jsonl.gz", [searched()])

@@ -60,7 +60,7 @@ def eval(
     """Measure MODEL (builtin, a checkpoint's or a run's folder, a hub name) and print pass@1 with its interval and cost."""
     from ratchet.core.budget import Budget
     from ratchet.loop.store import write_traces
-    from ratchet.loop.turn import scheduler_for
+    from ratchet.loop.turn import checked_strategy, scheduler_for
     from ratchet.measure.record import record_of
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
@@ -74,12 +74,12 @@ def eval(
     if kept is not None and not kept.name.endswith(".jsonl.gz"):
         raise RecipeError(f"--traces {kept}: the name must end in .jsonl.gz")
     chosen = pick_tasks(tasks, path, knobs_of(task_knobs), split, count, seed)
-    play = strategies[strategy]
+    play, given = strategies[strategy], checked_strategy(strategy, knobs_of(knobs))
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
-        traces = scheduler.run(play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget))
+        traces = scheduler.run(play, chosen, seed, "eval", knobs=given, samples=samples, budget=Budget(tokens=budget))
     if kept is not None:
         write_traces(kept, traces)
     record = record_of(

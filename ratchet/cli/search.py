@@ -47,15 +47,20 @@ def bench(
     """Accuracy of MODEL against cost, for each strategy and its placebo, on the same held-out tasks."""
     from ratchet.cli.evaluate import family_of, knobs_of, model_folder, pick_tasks
     from ratchet.loop.search_bench import Bench, areas, with_controls
-    from ratchet.loop.turn import scheduler_for
+    from ratchet.loop.turn import checked_strategy, scheduler_for
+    from ratchet.models.critic import load_critic, scorer_of
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
     from ratchet.report.search_bench import page
+    from ratchet.search.strategy import planned
     from ratchet.verify.pool import VerifierPool
 
     plans = [p.strip() for p in strategies.split(";") if p.strip()]
     limits = costs_of(budgets)
-    controls = with_controls(plans)  # wrong names are heard of before a model is loaded
+    folders = critics_of(critics)
+    controls = with_controls(plans)  # wrong names and knobs are heard of before a model is loaded
+    for plan in controls:
+        checked_strategy(plan.partition(":")[0].strip(), planned(plan)[1], folders)
     tasks, path = family_of(tasks, path)
     held = pick_tasks(tasks, path, knobs_of(task_knobs), "heldout", count, seed)
     sizing = pick_tasks(tasks, path, knobs_of(task_knobs), "validation", max(2, min(40, count)), seed)
@@ -63,7 +68,7 @@ def bench(
         "model": model, "tasks": path or tasks, "task knobs": " ".join(task_knobs), "n": len(held), "budgets": budgets, "unit": unit,
         "call price": call_price, "critics": " ".join(critics), "max_tokens": max_tokens, "seed": seed,
     }  # fmt: skip
-    extra = scorers_from(critics)
+    extra = {name: scorer_of(load_critic(folder)) for name, folder in folders.items()}
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
@@ -110,13 +115,12 @@ def costs_of(text: str) -> list[float]:
     return found
 
 
-def scorers_from(critics: tuple[str, ...]) -> dict[str, object]:
-    from ratchet.models.critic import load_critic, scorer_of
-
-    found: dict[str, object] = {}
-    for pair in critics:
+def critics_of(pairs: tuple[str, ...]) -> dict[str, Path]:
+    """The folder of each critic by its name as a scorer."""
+    found: dict[str, Path] = {}
+    for pair in pairs:
         name, equals, folder = pair.partition("=")
         if not equals or not name.strip():
             raise RecipeError(f'--critic takes NAME=FOLDER, got "{pair}"; for example value=runs/critic')
-        found[name.strip()] = scorer_of(load_critic(Path(folder)))
+        found[name.strip()] = Path(folder)
     return found

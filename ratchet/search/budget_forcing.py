@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1, some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -26,6 +27,8 @@ def budget_forcing(
 ) -> Play:
     """Thinking that ends is made to go on `turns` - 1 times (paper: up to 6 times "Wait"); after `thinking` tokens it is cut, and the
     answer asked for (paper: 500 to 16,000; None cuts nothing)."""
+    at_least_1(thinking=thinking)
+    some_text(more=more, answer=answer)
     [text] = yield Draw(task.prompt, max_tokens=thinking, temperature=temperature)
     with suppress(BudgetError):
         for _ in range(turns - 1):

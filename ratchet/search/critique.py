@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -25,6 +26,7 @@ def critique_revise(
     temperature: float = 1.0,
 ) -> Play:
     """An answer, and `turns` - 1 revisions, each after a criticism of the answer before."""
+    some_text(criticise=criticise, revise=revise)
     [answer] = yield Draw(task.prompt, temperature=temperature)
     with suppress(BudgetError):
         for _ in range(turns - 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1, some_text
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.best_of_n import best
 from ratchet.search.prompts import written
@@ -27,6 +28,8 @@ def debate(
     temperature: float = 1.0,
 ) -> Play:
     """`n` debaters and `rounds` rounds, of which the first is without the others (paper: 3 and 2)."""
+    at_least_1(rounds=rounds)
+    some_text(answer_again=answer_again)
     said = yield Draw(task.prompt, n=n, temperature=temperature)
     with suppress(BudgetError):
         for _ in range(rounds - 1 if n > 1 else 0):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.strategy import strategies
 from ratchet.search.vote import most_voted
@@ -24,6 +25,7 @@ def introspection(
     temperature: float = 1.0,
 ) -> Play:
     """`turns` answers, each in sight of those before; the most frequent one counts, or the last without `vote` (paper: 5, both)."""
+    some_text(look=look)
     [completion] = yield Draw(task.prompt, temperature=temperature)
     answers = [completion]
     with suppress(BudgetError):

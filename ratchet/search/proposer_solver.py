@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -25,6 +26,7 @@ def proposer_solver(
     temperature: float = 1.0,
 ) -> Play:
     """Answers to at most `turns` - 1 smaller questions, and with them to the task."""
+    some_text(divide=divide, step=step, last=last)
     known = ""
     if turns > 1:
         with suppress(BudgetError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -24,6 +25,7 @@ def self_refine(
     temperature: float = 1.0,
 ) -> Play:
     """An answer, and at most `turns` - 1 improvements (paper: up to 4 iterations, temperature 0.7)."""
+    some_text(criticise=criticise, improve=improve, enough=enough)
     [answer] = yield Draw(task.prompt, temperature=temperature)
     with suppress(BudgetError):
         for _ in range(turns - 1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import require, some_text
 from ratchet.core.types import Call, Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -26,6 +27,8 @@ def tool_use(
     temperature: float = 1.0,
 ) -> Play:
     """At most `turns` - 1 calls of the `tool`, each an argument between `opens` and `closes`; `result` is how its answer is written."""
+    some_text(opens=opens, closes=closes)
+    require("{}" in result, "result", repr(result), "a text with {}, where what the tool answers is put")
     [text] = yield Draw(task.prompt, stop=(closes,) if turns > 1 else (), temperature=temperature)
     before = ""
     with suppress(BudgetError):

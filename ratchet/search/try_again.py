@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -24,6 +25,7 @@ def try_again(
     temperature: float = 1.0,
 ) -> Play:
     """At most `turns` answers; after each that scores below `accept` the user says `again` (paper: 5 turns)."""
+    some_text(again=again)
     [completion] = yield Draw(task.prompt, temperature=temperature)
     with suppress(BudgetError):
         for _ in range(turns - 1):
