@@ -425,6 +425,13 @@ def test_costs_are_booked() -> None:
     assert scheduler.spent.calls == 4 * len(TASKS) and all(t.cost.calls == 4 for t in traces)
 
 
+def test_each_judged_completion_is_a_call() -> None:
+    [many, *_] = run(STRATEGIES["best-of-n"], {"n": 8})
+    assert many.cost.calls == 8
+    [fewer, *_] = run(STRATEGIES["best-of-n"], {"n": 8}, budget=Budget(calls=7))
+    assert fewer.cost.calls == 0 and "0 of 7 judge and tool calls are spent; 8 more do not fit" in fewer.cut
+
+
 def test_unknown_scorer_and_knob_are_named() -> None:
     with pytest.raises(RecipeError, match='did you mean "oracle"'):
         run(STRATEGIES["best-of-n"], {"scorer": "oracl"})

@@ -30,7 +30,11 @@ def search() -> None:
 @click.option("--in", "unit", type=click.Choice(["tokens", "flops", "seconds"]), default="tokens", show_default=True,
               help="What budgets are counted in: sampled tokens, operations of all models, or seconds.")  # fmt: skip
 @click.option(
-    "--call-price", type=click.FloatRange(0), default=0.0, show_default=True, help="Tokens that a judge or tool call is worth."
+    "--call-price",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Tokens that a judged completion or a tool call is worth.",
 )
 @click.option("--critic", "critics", multiple=True, metavar="NAME=FOLDER", help="A saved critic as the scorer NAME; repeatable.")
 @click.option("--n", "count", type=click.IntRange(2), default=200, show_default=True, help="Held-out tasks.")

@@ -169,8 +169,8 @@ Strategy = Callable[..., Play]
 
 @dataclass
 class Cost:
-    """What was spent. Tokens are sampled and read (prefix) tokens; calls are judge and tool calls; flops are floating-point
-    operations of all models, the scorers' too, at two for each weight and token."""
+    """What was spent. Tokens are sampled and read (prefix) tokens; calls are completions that a scorer judged, each of them one, and
+    tool calls; flops are floating-point operations of all models, the scorers' too, at two for each weight and token."""
 
     sampled_tokens: int = 0
     prefix_tokens: int = 0

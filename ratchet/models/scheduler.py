@@ -88,6 +88,11 @@ def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost
     return Cost(sampled, len(first.prefix) + before, len(completions), flops=flops * (sampled + computed))
 
 
+def calls_of(request: Judge | Call) -> int:
+    """What a request counts as: each completion that is judged is a call of its own."""
+    return len(request.completions) if isinstance(request, Judge) else 1
+
+
 def cut_short(traces: Sequence[Trace]) -> str:
     """A sentence about the searches that could not go on as they wanted, by reason; empty where there are none."""
     kinds = Counter(t.cut.partition(":")[0] for t in traces if t.cut)
@@ -245,7 +250,7 @@ class Scheduler:
                     r.waiting = [replace(d, max_tokens=limit) for (d, _), limit in zip(going, limits, strict=True)]
                     r.done, r.limited = done, any(limit < most for limit, most in zip(limits, wanted, strict=True))
                     return
-                budget.allow_call(r.trace.cost)
+                budget.allow_calls(r.trace.cost, calls_of(request))
             except BudgetError as e:
                 r.trace.cut = r.trace.cut or str(e)
                 send = lambda e=e: r.play.throw(e)
@@ -258,7 +263,7 @@ class Scheduler:
         table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)
         if name not in table:
             raise RecipeError(f'strategy "{trace.strategy}" asks for "{name}"; {nearest(name, table)}')
-        cost = Cost(calls=1)
+        cost = Cost(calls=calls_of(request))
         if isinstance(request, Judge) and isinstance(scorer := self.scorers[name], Priced):
             cost.flops = scorer.flops(request.completions)
         trace.cost.add(cost)
