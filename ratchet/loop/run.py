@@ -31,6 +31,7 @@ from ratchet.loop import measuring
 from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
 from ratchet.loop.recipe import MEANING, Recipe, Step, from_json, plan, recipe_hash, to_json
+from ratchet.loop.rehearsal import rehearse
 from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
@@ -47,7 +48,6 @@ from ratchet.loop.turn import (
     Workshop,
     anchor,
     checked_strategy,
-    curriculum_of,
     history_of,
     learner_for,
     method_of,
@@ -144,7 +144,6 @@ def check_names(recipe: Recipe) -> None:
         return
     method = method_of(r)
     reference_of(r)
-    curriculum_of(r)
     if r.curriculum != "uniform" and not recipe.tasks.sources:
         raise RecipeError(
             f"reinforcement.curriculum={r.curriculum} chooses among tasks.sources, and there are none; name some, easy ones first, such as "
@@ -163,6 +162,7 @@ def check_names(recipe: Recipe) -> None:
             f"reinforcement.method={r.method} learns from what was drawn alone; with demonstrations take one of {learn}"
         )
     check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
+    rehearse(recipe, r, method)
     checked_strategy(r.strategy, r.strategy_knobs)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
         raise RecipeError(
