@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,30 @@ def test_bench_and_export_from_the_command_line(tmp_path: Path, ratchet: Any) ->
     )
     done = ratchet("traces", "export", str(traces), str(tmp_path / "labels.jsonl"), "--as", "labels")
     assert done.code == 0 and (tmp_path / "labels.jsonl").read_text().count("\n") >= 6 and list(read_traces(traces)), done.err
+
+
+def test_what_another_model_of_the_same_name_did_is_not_used_again(tmp_path: Path, ratchet: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from ratchet.models.load import BUILTIN
+
+    model, file = tmp_path / "model", tmp_path / "model" / "model.safetensors"
+    shutil.copytree(BUILTIN, model)
+    small = ("--strategies", "single", "--n", "2", "--max-tokens", "4", "--budgets", "30", "--out", str(tmp_path / "bench"))
+    assert ratchet("search", "bench", str(model), *small).code == 0
+    assert ratchet("search", "bench", str(model), *small).code == 0
+    save_file({name: 2 * w for name, w in load_file(file).items()}, file)
+    done = ratchet("search", "bench", str(model), *small)
+    assert done.code == 2 and "other settings (model digest); give --out another folder" in done.err, done.err
+
+
+def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_drawn(
+    ratchet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.models.engine.LocalEngine.sample", lambda *args: pytest.fail("something was drawn"))
+    for args in (("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune")):
+        done = ratchet(*args, "--n", "2")
+        assert done.code == 2 and "cannot read that; name another scorer" in done.err and "scorer=logprob" in done.err, done.err
 
 
 @pytest.mark.parametrize(

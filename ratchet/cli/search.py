@@ -50,10 +50,12 @@ def bench(
 ) -> None:  # fmt: skip
     """Accuracy of MODEL against cost, for each strategy and its placebo, on the same held-out tasks."""
     from ratchet.cli.evaluate import family_of, knobs_of, model_folder, pick_tasks
+    from ratchet.core.seeds import digest
     from ratchet.loop.search_bench import Bench, areas, with_controls
+    from ratchet.loop.store import digest_of_model
     from ratchet.loop.turn import checked_strategy, scheduler_for
     from ratchet.models.critic import load_critic, scorer_of
-    from ratchet.models.load import load_policy
+    from ratchet.models.load import folder_of, load_policy
     from ratchet.models.machine import prepare
     from ratchet.report.search_bench import page
     from ratchet.search.strategy import planned
@@ -68,16 +70,22 @@ def bench(
     tasks, path = family_of(tasks, path)
     held = pick_tasks(tasks, path, knobs_of(task_knobs), "heldout", count, seed)
     sizing = pick_tasks(tasks, path, knobs_of(task_knobs), "validation", max(2, min(40, count)), seed)
+    extra = {name: scorer_of(load_critic(folder)) for name, folder in folders.items()}
     settings = {
         "model": model, "tasks": path or tasks, "task knobs": " ".join(task_knobs), "n": len(held), "budgets": budgets, "unit": unit,
         "call price": call_price, "critics": " ".join(critics), "max_tokens": max_tokens, "seed": seed,
+        # names stay where what they name changes
+        "model digest": digest_of_model(folder_of(model_folder(model))),
+        "critic digests": " ".join(f"{name}={digest_of_model(folder)}" for name, folder in folders.items()),
+        "task digest": digest(*(t.key for t in [*held, *sizing])).hex()[:16],
     }  # fmt: skip
-    extra = {name: scorer_of(load_critic(folder)) for name, folder in folders.items()}
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
         scheduler.scorers = {**scheduler.scorers, **extra}
+        for plan in controls:
+            scheduler.check(*planned(plan))
         say = (lambda text: None) if as_json else click.echo
         spots = Bench(scheduler, sizing, held, limits, unit, seed, out, settings, say, call_price).run(plans)
     found, bounds = areas(spots, unit, limits)

@@ -147,8 +147,11 @@ class Bench:
             if not text:
                 return {}
             head, *rows = [json.loads(line) for line in text.splitlines()]
-            if head != json.loads(json.dumps(self.settings)):
-                raise StoreError(f"{self.folder} holds a comparison of other settings; give --out another folder")
+            mine = json.loads(json.dumps(self.settings))
+            if other := [name for name in {**head, **mine} if head.get(name) != mine.get(name)]:
+                raise StoreError(
+                    f"{self.folder} holds a comparison of other settings ({', '.join(other)}); give --out another folder"
+                )
             tuples = lambda s: {**s, "right": tuple(s["right"]), "clusters": tuple(s["clusters"])}
             return {row["plan"]: [Spot(**tuples(s)) for s in row["spots"]] for row in rows}
         except (OSError, ValueError, KeyError, TypeError) as e:

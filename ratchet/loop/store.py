@@ -97,6 +97,12 @@ def digest_of_weights(folder: Path) -> str:
     return digest_of_text(" ".join(digest_of(file) for file in sorted(folder.glob("*.safetensors"))))
 
 
+def digest_of_model(folder: Path) -> str:
+    """16 hexadecimal digits of a model's folder: its weights, its configuration and its tokenizer, by name and content."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json", ".jinja", ".model") and f.is_file())
+    return digest_of_text(" ".join(f"{f.name} {digest_of(f)}" for f in files))[:16]
+
+
 def digest_of(file: Path) -> str:
     with file.open("rb") as f:
         return hashlib.file_digest(f, "blake2b").hexdigest()

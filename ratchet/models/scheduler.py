@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -64,10 +65,12 @@ def strategy_knobs(name: str, strategy: Strategy, knobs: Mapping[str, Any]) -> d
 
 @dataclass(frozen=True)
 class Priced:
-    """A scorer that costs something: `flops(completions)` are the operations that it takes."""
+    """A scorer that costs something: `flops(completions)` are the operations that it takes. `ready` raises where it cannot serve at
+    all, so that this is heard of before anything is drawn."""
 
     scorer: Scorer
     flops: Callable[[Sequence[Completion]], float]
+    ready: Callable[[], object] = lambda: None
 
     def __call__(self, task: Task, completions: Sequence[Completion], verify: Verify) -> Sequence[float]:
         return self.scorer(task, completions, verify)
@@ -139,6 +142,7 @@ class Scheduler:
         """Traces in the order of tasks, `samples` for each. The randomness of each is a function of path, key, sample."""
         name = strategy.__name__.replace("_", "-")
         checked = strategy_knobs(name, strategy, knobs or {})
+        self.check(strategy, checked)
         start = time.perf_counter()
         for engine in self._engines():
             engine.forget()
@@ -163,6 +167,13 @@ class Scheduler:
             self._judge(running, verify)
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
+
+    def check(self, strategy: Strategy, knobs: Mapping[str, Any]) -> None:
+        """Whether the scorer that a strategy asks by its knob `scorer` can serve; an error of its own where it cannot."""
+        parameter = inspect.signature(strategy).parameters.get("scorer")
+        scorer = self.scorers.get(knobs.get("scorer", parameter.default)) if parameter else None
+        if isinstance(scorer, Priced):
+            scorer.ready()
 
     def _engines(self) -> list[Engine]:
         return list({id(e): e for e in (self.engine, *self.roles.values())}.values())
