@@ -36,7 +36,10 @@ def self_evaluation(engine: Engine, ask: str = ASK, yes: str = YES, no: str = NO
         return said(engine, [(c.prefix, asked(c)) for c in completions], *verdicts())
 
     each = 2 * flops_of(engine)  # both verdicts are scored, each with all that stands before it
-    price = lambda completions: each * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions)
+
+    def price(completions: Sequence[Completion]) -> float:
+        return each * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions)
+
     return Priced(scorer, price, lambda: (legible(engine, ask, yes, no), verdicts()))
 
 
