@@ -1,0 +1,49 @@
+"""Proofs: what is to be shown stands in the question, so no short answer can be checked."""
+
+from __future__ import annotations
+
+import re
+
+from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
+
+SHOW = (
+    r"(?:prove|disprove|verify|demonstrate|derive|establish|justify|deduce|conclude|show)\b(?!\s+(?:your|all|the)\s+(?:work|steps|working|"
+    r"reasoning|calculations?)\b)(?!n\b)"
+)
+ORDERS = re.compile(
+    rf"(?:^|[.!?:;)\]]\s*|\n\s*|\$\s+|,\s*(?:then|and)?\s*|\b(?:please|then|and|to|now|we|must|should|can you|carefully|rigorously|formally|also|hence)\s+)"
+    rf"{SHOW}(?=\s+(?:(?:\w+\s+){{0,3}}?(?:that|why|how|whether|if|using|by)\b|the\s+(?:following|identity|identities|theorem|formula|claim|statement|"
+    r"inequality|equality|lemma|relation|result|existence|irrationality|uniqueness|equivalence|law|rule)\b|(?:this|it)\b|:|\$|\\)|\s*:)",
+    re.IGNORECASE,
+)
+NOUNS = re.compile(
+    r"\b(?:give|write|provide|present|supply|construct|find|produce|outline|sketch|complete)\s+(?:(?:a|an|the|another|out)\s+)?(?:\w+[\s-]+){0,3}?"
+    r"(?:proof|counter-?example|derivation|justification|argument)\b|\bQ\.?E\.?D\b",
+    re.IGNORECASE,
+)
+ASKS_NUMBER = re.compile(
+    r"\b(?:find|compute|calculate|evaluate|what\s+(?:is|are|was)|how\s+(?:many|much|long|far|old)|determine\s+the)\b", re.IGNORECASE
+)
+
+
+def find(row: Row) -> Drop | None:
+    found = ORDERS.search(row.question) or NOUNS.search(row.question)
+    if found is None or ASKS_NUMBER.search(row.question, found.end()):  # what is shown on the way to a number can be checked there
+        return None
+    return Drop("the question asks for a proof", around(row.question, *found.span()))
+
+
+filters.put(
+    "proof",
+    Filter(
+        find,
+        examples(
+            "Prove that the square root of 2 is irrational.",
+            "Let $n$ be an odd number. Show that $n^2 - 1$ is divisible by 8.",
+            "Give a proof by induction of the formula for the sum of the first $n$ cubes.",
+            answer="1",
+        ),
+    ),
+    paper="arXiv 2502.17387",
+    summary=__doc__,
+)
