@@ -20,6 +20,7 @@ from typing import Any
 
 from ratchet.core.seeds import fraction, rng
 from ratchet.data.filters import Row
+from ratchet.tasks.runs import words_of
 
 HALVES = ("looked at", "kept apart")
 Json = dict[str, Any]
@@ -38,7 +39,7 @@ class Item:
 @cache
 def read(file: Path) -> tuple[Json, ...]:
     """The rows in an order of their own, which is hashed chance."""
-    rows = (json.loads(line) for line in gzip.open(file, "rt", encoding="utf-8"))
+    rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).decode().splitlines()]
     return tuple(sorted(rows, key=lambda r: fraction("order", json.dumps(r, sort_keys=True))))
 
 
@@ -75,7 +76,9 @@ def base(data: Path, half: str, count: int) -> list[Row]:
     """Natural rows: half from GSM8K, the rest from MATH (without those that come with a figure) and from five smaller sets."""
     s = Source(data, half)
     found = [("gsm8k", r["question"], r["answer"]) for r in s.rows("gsm8k/train")[: count // 2]]
-    found += [("math", r["problem"], r["answer"]) for r in s.rows("math/train")[:1200] if "[asy]" not in r["problem"]][: count * 3 // 10]
+    found += [("math", r["problem"], r["answer"]) for r in s.rows("math/train")[:1200] if "[asy]" not in r["problem"]][
+        : count * 3 // 10
+    ]
     misc = [("asdiv", f"{r['body']} {r['question']}", r["answer"]) for r in s.rows("math_eval_misc/asdiv")[:150]]
     misc += [("singleeq", r["input"], str(r["target"])) for r in s.rows("math_eval_misc/mawps_singleeq")[:60]]
     misc += [("carp", r["content"], r["answer"]) for r in s.rows("math_eval_misc/carp_en")[:100]]
@@ -120,7 +123,23 @@ LANGUAGES = {
     "el": ("Ο Νίκος έχει {a} μήλα και αγοράζει άλλα {b} από την αγορά. Πόσα μήλα έχει τώρα συνολικά;",),
     "hi": ("राम के पास {a} सेब हैं और उसने {b} और खरीदे। अब उसके पास कुल कितने सेब हैं?",),
 }  # fmt: skip
-NAMES = "Carlos Anna Lukas Marie Pedro Giulia Jan Sofia Ali Minh Eva Tom Olga Nina Marco".split()
+NAMES = (
+    "Carlos",
+    "Anna",
+    "Lukas",
+    "Marie",
+    "Pedro",
+    "Giulia",
+    "Jan",
+    "Sofia",
+    "Ali",
+    "Minh",
+    "Eva",
+    "Tom",
+    "Olga",
+    "Nina",
+    "Marco",
+)
 
 
 def language(s: Source) -> Iterator[Made]:
@@ -181,7 +200,9 @@ def multiple_choice(s: Source) -> Iterator[Made]:
             yield stem, "ABCDE"[right], options, {"multiple-choice", *more}, "options in a field"
             continue
         before, form, join = s.random.choice(s.frames(*FORMS))
-        text = f"{stem}{s.random.choice([' ', chr(10)])}{before}{lettered(options, form, join)}" + ("$$" if before == "$$" else "")
+        text = f"{stem}{s.random.choice([' ', chr(10)])}{before}{lettered(options, form, join)}" + (
+            "$$" if before == "$$" else ""
+        )
         answer = s.random.choice(["ABCDE"[right], f"({'ABCDE'[right]})", options[right].strip() or "A"])
         yield plain_row(text, answer, "multiple-choice", "options in the question", *more)
 
@@ -200,7 +221,13 @@ TRUE_FALSE = (
 )  # fmt: skip
 CLAIMS = (
     lambda r: ((a := r.randint(11, 99)), (b := r.randint(3, 12)), f"{a} is divisible by {b}", a % b == 0)[2:],
-    lambda r: ((a := r.randint(3, 30)), (b := r.randint(3, 30)), (k := r.choice([0, 0, 1, -2])), f"${a} + {b} = {a + b + k}$", k == 0)[3:],
+    lambda r: (
+        (a := r.randint(3, 30)),
+        (b := r.randint(3, 30)),
+        (k := r.choice([0, 0, 1, -2])),
+        f"${a} + {b} = {a + b + k}$",
+        k == 0,
+    )[3:],
     lambda r: ((a := r.randint(2, 12)), f"the square root of {a * a} is {a + r.choice([0, 1])}", True)[1:],
     lambda r: (f"every multiple of {r.choice([4, 6, 8])} is even", True),
     lambda r: (f"a triangle can have {r.choice(['two', 'three'])} right angles", False),
@@ -221,7 +248,9 @@ def true_false(s: Source) -> Iterator[Made]:
             r = logic.pop()
             text, _, options = r["input"].partition("\nOptions:")
             keep = options and s.random.random() < 0.5
-            yield plain_row(r["input"] if keep else text, r["target"], "true-false", "BBH", *(("multiple-choice",) if keep else ()))
+            yield plain_row(
+                r["input"] if keep else text, r["target"], "true-false", "BBH", *(("multiple-choice",) if keep else ())
+            )
         else:
             claim, right = s.random.choice(CLAIMS)(s.random)
             said = s.random.choice(s.frames((("True", "False"), ("true", "false")), (("T", "F"), ("True.", "False."), ("correct", "incorrect"),
@@ -236,7 +265,12 @@ YES_NO = (
 )  # fmt: skip
 ENDS = (
     (("is the answer more than {m}", 1), ("is the result an even number", 2)),
-    (("does the total exceed {m}", 1), ("would {m} be enough", -1), ("can the result be divided by {d} without remainder", 3), ("was it at least {m}", 1)),
+    (
+        ("does the total exceed {m}", 1),
+        ("would {m} be enough", -1),
+        ("can the result be divided by {d} without remainder", 3),
+        ("was it at least {m}", 1),
+    ),
 )
 
 
@@ -260,7 +294,9 @@ def yes_no(s: Source) -> Iterator[Made]:
         m, d = max(1, value + s.random.choice([-2, 1, 5])), s.random.choice([3, 5, 7])
         right = {1: value > m, 2: value % 2 == 0, -1: value <= m, 3: value % d == 0}[kind]
         said = "Yes" if right else "No"
-        reply = s.random.choice(s.frames([said, said.lower()], [f"{said}.", f"{said}, it is {value}.", said.upper(), f"\\text{{{said}}}"]))
+        reply = s.random.choice(
+            s.frames([said, said.lower()], [f"{said}.", f"{said}, it is {value}.", said.upper(), f"\\text{{{said}}}"])
+        )
         ask = ask.format(m=m, d=d)
         frame = s.random.choice(s.frames(*YES_NO))
         ask = ask[0].upper() + ask[1:] if re.search(r"\} \{q\}", frame) and "So" not in frame else ask
@@ -269,8 +305,12 @@ def yes_no(s: Source) -> Iterator[Made]:
 
 NUMBERS = (
     ("the sum of the first {k} odd numbers is ${k}^2$", "{p} is a prime number", "$x^2 + {k}x + 1 = 0$ has two real solutions"),
-    ("${k}^2 + {k}$ is even", "no square is of the form ${p}n + {k}$ with a remainder that is no residue", "a polygon with {k} sides has ${k}({k}-3)/2$ "
-     "diagonals", "among any {k} integers two differ by a multiple of {j}"),
+    (
+        "${k}^2 + {k}$ is even",
+        "no square is of the form ${p}n + {k}$ with a remainder that is no residue",
+        "a polygon with {k} sides has ${k}({k}-3)/2$ diagonals",
+        "among any {k} integers two differ by a multiple of {j}",
+    ),
 )
 STATEMENTS = (
     ("the sum of two even integers is even", "$n^3 - n$ is divisible by 6 for every integer $n$", "there are infinitely many primes",
@@ -288,17 +328,29 @@ PROOF = (
 )  # fmt: skip
 OF_ANSWER = (
     ("Prove that the answer is {a}.", "Show that the result equals {a}."),
-    ("Verify that the value asked for is {a}.", "Demonstrate that one obtains {a}.", "Hence show that it must be {a}.", "Explain why it is exactly {a}."),
+    (
+        "Verify that the value asked for is {a}.",
+        "Demonstrate that one obtains {a}.",
+        "Hence show that it must be {a}.",
+        "Explain why it is exactly {a}.",
+    ),
 )
 
 
 def proof(s: Source) -> Iterator[Made]:
     plain = s.plain()
     while True:
-        reply = s.random.choice(s.frames(["", "See the proof."], ["Q.E.D.", "Proof: omitted.", "Assume the contrary and derive a contradiction step by step."]))
+        reply = s.random.choice(
+            s.frames(
+                ["", "See the proof."],
+                ["Q.E.D.", "Proof: omitted.", "Assume the contrary and derive a contradiction step by step."],
+            )
+        )
         if s.random.random() < 0.6:
             k = s.random.randint(4, 60)
-            claim = s.random.choice(s.frames(*NUMBERS)).format(k=k, j=k - 1, p=s.random.choice([101, 103, 107, 109, 113, 127, 131, 137]))
+            claim = s.random.choice(s.frames(*NUMBERS)).format(
+                k=k, j=k - 1, p=s.random.choice([101, 103, 107, 109, 113, 127, 131, 137])
+            )
             claim = claim if s.random.random() < 0.5 else s.random.choice(s.frames(*STATEMENTS))
             text = s.random.choice(s.frames(*PROOF)).format(c=claim)
             yield plain_row(text, reply, "proof", "theorems in our frames", "unparsable")
@@ -317,7 +369,10 @@ PARTS = (
     ("{b}\na. {p}\nb. {q}", "{b}\n(i) {p}\n(ii) {q}", "{b} Part A: {p} Part B: {q}", "{b}\ni) {p} ii) {q}", "{b} First: {p} Second: {q}", "{b} {p} And {r}",
      "{b}\nQ1. {p}\nQ2. {q}", "{b} {p} Then determine: {r}", "{b}\n- {p}\n- {q}", "{b} {p} After that, {r}", "{b} I. {p} II. {q}"),
 )  # fmt: skip
-SEVERAL = (("{x}, {y}", "{x} and {y}", "(a) {x} (b) {y}"), ("a) {x}; b) {y}", "1. {x}\n2. {y}", "{x}; {y}", "First {x}, then {y}"))
+SEVERAL = (
+    ("{x}, {y}", "{x} and {y}", "(a) {x} (b) {y}"),
+    ("a) {x}; b) {y}", "1. {x}\n2. {y}", "{x}; {y}", "First {x}, then {y}"),
+)
 
 
 def multi_part(s: Source) -> Iterator[Made]:
@@ -407,7 +462,11 @@ PLACEHOLDERS = (
 
 
 def unparsable(s: Source) -> Iterator[Made]:
-    college = [r["answer"] for r in s.rows("math_eval_misc/college_math") if len(re.findall(r"\b[a-z]{3,}", re.sub(r"\$.*?\$", "", r["answer"], flags=re.S))) > 12]
+    college = [
+        r["answer"]
+        for r in s.rows("math_eval_misc/college_math")
+        if len(re.findall(r"\b[a-z]{3,}", re.sub(r"\$.*?\$", "", r["answer"], flags=re.S))) > 12
+    ]
     reasons = [r["rationale"] for r in s.rows("math_eval_misc/aqua")]
     worked = [r["solution"].rsplit("####", 1)[0].strip() for r in s.rows("gsm8k/train")[3000:]]
     math = [r["solution"] for r in s.rows("math/train")[2300:2700]]
@@ -460,8 +519,15 @@ def typos(text: str, random: Random) -> str:
 
 
 def renamed(names: Sequence[str], text: str, random: Random) -> str:
-    found = re.findall(r"(?<=[.?!] )[A-Z][a-z]{2,}(?= (?:has|had|is|was|bought|buys|wants|went|sold|gave|makes|made|works|can|ate|needs))|^[A-Z][a-z]{2,}(?= )", text)
-    return re.sub(rf"\b{found[0]}\b", random.choice(names), text) if found and found[0] not in ("The", "There", "What", "How", "Find") else text
+    found = re.findall(
+        r"(?<=[.?!] )[A-Z][a-z]{2,}(?= (?:has|had|is|was|bought|buys|wants|went|sold|gave|makes|made|works|can|ate|needs))|^[A-Z][a-z]{2,}(?= )",
+        text,
+    )
+    return (
+        re.sub(rf"\b{found[0]}\b", random.choice(names), text)
+        if found and found[0] not in ("The", "There", "What", "How", "Find")
+        else text
+    )
 
 
 def dropped_words(text: str, random: Random) -> str:
@@ -471,7 +537,18 @@ def dropped_words(text: str, random: Random) -> str:
     return " ".join(w for i, w in enumerate(words) if i not in gone)
 
 
-SPELLED = dict(zip("2 3 4 5 6 7 8 9 10 12".split(), "two three four five six seven eight nine ten twelve".split(), strict=True))
+SPELLED = {
+    "2": "two",
+    "3": "three",
+    "4": "four",
+    "5": "five",
+    "6": "six",
+    "7": "seven",
+    "8": "eight",
+    "9": "nine",
+    "10": "ten",
+    "12": "twelve",
+}
 EDITS: tuple[tuple[Edit, ...], tuple[Edit, ...]] = (
     (typos, partial(renamed, ["Zoe", "Igor", "Ravi"]), sub(r"\bbuys\b", "purchases"), sub(r"\bHow many\b", "Find how many"), sub(r"^", "Solve the following problem. ")),
     (dropped_words, partial(renamed, ["Priya", "Kofi", "Ingrid"]), lambda t, _: re.sub(r"(?<![\d.,$])\b(\d{1,2})\b(?![\d.,%])", lambda m: SPELLED.get(m[1], m[1]), t),
@@ -487,7 +564,12 @@ def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
          lambda t, _: t.rstrip("?.!"), lambda t, _: t.replace("'", "’")],
     )  # fmt: skip
     for row in s.random.sample(list(rows), count):
-        yield Item(replace(row, question=s.random.choice(ways)(row.question, s.random)), frozenset({"exact-duplicate"}), "copies", row.where)
+        yield Item(
+            replace(row, question=s.random.choice(ways)(row.question, s.random)),
+            frozenset({"exact-duplicate"}),
+            "copies",
+            row.where,
+        )
 
 
 def near_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
@@ -507,7 +589,11 @@ def near_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
 def natural_pairs(s: Source, most: int) -> Iterator[tuple[Row, Row]]:
     """One problem as two collections of MAWPS word it: alike letter for letter, with the same answer and numbers."""
     first = [(r["input"], f"{r['target']:g}") for r in s.rows("math_eval_misc/mawps_addsub")]
-    second = [(r["input"], f"{r['target']:g}") for name in ("singleeq", "singleop") for r in read(s.data / f"math_eval_misc/mawps_{name}.jsonl.gz")]
+    second = [
+        (r["input"], f"{r['target']:g}")
+        for name in ("singleeq", "singleop")
+        for r in read(s.data / f"math_eval_misc/mawps_{name}.jsonl.gz")
+    ]
     numbers = lambda text: sorted(re.findall(r"\d+(?:\.\d+)?", text))
     found = 0
     for text, answer in first:
@@ -529,12 +615,22 @@ def leaked(s: Source, against: Sequence[Row], rows: Sequence[Row], count: int) -
         words = row.question.split()
         kind = s.random.random()
         if kind < 0.35:
-            text, made = s.random.choice(s.frames(["{q}", "Solve: {q}"], ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."])).format(q=row.question), "whole"
+            text, made = (
+                s.random.choice(
+                    s.frames(["{q}", "Solve: {q}"], ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."])
+                ).format(q=row.question),
+                "whole",
+            )
         elif kind < 0.6:
-            text, made = " ".join(words[: len(words) * 2 // 3]) + " What is the sum of all numbers in this text?", "the beginning, with another end"
+            text, made = (
+                " ".join(words[: len(words) * 2 // 3]) + " What is the sum of all numbers in this text?",
+                "the beginning, with another end",
+            )
         else:
-            size = min(len(words), s.random.randint(9, 24))  # by blanks; by our words never fewer than eight
+            size = s.random.randint(8, min(len(words), 24))
             start = s.random.randrange(len(words) - size + 1)
+            if len(words_of(" ".join(words[start : start + size]))) < 8:
+                continue  # dashes that stand alone are no words
             text, made = f"{next(hosts).question} {' '.join(words[start : start + size])}.", "a part, in another row"
         yield Item(Row(text, row.answer), frozenset({"leak"}), made)
 

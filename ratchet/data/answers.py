@@ -18,12 +18,14 @@ WRONG = ("7919", r"\frac{\sqrt{7919}}{104729}", "(7919, -104729)")  # nobody's a
 FEW = 4  # words that are said in one way only, as a name or a day is
 NOTHING = re.compile(
     r"\W*(?:n\s*/?\s*a|none|null|nan|unknown|undefined answer|tbd|to be determined|omitted|missing|no answer|not (?:given|available|provided|known)|"
-    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|proof\b.*|left\b.*|.*\bomitted|.*\bsolutions? manual|.*\b(?:above|below)|various|"
+    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|proof\b.*|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|.*\b(?:above|below)|various|"
     r"it depends.*|depends\b.*|explanations?\b.*|sample (?:answer|response).*|open[- ]ended.*)?\W*",
     re.IGNORECASE | re.DOTALL,
 )
 BROKEN = re.compile(r"\\(?:frac|sqrt|text|boxed|begin|left)\s*\{?\s*$|\\begin\{(?!.*\\end\{)|\.\.\.\s*$|…\s*$", re.DOTALL)
-DERIVED = re.compile(r"=[^=]*=[^=]*=|\\begin\{(?:aligned|align|cases|split)|\n\s*\n|(?:^|\s)(?:because|since|therefore|thus|hence|so that)\s", re.I)
+DERIVED = re.compile(
+    r"=[^=]*=[^=]*=|\\begin\{(?:aligned|align|cases|split)|\n\s*\n|(?:^|\s)(?:because|since|therefore|thus|hence|so that)\s", re.I
+)
 
 
 def find(row: Row) -> Drop | None:
@@ -56,7 +58,7 @@ def unparsable(answer: str) -> str:
 
 def balanced(text: str) -> bool:
     """Whether all braces and \\left ... \\right close; of round and square ones an interval may mix them."""
-    text = re.sub(r"\\[{}]", "", text)
+    text = re.sub(r"\\[{}$]", "", text)
     if text.count("{") != text.count("}") or text.count("\\left") != text.count("\\right") or text.count("$") % 2:
         return False
     return sum(text.count(c) for c in "([") == sum(text.count(c) for c in ")]")
@@ -68,7 +70,12 @@ filters.put(
         find,
         tuple(
             Row("What is the sum of the first four odd numbers?", a)
-            for a in ("", "\\frac{1}{", "Answers will vary.", "First add them in pairs and then look at what every pair comes to.")
+            for a in (
+                "",
+                "\\frac{1}{",
+                "Answers will vary.",
+                "First add them in pairs and then look at what every pair comes to.",
+            )
         ),
     ),
     paper="arXiv 2502.17387",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
+from ratchet.data.filters import PROGRAM, Drop, Filter, Row, around, examples, filters
 
 WRAP = r"(?:\\(?:text|textbf|mathrm|mathbf|rm)\s*\{?\s*)?"
 # (A)  A)  A.  A:  [A]  \textbf{(A)}  \text A.   where something other than a letter stands before it
@@ -28,8 +28,9 @@ SPOKEN = re.compile(
     r"|(?:none|all)\s+of\s+the\s+(?:above|other)|(?:is|are|be|was|EXCEPT|NOT)\s*:\s*$)",
     re.IGNORECASE,
 )
-PROGRAM = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
-LISTED = re.compile(r"\b(?:conditions?|properties|rules|facts|clues|steps|constraints|requirements|ways|satisfies|satisfying)\b", re.IGNORECASE)
+LISTED = re.compile(
+    r"\b(?:conditions?|properties|rules|facts|clues|steps|constraints|requirements|ways|satisfies|satisfying)\b", re.IGNORECASE
+)
 LETTER = re.compile(r"^\W*(?:option|choice|answer)?\W*([A-J])\W*$", re.IGNORECASE)
 
 
@@ -60,7 +61,9 @@ def listed(question: str) -> tuple[int, list[str]] | None:
             numbers = pattern is NUMBERED and not ANNOUNCED.search(question) and not SPOKEN.search(question)
             ends = [*(m.start() for m in marks[1:]), len(question)]
             texts = [question[m.end() : end].strip(" \n\t;,|$~\\") for m, end in zip(marks, ends, strict=True)]
-            asks = sum("?" in t or re.match(r"(?:find|what|how|determine|compute|prove|show)\b", t, re.I) is not None for t in texts)
+            asks = sum(
+                "?" in t or re.match(r"(?:find|what|how|determine|compute|prove|show)\b", t, re.I) is not None for t in texts
+            )
             stem = re.split(r"[.?!]\s+(?=\S)", question[: marks[0].start()].strip())[-1]
             if not numbers and asks < 2 and not LISTED.search(stem):  # parts of a question, and what is given, are no options
                 return marks[0].start(), texts

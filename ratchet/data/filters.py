@@ -6,6 +6,7 @@ drop. A plain closed question must pass all of them (`tests/test_curate.py` meas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,8 @@ from ratchet.core.errors import RecipeError
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import digest
 from ratchet.tasks.runs import words_of
+
+PROGRAM = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)  # of a figure
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Row:
 
     @cached_property
     def words(self) -> list[str]:
-        return words_of(self.question)
+        """Its words, without those of the program of a figure."""
+        return words_of(PROGRAM.sub(" ", self.question))
 
     @property
     def key(self) -> str:

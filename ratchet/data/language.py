@@ -11,13 +11,12 @@ import unicodedata
 from ratchet.data.filters import Drop, Filter, Row, examples, filters
 
 # those that are words of a neighbouring language too (in, was, so, also, an, no, on, as, he, we, me) are left out
-ENGLISH = frozenset(
-    """the of and is are were be been being to for with by from that this these those which who whose what when where how many much
+MET = """the of and is are were be been being to for with by from that this these those which who whose what when where how many much
     if then than it its his her their they she him them our you your my at each every all both or not but have had having will would
     can could should does did do done there into onto between per about after before during until while since more less most least
     same other another only such any some very find value number given let suppose solve simplify evaluate compute calculate determine express
-    write factor graph using answer following equation expression""".split()
-)
+    write factor graph using answer following equation expression"""
+ENGLISH = frozenset(MET.split())
 # formulas, programs of figures and the names of commands are in no language
 NO_PROSE = re.compile(
     r"\[asy\].*?\[/asy\]|\$\$.*?\$\$|\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\[A-Za-z]+|https?://\S+",

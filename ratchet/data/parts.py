@@ -14,18 +14,20 @@ MARK = re.compile(
     r"|(?:part|question|subquestion|task|step|q)\s*\(?([A-Ha-h1-8]|[iv]{1,3}|[IV]{1,3})\)?\s*[:.)-]|^\s*([a-h1-8])\.)\s+(?=\S)",
     re.MULTILINE | re.IGNORECASE,
 )
-ASK = (
-    r"(?:find|compute|calculate|evaluate|determine|what|how|which|who|when|where|why|solve|simplify|express|write|give|show|prove|sketch|"
-    r"state|explain|estimate|describe|draw|is|are|does|do|did|can|expand|factor|list|name)\b"
+VERB = r"(?:find|compute|calculate|evaluate|determine)\b(?!\s+(?:the\s+following|out)\b)"
+ASKS = re.compile(
+    rf"\s*(?:{VERB}|(?:what|how|which|why|solve|simplify|express|write|give|show|prove|sketch|state|explain|estimate|describe|draw|is|are|does|do|"
+    rf"did|can|expand|factor|list|name)\b)|[^.!?]*\?|[^.?]*[,;:]\s*(?:and\s+|then\s+)?(?:{VERB}|what\b|how\s+(?:many|much|long|far)\b)",
+    re.IGNORECASE,
 )
-ASKS = re.compile(rf"\s*(?:(?:in|on|at|if|for|after|using|then|now|and)\b[^,.?]*,\s*)?{ASK}|[^.!]*\?", re.IGNORECASE)
 ORDERS = re.compile(r"\b(?:find|compute|calculate|evaluate|determine|give|state|answer)\b[^.?]{0,60}[:,]?\s*$", re.IGNORECASE)
 SENTENCE = re.compile(r"(?<=[.?!])\s+|\n+")
 SECOND = re.compile(
-    r"(?:and|also|then|next|finally|furthermore|in addition|additionally|moreover|besides|secondly|lastly|after that|afterwards?)?,?\s*"
-    r"(?:find|compute|calculate|determine|evaluate)\b(?!\s+(?:the\s+following|out)\b)",
+    r"(?:[^?]*,\s+(?:then\s+)?)?(?:(?:and|also|then|next|finally|furthermore|in addition|additionally|moreover|besides|secondly|lastly|after that|"
+    rf"afterwards?),?\s*)*{VERB}",
     re.IGNORECASE,
 )
+NO_TEXT = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\[.*?\\\]|\$[^$]*\$", re.DOTALL)
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|\([^()]*\?[^()]*\)")
 SEPARATE = re.compile(r"(?:[;\n]|\.\s|,\s+(?:and\s+)?)\s*\(?(?:[b2]|ii)\)")
 
@@ -38,7 +40,11 @@ def find(row: Row) -> Drop | None:
         asked = ASKS.match(row.question, m.end(), n.start()) and ASKS.match(row.question, n.end())
         if follows(first, second) and (asked or ORDERS.search(row.question, 0, m.start())):
             return Drop("the question has several parts", around(row.question, m.start(), n.end()))
-    asking = [s for s in SENTENCE.split(QUOTED.sub(" ", row.question)) if s.rstrip(" $\\)*").endswith("?") or SECOND.match(s.strip(" -*"))]
+    asking = [
+        s
+        for s in SENTENCE.split(QUOTED.sub(" ", NO_TEXT.sub(" x ", row.question)))
+        if s.rstrip(" )*").endswith("?") or SECOND.match(s.strip(" -*"))
+    ]
     if len(asking) >= 2:
         return Drop("the question asks for several things", " / ".join(" ".join(s.split())[-40:] for s in asking[:3]))
     if SEPARATE.search(row.answer) and re.match(r"\W*\(?(?:a|1|i)\)", row.answer):

@@ -22,13 +22,16 @@ NOUNS = re.compile(
     re.IGNORECASE,
 )
 ASKS_NUMBER = re.compile(
-    r"\b(?:find|compute|calculate|evaluate|what\s+(?:is|are|was)|how\s+(?:many|much|long|far|old)|determine\s+the)\b", re.IGNORECASE
+    r"\b(?:find|compute|calculate|evaluate|what\s+(?:is|are|was)|how\s+(?:many|much|long|far|old)|determine\s+the)\b",
+    re.IGNORECASE,
 )
 
 
 def find(row: Row) -> Drop | None:
     found = ORDERS.search(row.question) or NOUNS.search(row.question)
-    if found is None or ASKS_NUMBER.search(row.question, found.end()):  # what is shown on the way to a number can be checked there
+    if found is None or ASKS_NUMBER.search(
+        row.question, found.end()
+    ):  # what is shown on the way to a number can be checked there
         return None
     return Drop("the question asks for a proof", around(row.question, *found.span()))
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from ratchet.core.seeds import digest
-from ratchet.data.answers import normalised
 from ratchet.data.filters import Drop, Row, SetFilter, set_filters
 from ratchet.tasks.runs import words_of
 from ratchet.tasks.word_problems import spelled
@@ -37,13 +36,13 @@ def exact(head: Sequence[Row], against: Sequence[Row]) -> Seen:
         where, answer = seen.setdefault(digest(pressed(row.question))[:12], (row.where, row.answer))
         if where == row.where:
             return None
-        said = "the same question" if normalised(answer) == normalised(row.answer) else "the same question with another answer"
+        said = "the same question" if pressed(answer) == pressed(row.answer) else "the same question with another answer"
         return Drop(f"{said} stands before", where)
 
     return find
 
 
-def near(head: Sequence[Row], against: Sequence[Row], *, near: float = 0.7) -> Seen:
+def near(head: Sequence[Row], against: Sequence[Row], *, near: float = 0.6) -> Seen:
     """Almost the same words as a question before, with the same numbers and the same answer: Jaccard index of word pairs >= `near`.
 
     With other numbers or another answer it is another question, however alike it is worded.
@@ -56,7 +55,7 @@ def near(head: Sequence[Row], against: Sequence[Row], *, near: float = 0.7) -> S
     def find(row: Row) -> Drop | None:
         words = plain_words(row.question)
         own = pairs_of(words)
-        block = hash((pressed(normalised(row.answer)), *sorted(w for w in words if w[0].isdigit())))
+        block = hash((pressed(row.answer), *sorted(w for w in words if w[0].isdigit())))
         prefix = sorted(own, key=lambda p: (count[p], p))[: len(own) - math.ceil(near * len(own) - 1e-9) + 1]
         for j in sorted({j for p in prefix for j in holding.get((block, p), ())}):
             other = set(sets[j])
@@ -90,7 +89,9 @@ def pairs_of(words: Sequence[str]) -> set[int]:
     return {hash(pair) for pair in pairwise(["", *words, ""])}
 
 
-FIRST = Row("A farmer sells 12 boxes of 9 eggs each on Monday and keeps 5 eggs. How many eggs does the farmer sell?", "108", where="1")
+FIRST = Row(
+    "A farmer sells 12 boxes of 9 eggs each on Monday and keeps 5 eggs. How many eggs does the farmer sell?", "108", where="1"
+)
 
 set_filters.put(
     "exact-duplicate",

@@ -6,7 +6,10 @@ import re
 
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
-SAYS_YES_NO = re.compile(r"^\W*(?:\\text\w*\{)?\s*(?:yes|no|(?-i:Y|N))\b(?=\W*$|\s*[,.;:}]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)", re.I)
+SAYS_YES_NO = re.compile(
+    r"^\W*(?:\\text\w*\{)?\s*(?:yes|no|(?-i:Y|N))\b(?=\W*$|\s*[,.;:}]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)",
+    re.I,
+)
 SAYS_TRUE_FALSE = re.compile(
     r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|t|f)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
     r"|(?:it|this|that|the (?:statement|claim)) is (?:true|false|correct|incorrect|not true)\b)",
@@ -20,7 +23,9 @@ ASKS_TRUE_FALSE = re.compile(
     r"|\btruth value\b|\bis it (?:true|correct|the case|false)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-WHICH = re.compile(r"\b(?:which|what|whichever|how many)\b[^.?:]*\b(?:true|false|correct|valid|invalid)\b[^.?:]*[.?:]?", re.IGNORECASE)
+WHICH = re.compile(
+    r"\b(?:which|what|whichever|how many)\b[^.?:]*\b(?:true|false|correct|valid|invalid)\b[^.?:]*[.?:]?", re.IGNORECASE
+)
 ASKS_YES_NO = re.compile(
     r"\byes\s*(?:or|/|,)\s*no\b|\by\s*/\s*n\b"
     r"|(?:^|[.!?:,;\n]\s*|\b(?:so|then|and|but)\s+)(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|must)(?:n't)?\s+"
