@@ -39,7 +39,7 @@ class Item:
 @cache
 def read(file: Path) -> tuple[Json, ...]:
     """The rows in an order of their own, which is hashed chance."""
-    rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).decode().splitlines()]
+    rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
     return tuple(sorted(rows, key=lambda r: fraction("order", json.dumps(r, sort_keys=True))))
 
 

@@ -57,8 +57,8 @@ def unparsable(answer: str) -> str:
 
 
 def balanced(text: str) -> bool:
-    """Whether all braces and \\left ... \\right close; of round and square ones an interval may mix them."""
-    text = re.sub(r"\\[{}$]", "", text)
+    """Whether all braces and \\left ... \\right close; of round and square ones an interval may mix them. $5 is money."""
+    text = re.sub(r"\\[{}$]|^\s*-?\s*\$(?=\s*[\d.])(?!.*\$)", "", text)
     if text.count("{") != text.count("}") or text.count("\\left") != text.count("\\right") or text.count("$") % 2:
         return False
     return sum(text.count(c) for c in "([") == sum(text.count(c) for c in ")]")

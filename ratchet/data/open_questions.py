@@ -41,12 +41,14 @@ ORDERS = re.compile(
     re.IGNORECASE,
 )
 STILL = re.compile(
-    r"(?:^|[.?!:,]\s+|\bthen\s+)(?:which|whichever)\b|(?:\bexample\s+of\b|\bapprox|\broughly\b|\bestimate|\babout\s+how\b|\bnearly\b)|"
-    r"\b(?:of|from|among)\s+the\s+(?:following|options|choices|below)\b|\bof\s+these\b|\bfollowing\s*(?:\?|is|are)|\b(?:options?|choices?|alternatives?)\b|"
-    r"\b(?:best|closest|nearest\s+to|approximately\s+which|could\s+be|can\s+be|might\s+be|may\s+be|must\s+be|cannot\s+be|statements?|"
-    r"true|false|correct|except|is\s+not|are\s+not)\b(?=[^.]*\?|\s*:?\s*$)",
+    r"(?:^|[.?!:,]\s+|\bthen\s+)(?:which|whichever)\b|\b(?:of|from|among)\s+the\s+(?:following|options|choices|below)\b|\bof\s+these\b|"
+    r"\bfollowing\s*(?:\?|is|are)|\b(?:options?|choices?|alternatives?)\b|\bexample\s+of\b|"
+    r"\b(?:best|closest|nearest\s+to|statements?|true|false|correct|except|is\s+not|are\s+not|approx\w*|roughly|estimate\w*|nearly)\b"
+    r"(?=[^.]*\?|[^.]*[.:]?\s*$)",
     re.IGNORECASE,
 )
+SEVERAL = re.compile(r"\b(?:which|what)\b[^.?]*\b(?:could|can|might|may|must|cannot)\s+be\b|\b(?:could|can|might|may|must|cannot)\s+be\s*:?\s*$", re.I)
+EXTREME = re.compile(r"\b(?:smallest|largest|least|greatest|most|fewest|maximum|minimum|how\s+(?:many|much))\b", re.IGNORECASE)
 ABOVE = re.compile(
     r"\b(?:none|all|both|neither|either|cannot be determined|not enough|insufficient)\b|\babove\b|^\s*[A-E]\s+(?:and|or)\s+[A-E]\b",
     re.I,
@@ -115,7 +117,8 @@ def opened(row: Row, rewrite: Rewrite = by_rules) -> Row:
 def check(question: str, right: str) -> None:
     if not ASKS.search(question):
         raise Refused("check: without its options it asks for nothing")
-    if STILL.search(question.strip()):
+    last = re.split(r"(?<=[.!?])\s+", question.strip())[-1]
+    if STILL.search(last) or (SEVERAL.search(last) and not EXTREME.search(last)):
         raise Refused("check: it cannot be answered without its options")
     if ABOVE.search(right):
         raise Refused("check: the right option speaks of the others")
