@@ -29,8 +29,10 @@ SPOKEN = re.compile(
     re.IGNORECASE,
 )
 LISTED = re.compile(
-    r"\b(?:conditions?|properties|rules|facts|clues|steps|constraints|requirements|ways|satisfies|satisfying)\b", re.IGNORECASE
+    r"\b(?:following|these|three|four|five)\s+(?:\w+\s+)?(?:conditions?|properties|rules|facts|clues|steps|constraints|ways)\b", re.IGNORECASE
 )
+ITEMS = re.compile(r"\s*[,;|/]\s*(?:or\s+)?")
+GLUED = re.compile(r"\(\s*([A-J])\s*\)(?=\s*[\w$\\-])")  # ...: (A)one(B)another
 LETTER = re.compile(r"^\W*(?:option|choice|answer)?\W*([A-J])\W*$", re.IGNORECASE)
 
 
@@ -67,12 +69,23 @@ def listed(question: str) -> tuple[int, list[str]] | None:
             stem = re.split(r"[.?!]\s+(?=\S)", question[: marks[0].start()].strip())[-1]
             if not numbers and asks < 2 and not LISTED.search(stem):  # parts of a question, and what is given, are no options
                 return marks[0].start(), texts
+    glued = list(GLUED.finditer(question))
+    if [m[1] for m in glued[:3]] == ["A", "B", "C"]:
+        return glued[0].start(), between(question, [m.end() for m in glued], [*(m.start() for m in glued[1:]), len(question)])
     announced = ANNOUNCED.search(question)
-    bullets = [m.start() for m in BULLET.finditer(question, announced.end())] if announced else []
-    if announced and len(bullets) >= 2:
-        ends = [*bullets[1:], len(question)]
-        return announced.start(), [question[a:b].strip(" \n\t-*•") for a, b in zip(bullets, ends, strict=True)]
+    if announced is None:
+        return None
+    bullets = [m.start() for m in BULLET.finditer(question, announced.end())]
+    if len(bullets) >= 2:
+        return announced.start(), between(question, bullets, [*bullets[1:], len(question)])
+    texts = ITEMS.split(question[announced.end() :].strip().rstrip("."))
+    if len(texts) >= 3 and all(0 < len(t) <= 40 for t in texts):
+        return announced.start(), texts
     return None
+
+
+def between(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
+    return [text[a:b].strip(" \n\t-*•") for a, b in zip(starts, ends, strict=True)]
 
 
 def choice_of(row: Row) -> Choice | None:

@@ -8,6 +8,7 @@ from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 DRAWN = r"(?:figure|diagram|picture|image|illustration|sketch|photo(?:graph)?|chart|histogram|plot|pictograph)"
 PICTURE = rf"(?:{DRAWN}|graph|table|grid|map|drawing|number line)s?"
+SHAPE = r"(?:triangle|square|circle|rectangle|polygon|shape|trapezoid|parallelogram|quadrilateral|\w+agon|cube|box|prism|cylinder|cone|curve|region)s?"
 POINTED = r"(?:shown|pictured|illustrated|depicted|displayed|sketched|graphed)"
 FIGURE = re.compile(
     "|".join(
@@ -18,7 +19,9 @@ FIGURE = re.compile(
             rf"\bas\s+{POINTED}\b|\b{POINTED}\s+(?:above|below|here|at\s+(?:right|left)|(?:at|on|to)\s+the\s+(?:right|left))\b",
             rf"\b(?:in|from|using|see|on|with|by|to)\s+(?:the|this|our|its)\s+(?:\w+\s+)?{DRAWN}\b",
             rf"\b(?:the|this)\s+(?:accompanying|adjacent|attached|following|adjoining)\s+(?:\w+\s+)?{PICTURE}\b",
-            r"\b(?:below|above)\s+(?:is|are)\b|\b(?:the|each|this|in)\s+(?:[\w$\\{}^]+\s+){1,4}shown\b(?!\s+(?:that|to|on|by)\b)",
+            r"(?:^|[.?!]\s+)(?:below|above)\s+(?:is|are)\b|\bnot\s+(?:drawn\s+)?to\s+scale\b|\b(?:is|are|also)\s+pictured\b|\b(?:the|each|this|in)\s+(?:[\w$\\{}^]+\s+){1,4}shown\b(?!\s+(?:that|to|on|by)\b)",
+            rf"\b{SHAPE}\s+(?:below|above)\b|\b(?:look\s+at|refer(?:ring)?\s+to|consult|examine|study|observe|inspect|measure|view|use|using)\s+"
+            rf"(?:the|this)\s+(?:\w+\s+)?(?:{DRAWN}|drawing|graph|map)",
             r"\bsee\s+(?:fig\b|figure|table|diagram)|\bfig(?:ure)?\.?\s*\d",
             rf"\b(?:the|this|each)\s+(?:\w+\s+)?{PICTURE}\s+(?:shows|represents|illustrates|depicts|displays|gives)\b",
             r"\b(?:un)?shaded\s+(?:\w+\s+)?(?:region|area|part|portion|square|triangle|circle|sector|rectangle)s?\b",

@@ -7,15 +7,19 @@ import re
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 SHOW = (
-    r"(?:prove|disprove|verify|demonstrate|derive|establish|justify|deduce|conclude|show)\b(?!\s+(?:your|all|the)\s+(?:work|steps|working|"
-    r"reasoning|calculations?)\b)(?!n\b)"
+    r"(?:(?:dis)?prove(?:\s+or\s+(?:dis)?prove)?|verify|demonstrate|derive|establish|justify|deduce|conclude|argue|confirm|show)\b"
+    r"(?!\s+(?:your|all|the)\s+(?:work|steps|working|reasoning|calculations?)\b)"
 )
-ORDERS = re.compile(
-    rf"(?:^|[.!?:;)\]]\s*|\n\s*|\$\s+|,\s*(?:then|and)?\s*|\b(?:please|then|and|to|now|we|must|should|can you|carefully|rigorously|formally|also|hence)\s+)"
-    rf"{SHOW}(?=\s+(?:(?:\w+\s+){{0,3}}?(?:that|why|how|whether|if|using|by)\b|the\s+(?:following|identity|identities|theorem|formula|claim|statement|"
-    r"inequality|equality|lemma|relation|result|existence|irrationality|uniqueness|equivalence|law|rule)\b|(?:this|it)\b|:|\$|\\)|\s*:)",
-    re.IGNORECASE,
+LEAD = (
+    r"(?:^|[.!?:;)\]]\s*|\n\s*|\$\s+|,\s*(?:then|and)?\s*|\b(?:please|then|and|to|now|we|must|should|can you|could you|carefully|rigorously|"
+    r"formally|also|hence|thus|or|directly|induction)\s+)"
 )
+WHAT = (
+    r"(?=\s*:|\s+(?:(?:\w+\s+){0,3}?(?:that|why|how|whether|if|using|by)\b|(?:the|this)\s+(?:following|identity|identities|theorem|formula|claim|"
+    r"statement|inequality|equality|lemma|relation|result|existence|irrationality|uniqueness|equivalence|law|rule|fact)\b|(?:this|it)\b|\$|\\|"
+    r"[^.?!]*\b(?:is|are|has|have|equals|holds?|diverges?|converges?)\b))"
+)
+ORDERS = re.compile(rf"{LEAD}{SHOW}{WHAT}|\bexplain(?:\s+\w+)?\s+(?:why|how\s+(?:we|you|one)\s+know)\b", re.IGNORECASE)
 NOUNS = re.compile(
     r"\b(?:give|write|provide|present|supply|construct|find|produce|outline|sketch|complete)\s+(?:(?:a|an|the|another|out)\s+)?(?:\w+[\s-]+){0,3}?"
     r"(?:proof|counter-?example|derivation|justification|argument)\b|\bQ\.?E\.?D\b",

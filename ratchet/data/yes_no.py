@@ -18,7 +18,7 @@ SAYS_TRUE_FALSE = re.compile(
 ASKS_TRUE_FALSE = re.compile(
     r"\btrue\s*(?:or|/|\|)\s*(?:\w+\s+)?false\b|\bT\s*/\s*F\b|\bT or F\b|\b(?:is|are|be)\s+(?:always\s+)?(?:true|false|correct|valid|invalid)"
     r"(?:\s+or\s+(?:not|false|invalid|incorrect))?\s*(?:[?.:]|$)|\bstatement\s*1\s*[|:]"
-    r"|\b(?:determine|decide|state|say|judge|evaluate|check|tell)\b[^.?]{0,40}\b(?:whether|if)\b[^.?]{0,80}\b(?:statements?|claims?|equations?|"
+    r"|\b(?:determine|decide|state|say|judge|evaluate|check|tell)\b[^.?]{0,40}\b(?:whether|if)\b[^.?]{0,80}\b(?:statements?|claims?|"
     r"assertions?|propositions?|inequalit\w+)\b|\b(?:whether|if)\b[^.?]{0,60}\b(?:is|are|be)\s+(?:true|false|correct|valid)\b"
     r"|\btruth value\b|\bis it (?:true|correct|the case|false)\b",
     re.IGNORECASE | re.MULTILINE,
@@ -28,7 +28,7 @@ WHICH = re.compile(
 )
 ASKS_YES_NO = re.compile(
     r"\byes\s*(?:or|/|,)\s*no\b|\by\s*/\s*n\b"
-    r"|(?:^|[.!?:,;\n]\s*|\b(?:so|then|and|but)\s+)(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|must)(?:n't)?\s+"
+    r"|(?:^|[.!?:,;\n]\s*|\b(?:so|then|and|but)\s+)(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|must)(?:n't)?\s+(?!you\s+(?:prove|show|find|tell|help|solve|explain|compute)\b)"
     r"(?:(?!how\b|what\b|which\b|or\b)[^.?!\n]|(?<=\d)\.(?=\d))*\?\s*(?:answer\b.*|explain\b.*|why\b.*|justify\b.*)?$",
     re.IGNORECASE,
 )
