@@ -1,9 +1,9 @@
 """`ratchet curate` measured: each filter on rows with known faults, what is kept, leaks, open questions, and speed beside datasketch.
 
-    python -m benchmarks.curation --data FOLDER [--half "looked at"] [--no-speed] [--drops FILE]
+    python -m benchmarks.curation --data FOLDER [--part first] [--no-speed] [--drops FILE]
 
-FOLDER holds gsm8k, math, math_eval_misc and bbh as JSON Lines (their files are named in curation_faults.py). The half that is reported is
-the one that was kept apart while the filters were written. A drop of a row in which no fault was put counts as false, unless
+FOLDER holds gsm8k, math, math_eval_misc and bbh as JSON Lines (their files are named in curation_faults.py). What is reported is
+the third part, whose rows and wordings were not there while the filters were written. A drop of a row in which no fault was put counts as false, unless
 curation_audit.json, where such drops were judged by hand, says that it is right; both counts are reported.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import RESULTS, ROOT, Clock, Contender, compare, contest, keep, show
-from benchmarks.curation_faults import HALVES, Item, Source, in_half, lettered, read, stream
+from benchmarks.curation_faults import STAGES, Item, Source, in_part, lettered, read, stream
 from benchmarks.table import table
 from ratchet.core.seeds import rng
 from ratchet.core.types import Estimate
@@ -78,7 +78,10 @@ def score(items: Sequence[Item], against: Sequence[Row], audit: dict[str, dict[s
         beside = [i for i, _ in drops if name not in i.faults and not INCLUDES.get(name, set()) & i.faults]
         judged = [audit.get(source_key(i, rows), {}).get(name) for i in beside]
         right, clean = sum(j is True for j in judged), [i for i in met if not i.faults]
-        made = {m: [sum(i.row.where in hit for i in planted if i.made == m), sum(i.made == m for i in planted)] for m in {i.made for i in planted}}
+        made = {
+            m: [sum(i.row.where in hit for i in planted if i.made == m), sum(i.made == m for i in planted)]
+            for m in {i.made for i in planted}
+        }
         out.append(
             {
                 "work": "filter", "filter": name, "recall": share(len(found), len(planted)),
@@ -112,12 +115,12 @@ def kept_set(items: Sequence[Item], against: Sequence[Row]) -> dict[str, Any]:
 # ---- multiple choice into open questions ------------------------------------------------------------------------------------------
 
 
-def arithmetic(data: Path, half: str) -> list[tuple[Row, str]]:
+def arithmetic(data: Path, part: str) -> list[tuple[Row, str]]:
     """100 word problems with a whole number as their answer, as questions with four options; and that answer."""
-    s = Source(data, half, "open")
+    s = Source(data, part, "open")
     found: list[tuple[Row, str]] = []
-    rows = [(r["question"], r["answer"]) for r in s.rows("gsm8k/train")[3400:3560]]
-    rows += [(f"{r['body']} {r['question']}", r["answer"].split(" (")[0]) for r in s.rows("math_eval_misc/asdiv")[400:500]]
+    rows = [(r["question"], r["answer"]) for r in s.rows("gsm8k/train", "other")]
+    rows += [(f"{r['body']} {r['question']}", r["answer"].split(" (")[0]) for r in s.rows("math_eval_misc/asdiv")[200:300]]
     s.random.shuffle(rows)
     for question, answer in rows:
         if not answer.isdigit() or int(answer) < 4:
@@ -140,7 +143,7 @@ def arithmetic(data: Path, half: str) -> list[tuple[Row, str]]:
     return found
 
 
-def real_arithmetic(data: Path, half: str) -> list[tuple[Row, str]]:
+def real_arithmetic(data: Path, part: str) -> list[tuple[Row, str]]:
     """Multiple choice of AQuA and of MMLU's mathematics, and the right option's text."""
     found: list[tuple[Row, str]] = []
     for r in read(data / "math_eval_misc/aqua.jsonl.gz"):
@@ -149,7 +152,7 @@ def real_arithmetic(data: Path, half: str) -> list[tuple[Row, str]]:
     for r in read(data / "math_eval_misc/mmlu_stem.jsonl.gz"):
         if "mathematics" in r["type"]:
             found.append((Row(r["question"], "ABCD"[r["answer"]], tuple(map(str, r["choices"]))), str(r["choices"][r["answer"]])))
-    return [x for x in found if in_half(x[0].question, half)]
+    return [x for x in found if in_part(x[0].question, part)]
 
 
 def reformulated(name: str, rows: Sequence[tuple[Row, str]]) -> dict[str, Any]:
@@ -187,8 +190,16 @@ def reformulated(name: str, rows: Sequence[tuple[Row, str]]) -> dict[str, Any]:
 def questions(data: str) -> list[Row]:
     """Every question of the sets, twice in part: the second third comes back with a word changed."""
     rows: list[Row] = []
-    for name, field in (("gsm8k/train", "question"), ("math/train", "problem"), ("math_eval_misc/asdiv", "question"), ("math_eval_misc/college_math", "question")):
-        rows += [Row(f"{r.get('body', '')} {r[field]}".strip(), str(r["answer"]), (), f"{name} {i}") for i, r in enumerate(read(Path(data) / f"{name}.jsonl.gz"))]
+    for name, field in (
+        ("gsm8k/train", "question"),
+        ("math/train", "problem"),
+        ("math_eval_misc/asdiv", "question"),
+        ("math_eval_misc/college_math", "question"),
+    ):
+        rows += [
+            Row(f"{r.get('body', '')} {r[field]}".strip(), str(r["answer"]), (), f"{name} {i}")
+            for i, r in enumerate(read(Path(data) / f"{name}.jsonl.gz"))
+        ]
     again = [replace(r, question=r.question.replace(" the ", " this ", 1), where=f"{r.where} again") for r in rows[::3]]
     return rows + again
 
@@ -245,7 +256,12 @@ def speed(data: Path) -> dict[str, Any]:
     heard = contest([c for c in contenders if not c.missing], ROUNDS)
     result = compare(heard, "ratchet near-duplicate", "rows")
     show("near-duplicates, rows a second", result)
-    return {"work": "speed", "rows": heard["ratchet near-duplicate"][0]["rows"], **result, "found": {n: {k: v for k, v in f[0].items() if k != "seconds"} for n, f in heard.items()}}
+    return {
+        "work": "speed",
+        "rows": heard["ratchet near-duplicate"][0]["rows"],
+        **result,
+        "found": {n: {k: v for k, v in f[0].items() if k != "seconds"} for n, f in heard.items()},
+    }
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------------
@@ -258,9 +274,29 @@ def pct(e: dict[str, Any]) -> str:
 def write_table(rows: Sequence[dict[str, Any]]) -> None:
     """The part of docs/curation.md between its two marks."""
     found = [r for r in rows if r["work"] == "filter"]
-    head = ["filter", "recall, %", "precision, %", "precision where no natural drop counts as right, %", "natural faults found", "false drops"]
+    head = [
+        "filter",
+        "recall, %",
+        "precision, %",
+        "precision where no natural drop counts as right, %",
+        "natural faults found",
+        "false drops",
+    ]
     parts = [
-        table(head, [[r["filter"], pct(r["recall"]), pct(r["precision"]), pct(r["precision_unaudited"]), str(r["natural_faults"]), str(r["false_drops"])] for r in found])
+        table(
+            head,
+            [
+                [
+                    r["filter"],
+                    pct(r["recall"]),
+                    pct(r["precision"]),
+                    pct(r["precision_unaudited"]),
+                    str(r["natural_faults"]),
+                    str(r["false_drops"]),
+                ]
+                for r in found
+            ],
+        )
     ]
     for r in rows:
         if r["work"] == "retained":
@@ -296,17 +332,22 @@ def write_table(rows: Sequence[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--half", choices=HALVES, default=HALVES[1])
+    parser.add_argument("--part", choices=STAGES, default=STAGES[2])
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--drops", type=Path, help="write drops of rows without a planted fault here, to judge them by hand")
     given = parser.parse_args()
-    items, against = stream(given.data, given.half, CLEAN, EACH)
+    items, against = stream(given.data, given.part, CLEAN, EACH)
     audit = json.loads(AUDIT.read_text())["drops"] if AUDIT.exists() else {}
     rows: list[dict[str, Any]] = score(items, against, audit)
     for r in rows:
-        print(f"{r['filter']:16} recall {pct(r['recall'])}  precision {pct(r['precision'])} (unaudited {pct(r['precision_unaudited'])}, not judged {r['not_judged']})")
+        print(
+            f"{r['filter']:16} recall {pct(r['recall'])}  precision {pct(r['precision'])} (unaudited {pct(r['precision_unaudited'])}, not judged {r['not_judged']})"
+        )
     rows.append(kept_set(items, against))
-    rows += [reformulated("arithmetic, four options", arithmetic(given.data, given.half)), reformulated("AQuA and MMLU mathematics", real_arithmetic(given.data, given.half))]
+    rows += [
+        reformulated("arithmetic, four options", arithmetic(given.data, given.part)),
+        reformulated("AQuA and MMLU mathematics", real_arithmetic(given.data, given.part)),
+    ]
     print(json.dumps(rows[-3:], indent=1))
     if given.drops:
         by_where = {i.row.where: i.row for i in items}
@@ -316,12 +357,12 @@ def main() -> None:
                     if name not in i.faults and not INCLUDES.get(name, set()) & i.faults and source_key(i, by_where) not in audit:
                         out.write(json.dumps({"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults), "reason": d.reason,
                                               "evidence": d.evidence, "question": i.row.question, "answer": i.row.answer}) + "\n")  # fmt: skip
-    if given.half == HALVES[0]:
+    if given.part != STAGES[2]:
         return
     before = json.loads((RESULTS / "curation.json").read_text())["rows"] if (RESULTS / "curation.json").exists() else []
     rows += [r for r in before if r["work"] == "speed"] if given.no_speed else [speed(given.data)]
     (RESULTS / "curation.json").unlink(missing_ok=True)
-    keep("curation", rows, half=given.half, clean=CLEAN, each=EACH)
+    keep("curation", rows, part=given.part, clean=CLEAN, each=EACH)
     write_table(rows)
 
 

@@ -1,7 +1,7 @@
 """Rows with known faults, for `benchmarks.curation`: as many of each kind as asked, from real rows where the data has such rows.
 
-There are two halves that share no row and no wording of ours: on "looked at" the filters were written, and "kept apart" is what is
-reported. A row's labels are all faults that it was given; where a kind of row has two by its nature, both stand.
+There are three parts that share no row and no wording of ours. On the first the filters were written; on the second they were measured
+once, and then mended; the third was written after that, and is what is reported. A row's labels are all faults that it was given; where a kind of row has two by its nature, both stand.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import curation_third as third
 from ratchet.core.seeds import fraction, rng
 from ratchet.data.filters import Row
 from ratchet.tasks.runs import words_of
 
-HALVES = ("looked at", "kept apart")
+STAGES = ("first", "second", "third")
+USES = {"base": 0.45, "plain": 0.85, "other": 1.0}  # what a row of GSM8K or MATH is used for: ends of intervals
 Json = dict[str, Any]
 
 
@@ -43,26 +45,34 @@ def read(file: Path) -> tuple[Json, ...]:
     return tuple(sorted(rows, key=lambda r: fraction("order", json.dumps(r, sort_keys=True))))
 
 
-def in_half(content: str, half: str) -> bool:
-    return (fraction("half", content) < 0.5) == (half == HALVES[0])
+def in_part(content: str, part: str) -> bool:
+    if fraction("third", content) < 1 / 3:
+        return part == STAGES[2]
+    return part == STAGES[fraction("half", content) >= 0.5]
+
+
+def used_for(content: str) -> str:
+    u = fraction("use", content)
+    return next(name for name, end in USES.items() if u < end)
 
 
 class Source:
-    """The data of one half for rows of one kind, and chance."""
+    """The data of one part for rows of one kind, and chance."""
 
-    def __init__(self, data: Path, half: str, kind: str = "") -> None:
-        self.data, self.half, self.kind, self.random = data, half, kind, rng("curation faults", half, kind)
+    def __init__(self, data: Path, part: str, kind: str = "") -> None:
+        self.data, self.part, self.kind, self.random = data, part, kind, rng("curation faults", part, kind)
 
-    def rows(self, name: str) -> list[Json]:
-        return [r for r in read(self.data / f"{name}.jsonl.gz") if in_half(json.dumps(r, sort_keys=True), self.half)]
+    def rows(self, name: str, use: str = "") -> list[Json]:
+        found = [(r, json.dumps(r, sort_keys=True)) for r in read(self.data / f"{name}.jsonl.gz")]
+        return [r for r, text in found if in_part(text, self.part) and (not use or used_for(text) == use)]
 
-    def frames(self, looked_at: Sequence[Any], kept_apart: Sequence[Any]) -> Sequence[Any]:
-        return looked_at if self.half == HALVES[0] else kept_apart
+    def frames(self, *parts: Sequence[Any]) -> Sequence[Any]:
+        return parts[STAGES.index(self.part)]
 
     def plain(self) -> Iterator[tuple[str, str]]:
         """Questions without a fault that anybody knows of, with answers; those of one kind are of no other."""
-        pool = [(r["question"], r["answer"]) for r in self.rows("gsm8k/train")[1200:3000]]
-        pool += [(r["problem"], r["answer"]) for r in self.rows("math/train")[1300:2300] if "[asy]" not in r["problem"]]
+        pool = [(r["question"], r["answer"]) for r in self.rows("gsm8k/train", "plain")]
+        pool += [(r["problem"], r["answer"]) for r in self.rows("math/train", "plain") if "[asy]" not in r["problem"]]
         kinds = sorted(USING_PLAIN)
         pool = [p for p in pool if kinds[int(fraction("kind", p[0]) * len(kinds))] == self.kind]
         self.random.shuffle(pool)
@@ -72,11 +82,11 @@ class Source:
 USING_PLAIN = {"yes-no", "proof", "multi-part", "link", "missing-figure", "unparsable"}
 
 
-def base(data: Path, half: str, count: int) -> list[Row]:
+def base(data: Path, part: str, count: int) -> list[Row]:
     """Natural rows: half from GSM8K, the rest from MATH (without those that come with a figure) and from five smaller sets."""
-    s = Source(data, half)
-    found = [("gsm8k", r["question"], r["answer"]) for r in s.rows("gsm8k/train")[: count // 2]]
-    found += [("math", r["problem"], r["answer"]) for r in s.rows("math/train")[:1200] if "[asy]" not in r["problem"]][
+    s = Source(data, part)
+    found = [("gsm8k", r["question"], r["answer"]) for r in s.rows("gsm8k/train", "base")[: count // 2]]
+    found += [("math", r["problem"], r["answer"]) for r in s.rows("math/train", "base") if "[asy]" not in r["problem"]][
         : count * 3 // 10
     ]
     misc = [("asdiv", f"{r['body']} {r['question']}", r["answer"]) for r in s.rows("math_eval_misc/asdiv")[:150]]
@@ -143,7 +153,7 @@ NAMES = (
 
 
 def language(s: Source) -> Iterator[Made]:
-    used = s.frames(("es", "fr", "de"), tuple(k for k in LANGUAGES if k not in ("es", "fr", "de")))
+    used = s.frames(("es", "fr", "de"), tuple(k for k in LANGUAGES if k not in ("es", "fr", "de")), tuple(third.LANGUAGES))
     chinese = iter([*s.rows("math_eval_misc/cmath"), *s.rows("math_eval_misc/gaokao_math_cloze")])
     german = (r["input"].split("Source:")[-1].split("Translation:")[0] for r in s.rows("bbh/bbh") if "from German" in r["input"])
     while True:
@@ -156,7 +166,9 @@ def language(s: Source) -> Iterator[Made]:
         else:
             code = s.random.choice(used)
             a, b = s.random.randint(12, 99), s.random.randint(2, 11)
-            text = s.random.choice(LANGUAGES[code]).format(n=s.random.choice(NAMES), a=a, b=b)
+            text = s.random.choice((third.LANGUAGES[code],) if s.part == STAGES[2] else LANGUAGES[code]).format(
+                n=s.random.choice(NAMES), a=a, b=b
+            )
             yield plain_row(text, str(a + b), "language", f"written in {code}")
 
 
@@ -199,11 +211,12 @@ def multiple_choice(s: Source) -> Iterator[Made]:
         if s.random.random() < 0.2:
             yield stem, "ABCDE"[right], options, {"multiple-choice", *more}, "options in a field"
             continue
-        before, form, join = s.random.choice(s.frames(*FORMS))
+        before, form, join = s.random.choice(s.frames(*FORMS, third.FORMS))
         text = f"{stem}{s.random.choice([' ', chr(10)])}{before}{lettered(options, form, join)}" + (
             "$$" if before == "$$" else ""
         )
         answer = s.random.choice(["ABCDE"[right], f"({'ABCDE'[right]})", options[right].strip() or "A"])
+        more |= {"unparsable"} if len(answer.split()) > 4 else set()  # a sentence
         yield plain_row(text, answer, "multiple-choice", "options in the question", *more)
 
 
@@ -254,8 +267,13 @@ def true_false(s: Source) -> Iterator[Made]:
         else:
             claim, right = s.random.choice(CLAIMS)(s.random)
             said = s.random.choice(s.frames((("True", "False"), ("true", "false")), (("T", "F"), ("True.", "False."), ("correct", "incorrect"),
-                ("The statement is true", "The statement is false"), ("$\\text{True}$", "$\\text{False}$"))))[not right]  # fmt: skip
-            yield plain_row(s.random.choice(s.frames(*TRUE_FALSE)).format(c=claim), said, "true-false", "claims in our words")
+                ("The statement is true", "The statement is false"), ("$\\text{True}$", "$\\text{False}$")), third.TRUTHS))[not right]  # fmt: skip
+            yield plain_row(
+                s.random.choice(s.frames(*TRUE_FALSE, third.TRUE_FALSE)).format(c=claim),
+                said,
+                "true-false",
+                "claims in our words",
+            )
 
 
 YES_NO = (
@@ -290,15 +308,19 @@ def yes_no(s: Source) -> Iterator[Made]:
         body = re.split(r"(?<=[.!])\s+", question)
         if value is None or len(body) < 2 or value < 3:
             continue
-        ask, kind = s.random.choice(s.frames(*ENDS))
+        ask, kind = s.random.choice(s.frames(*ENDS, third.ENDS))
         m, d = max(1, value + s.random.choice([-2, 1, 5])), s.random.choice([3, 5, 7])
-        right = {1: value > m, 2: value % 2 == 0, -1: value <= m, 3: value % d == 0}[kind]
+        right = {1: value > m, 2: value % 2 == 0, -2: value % 2 == 1, -1: value <= m, 3: value % d == 0}[kind]
         said = "Yes" if right else "No"
         reply = s.random.choice(
-            s.frames([said, said.lower()], [f"{said}.", f"{said}, it is {value}.", said.upper(), f"\\text{{{said}}}"])
+            s.frames(
+                [said, said.lower()],
+                [f"{said}.", f"{said}, it is {value}.", said.upper(), f"\\text{{{said}}}"],
+                [x.format(s=said, v=value) for x in third.REPLIES],
+            )
         )
         ask = ask.format(m=m, d=d)
-        frame = s.random.choice(s.frames(*YES_NO))
+        frame = s.random.choice(s.frames(*YES_NO, third.YES_NO))
         ask = ask[0].upper() + ask[1:] if re.search(r"\} \{q\}", frame) and "So" not in frame else ask
         yield plain_row(frame.format(b=" ".join(body[:-1]), q=ask), reply, "yes-no", "word problems, asked for yes or no")
 
@@ -344,21 +366,22 @@ def proof(s: Source) -> Iterator[Made]:
             s.frames(
                 ["", "See the proof."],
                 ["Q.E.D.", "Proof: omitted.", "Assume the contrary and derive a contradiction step by step."],
+                third.PROOF_REPLIES,
             )
         )
         if s.random.random() < 0.6:
             k = s.random.randint(4, 60)
-            claim = s.random.choice(s.frames(*NUMBERS)).format(
+            claim = s.random.choice(s.frames(*NUMBERS, third.NUMBERS)).format(
                 k=k, j=k - 1, p=s.random.choice([101, 103, 107, 109, 113, 127, 131, 137])
             )
-            claim = claim if s.random.random() < 0.5 else s.random.choice(s.frames(*STATEMENTS))
-            text = s.random.choice(s.frames(*PROOF)).format(c=claim)
+            claim = claim if s.random.random() < 0.5 else s.random.choice(s.frames(*STATEMENTS, third.STATEMENTS))
+            text = s.random.choice(s.frames(*PROOF, third.PROOF)).format(c=claim)
             yield plain_row(text, reply, "proof", "theorems in our frames", "unparsable")
             continue
         question, answer = next(plain)
         body = re.split(r"(?<=[.!?])\s+", question)
         if len(body) > 1 and len(answer) < 20:
-            end = s.random.choice(s.frames(*OF_ANSWER)).format(a=answer if "\\" not in answer else f"${answer}$")
+            end = s.random.choice(s.frames(*OF_ANSWER, third.OF_ANSWER)).format(a=answer if "\\" not in answer else f"${answer}$")
             bare = s.random.random() < 0.5
             yield plain_row(f"{' '.join(body[:-1])} {end}", answer if bare else reply, "proof", "problems with their answer to be shown",
                             *(() if bare else ("unparsable",)))  # fmt: skip
@@ -375,12 +398,15 @@ SEVERAL = (
 )
 
 
+LISTS = {"{x}, {y}", "{x} and {y}", "{x}; {y}", "({x}, {y})"}
+
+
 def multi_part(s: Source) -> Iterator[Made]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for r in s.rows("math_eval_misc/svamp"):
         groups.setdefault(r["Body"].strip().rstrip(".,") + ".", []).append((r["Question"], f"{r['Answer']:g}"))
     for r in read(s.data / "math_eval_misc/asdiv.jsonl.gz"):
-        if in_half(r["body"], s.half):
+        if in_part(r["body"], s.part):
             groups.setdefault(r["body"], []).append((r["question"], r["answer"].split(" (")[0]))
     both = [(b, qs) for b, qs in groups.items() if len(qs) > 1]
     s.random.shuffle(both)
@@ -398,11 +424,14 @@ def multi_part(s: Source) -> Iterator[Made]:
             ask, y = s.random.choice(s.frames(
                 [("What would the answer be if it were doubled?", value * 2), ("How much is half of that result?", value / 2)],
                 [("By how much does it differ from 100?", abs(100 - value)), ("Compute its square.", value**2), ("What percentage of 1000 is it?", value / 10)],
+                [(ask, of(value)) for ask, of in third.SECOND],
             ))  # fmt: skip
             q, y, made = ask, str(y), "a problem with a second question"
-        frame = s.random.choice(s.frames(*PARTS))
+        frame = s.random.choice(s.frames(*PARTS, third.PARTS))
         text = frame.format(b=body, p=p, q=q, r=q[0].lower() + q[1:]).strip()
-        yield plain_row(text, s.random.choice(s.frames(*SEVERAL)).format(x=x, y=y), "multi-part", made)
+        several = s.random.choice(s.frames(*SEVERAL, third.SEVERAL))
+        # a plain list can be compared; with names of its parts it is no answer that a verifier could
+        yield plain_row(text, several.format(x=x, y=y), "multi-part", made, *(() if several in LISTS else ("unparsable",)))
 
 
 LINKS = (
@@ -420,10 +449,15 @@ LINKED = (
 
 def link(s: Source) -> Iterator[Made]:
     for question, answer in s.plain():
-        url = s.random.choice(s.frames(*LINKS)).format(n=s.random.randint(10, 999))
-        if s.half == HALVES[1] and s.random.random() < 0.1:
-            yield plain_row(f"Click the link below for the figures you need. {question}", answer, "link", "words about a link")
-        yield plain_row(s.random.choice(s.frames(*LINKED)).format(u=url, q=question), answer, "link", "a link in a problem")
+        url = s.random.choice(s.frames(*LINKS, third.LINKS)).format(n=s.random.randint(10, 999))
+        if s.part != STAGES[0] and s.random.random() < 0.1:
+            about = s.random.choice(
+                ("Click the link below for the figures you need. {q}",) if s.part == STAGES[1] else third.ABOUT_LINKS
+            )
+            yield plain_row(about.format(q=question), answer, "link", "words about a link")
+        yield plain_row(
+            s.random.choice(s.frames(*LINKED, third.LINKED)).format(u=url, q=question), answer, "link", "a link in a problem"
+        )
 
 
 FIGURES = (
@@ -449,7 +483,7 @@ def missing_figure(s: Source) -> Iterator[Made]:
                 yield plain_row(bare, r["answer"], "missing-figure", "MATH without its figure, which it speaks of")
         else:
             question, answer = next(plain)
-            frame = s.random.choice(s.frames(*FIGURES))
+            frame = s.random.choice(s.frames(*FIGURES, third.FIGURES))
             more = ("link",) if "plot.png" in frame else ()
             yield plain_row(frame.format(q=question), answer, "missing-figure", "a figure spoken of in a problem", *more)
 
@@ -468,9 +502,9 @@ def unparsable(s: Source) -> Iterator[Made]:
         if len(re.findall(r"\b[a-z]{3,}", re.sub(r"\$.*?\$", "", r["answer"], flags=re.S))) > 12
     ]
     reasons = [r["rationale"] for r in s.rows("math_eval_misc/aqua")]
-    worked = [r["solution"].rsplit("####", 1)[0].strip() for r in s.rows("gsm8k/train")[3000:]]
-    math = [r["solution"] for r in s.rows("math/train")[2300:2700]]
-    cut = [r["answer"] for r in s.rows("math/train")[2700:] if "{" in r["answer"]]
+    worked = [r["solution"].rsplit("####", 1)[0].strip() for r in s.rows("gsm8k/train", "other")]
+    math = [r["solution"] for r in s.rows("math/train", "other")]
+    cut = [r["answer"] for r in s.rows("math/train", "other") if "{" in r["answer"]]
     for question, _ in s.plain():
         kind = s.random.random()
         if kind < 0.3:
@@ -478,7 +512,7 @@ def unparsable(s: Source) -> Iterator[Made]:
             inside = [i for i in range(1, len(answer)) if answer[:i].count("{") > answer[:i].count("}")]
             yield plain_row(question, answer[: s.random.choice(inside)], "unparsable", "answers of MATH broken off")
         elif kind < 0.6:
-            yield plain_row(question, s.random.choice(s.frames(*PLACEHOLDERS)), "unparsable", "placeholders")
+            yield plain_row(question, s.random.choice(s.frames(*PLACEHOLDERS, third.PLACEHOLDERS)), "unparsable", "placeholders")
         else:
             pool = s.random.choice([p for p in (college, reasons, worked, math) if p])
             yield plain_row(question, pool.pop(), "unparsable", "whole solutions")
@@ -491,7 +525,7 @@ KINDS: dict[str, Callable[[Source], Iterator[Made]]] = {
 
 
 def unlike(rows: Iterator[Made]) -> Iterator[Made]:
-    """Without rows whose question, in a half of few wordings, was made before."""
+    """Without rows whose question, in a part of few wordings, was made before."""
     seen: set[str] = set()
     for row in rows:
         if row[0] not in seen:
@@ -549,11 +583,14 @@ SPELLED = {
     "10": "ten",
     "12": "twelve",
 }
-EDITS: tuple[tuple[Edit, ...], tuple[Edit, ...]] = (
+EDITS: tuple[tuple[Edit, ...], ...] = (
     (typos, partial(renamed, ["Zoe", "Igor", "Ravi"]), sub(r"\bbuys\b", "purchases"), sub(r"\bHow many\b", "Find how many"), sub(r"^", "Solve the following problem. ")),
     (dropped_words, partial(renamed, ["Priya", "Kofi", "Ingrid"]), lambda t, _: re.sub(r"(?<![\d.,$])\b(\d{1,2})\b(?![\d.,%])", lambda m: SPELLED.get(m[1], m[1]), t),
      sub(r"\bhow much\b", "what amount of", 1), sub(r"\$([^$]+)\$", r"\\(\1\\)", 9), sub(r"$", " Give your answer as a number."), sub(r"^", "Exercise 14. "),
      sub(r"\. ", "; ", 1), sub(r"\bHow many (\w+)", r"What is the number of \1"), sub(r"\band\b", "&"), typos),
+    (sub(r"^", "Q7) "), sub(r"$", " Round if needed."), partial(renamed, ["Otto", "Leilani", "Yusuf"]), sub(r"\btotal\b", "sum"), sub(r"\bdoes\b", "did"),
+     sub(r"\bbought\b", "got"), sub(r"\beach\b", "every", 2), sub(r"\bFind\b", "Please determine"), sub(r"\bthere are\b", "we have"), dropped_words,
+     sub(r"\bWhat is\b", "Calculate"), sub(r", ", " "), sub(r"\bif\b", "assuming that"), typos, sub(r"\\frac", r"\\dfrac", 9)),
 )  # fmt: skip
 
 
@@ -562,6 +599,8 @@ def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
         [lambda t, _: t, lambda t, _: t.upper(), lambda t, _: f"  {t} "],
         [lambda t, _: t, lambda t, _: t.lower(), lambda t, _: re.sub(r"([.,?!])", r" \1", t), lambda t, _: t.replace(" ", "  ").replace(". ", ".\n"),
          lambda t, _: t.rstrip("?.!"), lambda t, _: t.replace("'", "’")],
+        [lambda t, _: t, lambda t, _: t.title(), lambda t, _: f"“{t}”", lambda t, _: re.sub(r"\s+", "\n", t), lambda t, _: t.replace(",", " ,").replace("?", " ?"),
+         lambda t, _: t.replace(". ", "! "), lambda t, _: f"**{t}**"],
     )  # fmt: skip
     for row in s.random.sample(list(rows), count):
         yield Item(
@@ -573,7 +612,7 @@ def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
 
 
 def near_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
-    """Rewordings of rows by up to three edits of one half; and, in pairs of their own, the same problems as two collections word them."""
+    """Rewordings of rows by up to three edits of one part; and, in pairs of their own, the same problems as two collections word them."""
     made = 0
     for row in s.random.sample([r for r in rows if len(r.question) > 60], len([r for r in rows if len(r.question) > 60])):
         text = row.question
@@ -611,13 +650,15 @@ def natural_pairs(s: Source, most: int) -> Iterator[tuple[Row, Row]]:
 def leaked(s: Source, against: Sequence[Row], rows: Sequence[Row], count: int) -> Iterator[Item]:
     """Rows with eight words in a row or more of an evaluation question: the whole of it, or a part put into another row."""
     hosts = iter(s.random.sample(list(rows), len(rows)))
-    for row in s.random.sample([r for r in against if in_half(r.question, s.half) and len(r.question.split()) >= 12], count):
+    for row in s.random.sample([r for r in against if in_part(r.question, s.part) and len(r.question.split()) >= 12], count):
         words = row.question.split()
         kind = s.random.random()
         if kind < 0.35:
             text, made = (
                 s.random.choice(
-                    s.frames(["{q}", "Solve: {q}"], ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."])
+                    s.frames(
+                        ["{q}", "Solve: {q}"], ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."], third.LEAKED
+                    )
                 ).format(q=row.question),
                 "whole",
             )
@@ -641,15 +682,15 @@ def evaluation(data: Path) -> list[Row]:
     return found + [Row(r["problem"], r["answer"], where=r["unique_id"]) for r in read(data / "math/math500_even.jsonl.gz")]
 
 
-def stream(data: Path, half: str, clean: int, each: int) -> tuple[list[Item], list[Row]]:
-    """The items of a half in the order of a stream, a repeat behind what it repeats, and the evaluation sets."""
-    s, against, rows = Source(data, half), evaluation(data), base(data, half, clean)
+def stream(data: Path, part: str, clean: int, each: int) -> tuple[list[Item], list[Row]]:
+    """The items of a part in the order of a stream, a repeat behind what it repeats, and the evaluation sets."""
+    s, against, rows = Source(data, part), evaluation(data), base(data, part, clean)
     found = [Item(r, frozenset(), r.where.split()[0]) for r in rows]
     bad: list[Item] = []
     for name, make in KINDS.items():
-        for i, (question, answer, options, faults, made) in enumerate(islice(unlike(make(Source(data, half, name))), each)):
+        for i, (question, answer, options, faults, made) in enumerate(islice(unlike(make(Source(data, part, name))), each)):
             bad.append(Item(Row(question, answer, options, f"{name} {i}"), frozenset(faults), made))
-    pairs = list(natural_pairs(Source(data, half, "pairs"), each // 4))
+    pairs = list(natural_pairs(Source(data, part, "pairs"), each // 4))
     found += [Item(a, frozenset(), "mawps addsub") for a, _ in pairs]
     copies = [*exact_copies(s, rows, each), *near_copies(s, rows, each - len(pairs)), *leaked(s, against, rows, each)]
     copies += [Item(b, frozenset({"near-duplicate"}), "two collections", a.where) for a, b in pairs]
