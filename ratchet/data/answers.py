@@ -28,6 +28,11 @@ DERIVED = re.compile(
 )
 
 
+NAMED_PARTS = re.compile(
+    r"^\W*\(?(?:a|1|i|part\s*\w|first)\s*[).:]?\s+\S.*?(?:[;,.\n]|\s)\s*\(?(?:(?:b|2|ii)\s*[).:]|part\s*\w|(?:and\s+)?(?:second|then)\b)", re.I | re.DOTALL
+)
+
+
 def find(row: Row) -> Drop | None:
     why = unparsable(row.answer)
     return Drop(f"the answer cannot be checked: {why}", row.answer[:80]) if why else None
@@ -37,6 +42,8 @@ def unparsable(answer: str) -> str:
     """Why an answer cannot be checked; empty where it can."""
     if NOTHING.fullmatch(answer):
         return "it says nothing"
+    if NAMED_PARTS.search(answer):
+        return "it has several parts"
     if BROKEN.search(answer) or not balanced(answer):
         return "it is broken off"
     if DERIVED.search(answer):

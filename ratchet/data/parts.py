@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from ratchet.data.answers import NAMED_PARTS
 from ratchet.data.choices import listed
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
@@ -29,7 +30,6 @@ SECOND = re.compile(
 )
 NO_TEXT = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\[.*?\\\]|\$[^$]*\$", re.DOTALL)
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|\([^()]*\?[^()]*\)")
-SEPARATE = re.compile(r"(?:[;\n]|\.\s|,\s+(?:and\s+)?)\s*\(?(?:[b2]|ii)\)")
 
 
 def find(row: Row) -> Drop | None:
@@ -47,7 +47,7 @@ def find(row: Row) -> Drop | None:
     ]
     if len(asking) >= 2:
         return Drop("the question asks for several things", " / ".join(" ".join(s.split())[-40:] for s in asking[:3]))
-    if SEPARATE.search(row.answer) and re.match(r"\W*\(?(?:a|1|i)\)", row.answer):
+    if NAMED_PARTS.search(row.answer):
         return Drop("the answer has several parts", row.answer[:60])
     return None
 
