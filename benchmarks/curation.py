@@ -3,7 +3,7 @@
     python -m benchmarks.curation --data FOLDER [--part first] [--no-speed] [--drops FILE]
 
 FOLDER holds gsm8k, math, math_eval_misc and bbh as JSON Lines (their files are named in curation_faults.py). What is reported is
-the third part, whose rows and wordings were not there while the filters were written. A drop of a row in which no fault was put counts as false, unless
+the last part, whose rows and wordings were not there while the filters were written. A drop of a row in which no fault was put counts as false, unless
 curation_audit.json, where such drops were judged by hand, says that it is right; both counts are reported.
 """
 
@@ -332,7 +332,7 @@ def write_table(rows: Sequence[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--part", choices=STAGES, default=STAGES[2])
+    parser.add_argument("--part", choices=STAGES, default=STAGES[3])
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--drops", type=Path, help="write drops of rows without a planted fault here, to judge them by hand")
     given = parser.parse_args()
@@ -357,7 +357,7 @@ def main() -> None:
                     if name not in i.faults and not INCLUDES.get(name, set()) & i.faults and source_key(i, by_where) not in audit:
                         out.write(json.dumps({"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults), "reason": d.reason,
                                               "evidence": d.evidence, "question": i.row.question, "answer": i.row.answer}) + "\n")  # fmt: skip
-    if given.part != STAGES[2]:
+    if given.part != STAGES[3]:
         return
     before = json.loads((RESULTS / "curation.json").read_text())["rows"] if (RESULTS / "curation.json").exists() else []
     rows += [r for r in before if r["work"] == "speed"] if given.no_speed else [speed(given.data)]

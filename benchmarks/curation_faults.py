@@ -1,7 +1,7 @@
 """Rows with known faults, for `benchmarks.curation`: as many of each kind as asked, from real rows where the data has such rows.
 
-There are three parts that share no row and no wording of ours. On the first the filters were written; on the second they were measured
-once, and then mended; the third was written after that, and is what is reported. A row's labels are all faults that it was given; where a kind of row has two by its nature, both stand.
+There are four parts that share no row and no wording of ours. On the first the filters were written. On each later one they were measured
+once, and then mended, and then the next was written: the last is what is reported. A row's labels are all faults that it was given; where a kind of row has two by its nature, both stand.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import curation_fourth as fourth
 from benchmarks import curation_third as third
 from ratchet.core.seeds import fraction, rng
 from ratchet.data.filters import Row
 from ratchet.tasks.runs import words_of
 
-STAGES = ("first", "second", "third")
+STAGES = ("first", "second", "third", "fourth")
 USES = {"base": 0.45, "plain": 0.85, "other": 1.0}  # what a row of GSM8K or MATH is used for: ends of intervals
 Json = dict[str, Any]
 
@@ -46,6 +47,8 @@ def read(file: Path) -> tuple[Json, ...]:
 
 
 def in_part(content: str, part: str) -> bool:
+    if fraction("fourth", content) < 0.3:
+        return part == STAGES[3]
     if fraction("third", content) < 1 / 3:
         return part == STAGES[2]
     return part == STAGES[fraction("half", content) >= 0.5]
@@ -152,8 +155,16 @@ NAMES = (
 )
 
 
+LATER = {STAGES[2]: {k: (v,) for k, v in third.LANGUAGES.items()}, STAGES[3]: {k: (v,) for k, v in fourth.LANGUAGES.items()}}
+
+
 def language(s: Source) -> Iterator[Made]:
-    used = s.frames(("es", "fr", "de"), tuple(k for k in LANGUAGES if k not in ("es", "fr", "de")), tuple(third.LANGUAGES))
+    used = s.frames(
+        ("es", "fr", "de"),
+        tuple(k for k in LANGUAGES if k not in ("es", "fr", "de")),
+        tuple(third.LANGUAGES),
+        tuple(fourth.LANGUAGES),
+    )
     chinese = iter([*s.rows("math_eval_misc/cmath"), *s.rows("math_eval_misc/gaokao_math_cloze")])
     german = (r["input"].split("Source:")[-1].split("Translation:")[0] for r in s.rows("bbh/bbh") if "from German" in r["input"])
     while True:
@@ -166,7 +177,7 @@ def language(s: Source) -> Iterator[Made]:
         else:
             code = s.random.choice(used)
             a, b = s.random.randint(12, 99), s.random.randint(2, 11)
-            text = s.random.choice((third.LANGUAGES[code],) if s.part == STAGES[2] else LANGUAGES[code]).format(
+            text = s.random.choice(LATER[s.part].get(code) if s.part in LATER else LANGUAGES[code]).format(
                 n=s.random.choice(NAMES), a=a, b=b
             )
             yield plain_row(text, str(a + b), "language", f"written in {code}")
@@ -211,7 +222,7 @@ def multiple_choice(s: Source) -> Iterator[Made]:
         if s.random.random() < 0.2:
             yield stem, "ABCDE"[right], options, {"multiple-choice", *more}, "options in a field"
             continue
-        before, form, join = s.random.choice(s.frames(*FORMS, third.FORMS))
+        before, form, join = s.random.choice(s.frames(*FORMS, third.FORMS, fourth.FORMS))
         text = f"{stem}{s.random.choice([' ', chr(10)])}{before}{lettered(options, form, join)}" + (
             "$$" if before == "$$" else ""
         )
@@ -267,9 +278,9 @@ def true_false(s: Source) -> Iterator[Made]:
         else:
             claim, right = s.random.choice(CLAIMS)(s.random)
             said = s.random.choice(s.frames((("True", "False"), ("true", "false")), (("T", "F"), ("True.", "False."), ("correct", "incorrect"),
-                ("The statement is true", "The statement is false"), ("$\\text{True}$", "$\\text{False}$")), third.TRUTHS))[not right]  # fmt: skip
+                ("The statement is true", "The statement is false"), ("$\\text{True}$", "$\\text{False}$")), third.TRUTHS, fourth.TRUTHS))[not right]  # fmt: skip
             yield plain_row(
-                s.random.choice(s.frames(*TRUE_FALSE, third.TRUE_FALSE)).format(c=claim),
+                s.random.choice(s.frames(*TRUE_FALSE, third.TRUE_FALSE, fourth.TRUE_FALSE)).format(c=claim),
                 said,
                 "true-false",
                 "claims in our words",
@@ -308,7 +319,7 @@ def yes_no(s: Source) -> Iterator[Made]:
         body = re.split(r"(?<=[.!])\s+", question)
         if value is None or len(body) < 2 or value < 3:
             continue
-        ask, kind = s.random.choice(s.frames(*ENDS, third.ENDS))
+        ask, kind = s.random.choice(s.frames(*ENDS, third.ENDS, fourth.ENDS))
         m, d = max(1, value + s.random.choice([-2, 1, 5])), s.random.choice([3, 5, 7])
         right = {1: value > m, 2: value % 2 == 0, -2: value % 2 == 1, -1: value <= m, 3: value % d == 0}[kind]
         said = "Yes" if right else "No"
@@ -317,10 +328,11 @@ def yes_no(s: Source) -> Iterator[Made]:
                 [said, said.lower()],
                 [f"{said}.", f"{said}, it is {value}.", said.upper(), f"\\text{{{said}}}"],
                 [x.format(s=said, v=value) for x in third.REPLIES],
+                [x.format(s=said, v=value) for x in fourth.REPLIES],
             )
         )
         ask = ask.format(m=m, d=d)
-        frame = s.random.choice(s.frames(*YES_NO, third.YES_NO))
+        frame = s.random.choice(s.frames(*YES_NO, third.YES_NO, fourth.YES_NO))
         ask = ask[0].upper() + ask[1:] if re.search(r"\} \{q\}", frame) and "So" not in frame else ask
         yield plain_row(frame.format(b=" ".join(body[:-1]), q=ask), reply, "yes-no", "word problems, asked for yes or no")
 
@@ -367,21 +379,26 @@ def proof(s: Source) -> Iterator[Made]:
                 ["", "See the proof."],
                 ["Q.E.D.", "Proof: omitted.", "Assume the contrary and derive a contradiction step by step."],
                 third.PROOF_REPLIES,
+                fourth.PROOF_REPLIES,
             )
         )
         if s.random.random() < 0.6:
             k = s.random.randint(4, 60)
-            claim = s.random.choice(s.frames(*NUMBERS, third.NUMBERS)).format(
+            claim = s.random.choice(s.frames(*NUMBERS, third.NUMBERS, fourth.NUMBERS)).format(
                 k=k, j=k - 1, p=s.random.choice([101, 103, 107, 109, 113, 127, 131, 137])
             )
-            claim = claim if s.random.random() < 0.5 else s.random.choice(s.frames(*STATEMENTS, third.STATEMENTS))
-            text = s.random.choice(s.frames(*PROOF, third.PROOF)).format(c=claim)
+            claim = (
+                claim if s.random.random() < 0.5 else s.random.choice(s.frames(*STATEMENTS, third.STATEMENTS, fourth.STATEMENTS))
+            )
+            text = s.random.choice(s.frames(*PROOF, third.PROOF, fourth.PROOF)).format(c=claim)
             yield plain_row(text, reply, "proof", "theorems in our frames", "unparsable")
             continue
         question, answer = next(plain)
         body = re.split(r"(?<=[.!?])\s+", question)
         if len(body) > 1 and len(answer) < 20:
-            end = s.random.choice(s.frames(*OF_ANSWER, third.OF_ANSWER)).format(a=answer if "\\" not in answer else f"${answer}$")
+            end = s.random.choice(s.frames(*OF_ANSWER, third.OF_ANSWER, fourth.OF_ANSWER)).format(
+                a=answer if "\\" not in answer else f"${answer}$"
+            )
             bare = s.random.random() < 0.5
             yield plain_row(f"{' '.join(body[:-1])} {end}", answer if bare else reply, "proof", "problems with their answer to be shown",
                             *(() if bare else ("unparsable",)))  # fmt: skip
@@ -425,11 +442,12 @@ def multi_part(s: Source) -> Iterator[Made]:
                 [("What would the answer be if it were doubled?", value * 2), ("How much is half of that result?", value / 2)],
                 [("By how much does it differ from 100?", abs(100 - value)), ("Compute its square.", value**2), ("What percentage of 1000 is it?", value / 10)],
                 [(ask, of(value)) for ask, of in third.SECOND],
+[(ask, of(value)) for ask, of in fourth.SECOND],
             ))  # fmt: skip
             q, y, made = ask, str(y), "a problem with a second question"
-        frame = s.random.choice(s.frames(*PARTS, third.PARTS))
+        frame = s.random.choice(s.frames(*PARTS, third.PARTS, fourth.PARTS))
         text = frame.format(b=body, p=p, q=q, r=q[0].lower() + q[1:]).strip()
-        several = s.random.choice(s.frames(*SEVERAL, third.SEVERAL))
+        several = s.random.choice(s.frames(*SEVERAL, third.SEVERAL, fourth.SEVERAL))
         # a plain list can be compared; with names of its parts it is no answer that a verifier could
         yield plain_row(text, several.format(x=x, y=y), "multi-part", made, *(() if several in LISTS else ("unparsable",)))
 
@@ -449,14 +467,19 @@ LINKED = (
 
 def link(s: Source) -> Iterator[Made]:
     for question, answer in s.plain():
-        url = s.random.choice(s.frames(*LINKS, third.LINKS)).format(n=s.random.randint(10, 999))
+        url = s.random.choice(s.frames(*LINKS, third.LINKS, fourth.LINKS)).format(n=s.random.randint(10, 999))
         if s.part != STAGES[0] and s.random.random() < 0.1:
             about = s.random.choice(
-                ("Click the link below for the figures you need. {q}",) if s.part == STAGES[1] else third.ABOUT_LINKS
+                ("Click the link below for the figures you need. {q}",)
+                if s.part == STAGES[1]
+                else {STAGES[2]: third.ABOUT_LINKS, STAGES[3]: fourth.ABOUT_LINKS}[s.part]
             )
             yield plain_row(about.format(q=question), answer, "link", "words about a link")
         yield plain_row(
-            s.random.choice(s.frames(*LINKED, third.LINKED)).format(u=url, q=question), answer, "link", "a link in a problem"
+            s.random.choice(s.frames(*LINKED, third.LINKED, fourth.LINKED)).format(u=url, q=question),
+            answer,
+            "link",
+            "a link in a problem",
         )
 
 
@@ -483,7 +506,7 @@ def missing_figure(s: Source) -> Iterator[Made]:
                 yield plain_row(bare, r["answer"], "missing-figure", "MATH without its figure, which it speaks of")
         else:
             question, answer = next(plain)
-            frame = s.random.choice(s.frames(*FIGURES, third.FIGURES))
+            frame = s.random.choice(s.frames(*FIGURES, third.FIGURES, fourth.FIGURES))
             more = ("link",) if "plot.png" in frame else ()
             yield plain_row(frame.format(q=question), answer, "missing-figure", "a figure spoken of in a problem", *more)
 
@@ -512,7 +535,12 @@ def unparsable(s: Source) -> Iterator[Made]:
             inside = [i for i in range(1, len(answer)) if answer[:i].count("{") > answer[:i].count("}")]
             yield plain_row(question, answer[: s.random.choice(inside)], "unparsable", "answers of MATH broken off")
         elif kind < 0.6:
-            yield plain_row(question, s.random.choice(s.frames(*PLACEHOLDERS, third.PLACEHOLDERS)), "unparsable", "placeholders")
+            yield plain_row(
+                question,
+                s.random.choice(s.frames(*PLACEHOLDERS, third.PLACEHOLDERS, fourth.PLACEHOLDERS)),
+                "unparsable",
+                "placeholders",
+            )
         else:
             pool = s.random.choice([p for p in (college, reasons, worked, math) if p])
             yield plain_row(question, pool.pop(), "unparsable", "whole solutions")
@@ -591,6 +619,9 @@ EDITS: tuple[tuple[Edit, ...], ...] = (
     (sub(r"^", "Q7) "), sub(r"$", " Round if needed."), partial(renamed, ["Otto", "Leilani", "Yusuf"]), sub(r"\btotal\b", "sum"), sub(r"\bdoes\b", "did"),
      sub(r"\bbought\b", "got"), sub(r"\beach\b", "every", 2), sub(r"\bFind\b", "Please determine"), sub(r"\bthere are\b", "we have"), dropped_words,
      sub(r"\bWhat is\b", "Calculate"), sub(r", ", " "), sub(r"\bif\b", "assuming that"), typos, sub(r"\\frac", r"\\dfrac", 9)),
+    (sub(r"^", "Problem: "), sub(r"$", " Show your work."), partial(renamed, ["Hana", "Mateo", "Sven"]), typos, dropped_words, sub(r"\b[Ii]s\b", "was"),
+     sub(r"\bhas\b", "owns"), sub(r"\bwants to\b", "would like to"), sub(r"\bEach\b", "Every one"), sub(r"\bevery\b", "each"), sub(r"\bCompute\b", "Work out"),
+     sub(r"\bHow many\b", "Determine how many"), sub(r"\bin all\b", "altogether"), sub(r"\. ", ".\n", 3)),
 )  # fmt: skip
 
 
@@ -601,6 +632,8 @@ def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
          lambda t, _: t.rstrip("?.!"), lambda t, _: t.replace("'", "’")],
         [lambda t, _: t, lambda t, _: t.title(), lambda t, _: f"“{t}”", lambda t, _: re.sub(r"\s+", "\n", t), lambda t, _: t.replace(",", " ,").replace("?", " ?"),
          lambda t, _: t.replace(". ", "! "), lambda t, _: f"**{t}**"],
+        [lambda t, _: t, lambda t, _: t.upper(), lambda t, _: t.replace("$", ""), lambda t, _: f"{t}\n\n", lambda t, _: t.replace(" ", "\u00a0"), lambda t, _: t + "..",
+         lambda t, _: re.sub(r"([.?])\s", r"\1 \n", t)],
     )  # fmt: skip
     for row in s.random.sample(list(rows), count):
         yield Item(
@@ -657,7 +690,10 @@ def leaked(s: Source, against: Sequence[Row], rows: Sequence[Row], count: int) -
             text, made = (
                 s.random.choice(
                     s.frames(
-                        ["{q}", "Solve: {q}"], ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."], third.LEAKED
+                        ["{q}", "Solve: {q}"],
+                        ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."],
+                        third.LEAKED,
+                        fourth.LEAKED,
                     )
                 ).format(q=row.question),
                 "whole",

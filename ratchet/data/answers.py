@@ -10,7 +10,8 @@ import re
 
 from ratchet.core.types import Outcome, Task
 from ratchet.data.filters import Drop, Filter, Row, filters
-from ratchet.verify.answers import same, understand
+from ratchet.tasks.runs import words_of
+from ratchet.verify.answers import Answer, same, understand
 from ratchet.verify.extract import after_mark, boxed
 from ratchet.verify.verifier import verifiers
 
@@ -18,7 +19,7 @@ WRONG = ("7919", r"\frac{\sqrt{7919}}{104729}", "(7919, -104729)")  # nobody's a
 FEW = 4  # words that are said in one way only, as a name or a day is
 NOTHING = re.compile(
     r"\W*(?:n\s*/?\s*a|none|null|nan|unknown|tbd|to be determined|omitted|missing|no answer|not (?:given|available|provided|known)|various|"
-    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|cf\b.*|proof\b.*|q\.?\s*e\.?\s*d|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|"
+    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|cf\b.*|n\W*a|refer\b.*|\\?\\[lc]?dots|ans|\\?[{}~]*|proof\b.*|q\.?\s*e\.?\s*d|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|"
     r".*\b(?:above|below)|it depends.*|depends\b.*|explanations?\b.*|sample (?:answer|response).*|open[- ]ended.*)?\W*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -28,13 +29,24 @@ DERIVED = re.compile(
 )
 
 
+# what answers in words are made of, where the question does not name them
+MADE_OF = """no solution solutions none infinite infinitely many undefined all real reals numbers empty even odd neither both always never increasing
+    decreasing converges diverges convergent divergent rational irrational prime composite parabola circle ellipse hyperbola line lines point
+    plane sphere cone cylinder triangle square rectangle rhombus pentagon hexagon octagon cube isosceles equilateral scalene acute obtuse
+    right monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october
+    november december spring summer autumn fall winter north south east west northeast northwest southeast southwest zero one two three four five
+    six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand half third quarter first second left up down red blue
+    green yellow white black orange purple brown heads tails minimum maximum inconsistent consistent dependent independent linear quadratic true false yes valid
+    invalid correct incorrect wrong pass fail positive negative finite exact equal greater less"""
+CLOSED = frozenset(MADE_OF.split())
 NAMED_PARTS = re.compile(
+    r"\(first\).*\(second\)|"
     r"^\W*\(?(?:a|1|i|part\s*\w|first)\s*[).:]?\s+\S.*?(?:[;,.\n]|\s)\s*\(?(?:(?:b|2|ii)\s*[).:]|part\s*\w|(?:and\s+)?(?:second|then)\b)", re.I | re.DOTALL
 )
 
 
 def find(row: Row) -> Drop | None:
-    why = unparsable(row.answer)
+    why = unparsable(row.answer) or unnamed(row)
     return Drop(f"the answer cannot be checked: {why}", row.answer[:80]) if why else None
 
 
@@ -61,6 +73,21 @@ def unparsable(answer: str) -> str:
         return "it says nothing"
     # words beside numbers are a unit or two; more of them are a sentence about numbers
     return "it is a sentence" if len([w for w in words if len(w) > 2]) > 2 * FEW else ""
+
+
+def unnamed(row: Row) -> str:
+    """Why an answer in words cannot be checked: neither does the question name them, nor are answers made of them."""
+    known = {*row.words, *CLOSED, *(w for o in row.options for w in words_of(o))}
+    for part in members(understand(row.answer)):
+        words = [w for w in words_of(part.text) if w.isalpha() and len(w) > 1 and w not in ("text", "mathrm", "the", "and", "of")]
+        if part.kind == "words" and words and not any(w in known or w.rstrip("s") in known or w + "s" in known for w in words):
+            return f"neither the question nor usage names {words[0]!r}"
+    return ""
+
+
+def members(answer: Answer) -> list[Answer]:
+    """An answer's parts where it is a list of some, else itself."""
+    return [p for p in answer.parts if isinstance(p, Answer)] if answer.kind == "set" else [answer]
 
 
 def balanced(text: str) -> bool:

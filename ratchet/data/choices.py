@@ -15,17 +15,20 @@ from ratchet.data.filters import PROGRAM, Drop, Filter, Row, around, examples, f
 WRAP = r"(?:\\(?:text|textbf|mathrm|mathbf|rm)\s*\{?\s*)?"
 # (A)  A)  A.  A:  [A]  \textbf{(A)}  \text A.   where something other than a letter stands before it
 LABEL = re.compile(
-    rf"(?:(?<=[\s,;:.?!$)\]}}|~])|^){WRAP}(?:[(\[]\s*([A-Ja-j])\s*[)\]]|([A-Ja-j])\s*(?:\)\.?|[.:](?=\s|\\|\$|[-\d])))\}}?", re.M
+    rf"(?:(?<=[\s,;:.?!$)\]}}|~])|^){WRAP}(?:[(\[<]+\s*([A-Ja-j])\s*[)\]>]+|([A-Ja-j])\s*(?:\)\.?|[.:](?=\s|\\|\$|[-\d])))\}}?"
+    rf"|(?:^|(?<=\s))(?:\\item\s*\[?)?([A-J])\s*(?:[.:]\]?(?=\s?\S)|\s[-–]\s)",
+    re.M,
 )
+INLINE = re.compile(r"(?<=\s)\(([1-9])\)\s*(?=\S)")
 NUMBERED = re.compile(r"^\s*(?:\(?([1-9])[).]|Option\s+([1-9A-Ja-j])\s*[:.)])\s*(?=\S)", re.M)
 BULLET = re.compile(r"^\s*[-*•]\s+\S", re.M)
-ANNOUNCED = re.compile(r"\b(?:options|choices|answer choices|alternatives)\s*:", re.IGNORECASE)
+ANNOUNCED = re.compile(r"\b(?:options|choices|alternatives|possible answers|choose from|select from|pick from)\s*(?:are\s*)?:", re.IGNORECASE)
 SPOKEN = re.compile(
     r"\b(?:(?:which|what)(?:\s+one)?\s+of\s+(?:the\s+(?:\w+\s+){0,3}?(?:following|below|above|options|choices|answers|alternatives)|these)\b"
-    r"|(?:choose|select|pick|mark|circle|identify|indicate)\s+(?:the\s+)?(?:letter|(?:\w+\s+){0,3}?(?:option|choice|alternative|answer))s?\b"
+    r"|(?:^|[.?!:]\s+|\bplease\s+)(?:choose|select|pick|mark|circle|identify|indicate)\s+(?:the\s+)?(?:letter|(?:\w+\s+){0,3}?(?:option|choice|alternative|answer))s?\b"
     r"(?!\s+to\s+(?:two|three|\d|the\s+nearest))"
     r"|(?:of|from|among|amongst)\s+the\s+(?:given\s+)?(?:options|choices|alternatives)\b|answer\s+as\s+[A-E],\s*[A-E]"
-    r"|(?:none|all)\s+of\s+the\s+(?:above|other)|(?:is|are|be|was|EXCEPT|NOT)\s*:\s*$)",
+    r"|(?:none|all)\s+of\s+the\s+(?:above|other)|\b(?:all|each)\s+of\s+the\s+following\b[^.?]*\bexcept\b|\bexcept\s*:?\s*$)",
     re.IGNORECASE,
 )
 LISTED = re.compile(
@@ -48,21 +51,23 @@ class Choice:
 def listed(question: str) -> tuple[int, list[str]] | None:
     """Where the list of options begins, and its texts; None without one of at least three, or of two that are announced."""
     question = PROGRAM.sub(lambda m: " " * len(m[0]), question)
-    for pattern in (LABEL, NUMBERED):
+    for pattern in (LABEL, NUMBERED, INLINE):
         marks: list[re.Match[str]] = []
         for m in pattern.finditer(question):
-            if m[2] and question.count("(", 0, m.start()) > question.count(")", 0, m.start()):
+            if pattern is LABEL and m[2] and question.count("(", 0, m.start()) > question.count(")", 0, m.start()):
                 continue  # it closes a bracket: (x + a)
-            name = (m[1] or m[2]).upper()
+            name = next(filter(None, m.groups())).upper()
             wanted = "123456789"[len(marks)] if name.isdigit() else ascii_uppercase[len(marks)]
             if name == wanted:
                 marks.append(m)
             elif name in ("A", "1"):
                 marks = [m]
         if len(marks) >= 3 or (len(marks) == 2 and ANNOUNCED.search(question)):
-            numbers = pattern is NUMBERED and not ANNOUNCED.search(question) and not SPOKEN.search(question)
+            numbers = pattern is not LABEL and not ANNOUNCED.search(question) and not SPOKEN.search(question)
             ends = [*(m.start() for m in marks[1:]), len(question)]
             texts = [question[m.end() : end].strip(" \n\t;,|$~\\") for m, end in zip(marks, ends, strict=True)]
+            if pattern is INLINE:
+                numbers = any(len(t) > 25 for t in texts)  # options of a test, not steps of a story
             asks = sum(
                 "?" in t or re.match(r"(?:find|what|how|determine|compute|prove|show)\b", t, re.I) is not None for t in texts
             )

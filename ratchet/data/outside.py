@@ -13,7 +13,7 @@ POINTED = r"(?:shown|pictured|illustrated|depicted|displayed|sketched|graphed)"
 FIGURE = re.compile(
     "|".join(
         [
-            rf"\b{PICTURE}\s+(?:\w+\s+)?(?:above|below|here|(?:at|on|to)\s+the\s+(?:right|left))\b",
+            rf"\b{PICTURE}\s+(?:(?!be\b|is\b|was\b)\w+\s+)?(?:above|below|here|(?:at|on|to)\s+the\s+(?:right|left))\b",
             rf"\b{PICTURE}\s+(?:of\s[^.?]{{1,80}}\s)?(?:(?:is|are)\s+)?{POINTED}\b",
             rf"\b(?:as|is|are)\s+(?:{POINTED}|marked|labell?ed|given)\s+(?:above|below|here|(?:at|on|to)\s+the\s+(?:right|left))\b",
             rf"\bas\s+{POINTED}\b|\b{POINTED}\s+(?:above|below|here|at\s+(?:right|left)|(?:at|on|to)\s+the\s+(?:right|left))\b",
@@ -25,7 +25,9 @@ FIGURE = re.compile(
             r"\bsee\s+(?:fig\b|figure|table|diagram)|\bfig(?:ure)?\.?\s*\d",
             rf"\b(?:the|this|each)\s+(?:\w+\s+)?{PICTURE}\s+(?:shows|represents|illustrates|depicts|displays|gives)\b",
             r"\b(?:un)?shaded\s+(?:\w+\s+)?(?:region|area|part|portion|square|triangle|circle|sector|rectangle)s?\b",
-            r"\[asy\]|\\includegraphics|!\[[^\]]*\](?!\()|<img\b|<image|\[(?:image|figure|diagram|img|picture)\b[^\]]*\]",
+            rf"\b(?:the|this)\s+{DRAWN}\s+(?:on|at|of)\s+page\b|\b(?:according\s+to|from|in|on|using|reads?|values?\s+(?:from|of))\s+(?:the|this)\s+(?:\w+\s+)?"
+            rf"(?:{DRAWN}|graph\b(?!\s+of))\b",
+            r"\[asy\]|\\includegraphics|\\begin\{(?:tikzpicture|picture|pspicture)|!\[[^\]]*\](?!\()|<img\b|<image|\[(?:image|figure|diagram|img|picture)\b[^\]]*\]",
         ]
     ),
     re.IGNORECASE,
@@ -35,8 +37,9 @@ HELD = re.compile(r"\\begin\{(?:tabular|array|align\*?|aligned|[a-z]?matrix)\}|^
 NEEDS = re.compile(r"figure|diagram|picture|image|illustration|shaded|graph|asy|<|!\[", re.IGNORECASE)
 LINK = re.compile(
     r"\b(?:https?|ftp)\s*:\s*//|\bwww\s*\.|\bdoi\s*:|\bdoi\.org|\]\(\s*[^)\s]+\.[a-z]{2,}|\bhref\s*="
-    r"|\b[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|co|uk|de|fr|cn|be|ly|gl|me|html?|php|pdf|xlsx?|docx?)\b(?:/\S*)?"
-    r"|\b(?:click|follow|visit|open|see|using|use|at|via|from)\b[^.?]{0,25}\b(?:hyper)?link\b",
+    r"|\b[a-z0-9][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|co|uk|de|fr|cn|be|ly|gl|me|html?|php|pdf|xlsx?|docx?|pptx?|csv|tsv|txt|json|xml|zip|"
+    r"png|jpe?g|gif|svg|mp4)\b(?:/\S*)?"
+    r"|\b(?:click|follow|visit|open|see|using|use|at|via|from|behind|through|under)\b[^.?]{0,25}\b(?:hyper|web)?link\b|\b(?:web\s?site|web\s?page|url)\s+(?:below|above|given)",
     re.IGNORECASE,
 )
 

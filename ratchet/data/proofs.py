@@ -7,19 +7,22 @@ import re
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 SHOW = (
-    r"(?:(?:dis)?prove(?:\s+or\s+(?:dis)?prove)?|verify|demonstrate|derive|establish|justify|deduce|conclude|argue|confirm|show)\b"
+    r"(?:(?:dis)?prove(?:\s+or\s+(?:disprove|prove|refute|reject))?|refute|verify|demonstrate|derive|establish|justify|deduce|conclude|argue|confirm|show)\b"
     r"(?!\s+(?:your|all|the)\s+(?:work|steps|working|reasoning|calculations?)\b)"
 )
 LEAD = (
     r"(?:^|[.!?:;)\]]\s*|\n\s*|\$\s+|,\s*(?:then|and)?\s*|\b(?:please|then|and|to|now|we|must|should|can you|could you|carefully|rigorously|"
-    r"formally|also|hence|thus|or|directly|induction)\s+)"
+    r"formally|also|hence|thus|or|directly|induction|contradiction|contrapositive|-|–),?\s+)"
 )
 WHAT = (
     r"(?=\s*:|\s+(?:(?:\w+\s+){0,3}?(?:that|why|how|whether|if|using|by)\b|(?:the|this)\s+(?:following|identity|identities|theorem|formula|claim|"
     r"statement|inequality|equality|lemma|relation|result|existence|irrationality|uniqueness|equivalence|law|rule|fact)\b|(?:this|it)\b|\$|\\|"
     r"[^.?!]*\b(?:is|are|has|have|equals|holds?|diverges?|converges?)\b))"
 )
-ORDERS = re.compile(rf"{LEAD}{SHOW}{WHAT}|\bexplain(?:\s+\w+)?\s+(?:why|how\s+(?:we|you|one)\s+know)\b", re.IGNORECASE)
+ORDERS = re.compile(
+    rf"{LEAD}{SHOW}{WHAT}|\b(?:explain|outline|discuss|reason)(?:\s+\w+)?\s+(?:why|how\s+(?:we|you|one)\s+know)\b"
+    r"|\b(?:to\s+be|must\s+be)\s+(?:proved|proven|shown)\s+that\b|\b(?:convince|persuade)\s+\w+(?:\s+\w+)?\s+that\b|\bwhy\s+(?:is\s+it\s+that|must|does\s+it\s+follow)\b"
+    r"|\bprove\s+(?:it|this|your)\b", re.IGNORECASE)
 NOUNS = re.compile(
     r"\b(?:give|write|provide|present|supply|construct|find|produce|outline|sketch|complete)\s+(?:(?:a|an|the|another|out)\s+)?(?:\w+[\s-]+){0,3}?"
     r"(?:proof|counter-?example|derivation|justification|argument)\b|\bQ\.?E\.?D\b",

@@ -25,7 +25,7 @@ INTRODUCES = re.compile(r"^\s*(?:problem|question|exercise|example|q)?\s*#?\d{0,
 
 def pressed(question: str) -> str:
     """What is left of a question without case, blanks and the marks between its words."""
-    return "".join(re.findall(r"[^\W_]|[-+*/=<>^]", question.casefold()))
+    return "".join(re.findall(r"[^\W_]|[-+*/=<>^]", question.replace("**", "").casefold()))
 
 
 def exact(head: Sequence[Row], against: Sequence[Row]) -> Seen:

@@ -7,11 +7,11 @@ import re
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 SAYS_YES_NO = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:yes|no|(?-i:Y|N))\b(?=\W*$|\s*[,.;:}]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)",
-    re.I,
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:the )?answer is:?\s*)?(?:yes|no)\b(?=\W*$|\s*[,.;:}(!]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)", re.IGNORECASE
 )
+LETTER_YES_NO = re.compile(r"\W*[YN]\W*")
 SAYS_TRUE_FALSE = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|t|f)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|right|wrong|t|f)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
     r"|(?:it|this|that|the (?:statement|claim)) is (?:true|false|correct|incorrect|not true)\b)",
     re.IGNORECASE,
 )
@@ -20,7 +20,7 @@ ASKS_TRUE_FALSE = re.compile(
     r"(?:\s+or\s+(?:not|false|invalid|incorrect))?\s*(?:[?.:]|$)|\bstatement\s*1\s*[|:]"
     r"|\b(?:determine|decide|state|say|judge|evaluate|check|tell)\b[^.?]{0,40}\b(?:whether|if)\b[^.?]{0,80}\b(?:statements?|claims?|"
     r"assertions?|propositions?|inequalit\w+)\b|\b(?:whether|if)\b[^.?]{0,60}\b(?:is|are|be)\s+(?:true|false|correct|valid)\b"
-    r"|\btruth value\b|\bis it (?:true|correct|the case|false)\b",
+    r"|\btruth\s+(?:value|of)\b|\b(?:is|are)\s+(?:the|this|that|these)\s+(?:claim|statement|assertion)s?\b|\btrue\s+or\s+not\b|\bis it (?:true|correct|the case|false)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 WHICH = re.compile(
@@ -29,7 +29,7 @@ WHICH = re.compile(
 ASKS_YES_NO = re.compile(
     r"\byes\s*(?:or|/|,)\s*no\b|\by\s*/\s*n\b"
     r"|(?:^|[.!?:,;\n]\s*|\b(?:so|then|and|but)\s+)(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|must)(?:n't)?\s+(?!you\s+(?:prove|show|find|tell|help|solve|explain|compute)\b)"
-    r"(?:(?!how\b|what\b|which\b|or\b)[^.?!\n]|(?<=\d)\.(?=\d))*\?\s*(?:answer\b.*|explain\b.*|why\b.*|justify\b.*)?$",
+    r"(?:(?!how\b|what\b|which\b|or\b)[^.?!\n]|(?<=\d)\.(?=\d))*\?\s*(?:(?!express|enter|round|write)[A-Z(\[][^?]*|why\b.*)?$",
     re.IGNORECASE,
 )
 
@@ -47,10 +47,9 @@ def true_false(row: Row) -> Drop | None:
 def yes_no(row: Row) -> Drop | None:
     if true_false(row):
         return None  # whether a statement is true is the other filter's
-    said = SAYS_YES_NO.match(row.answer)
-    if said:
-        return Drop("the answer is only yes or no", row.answer[:60])
     asked = ASKS_YES_NO.search(row.question.strip())
+    if SAYS_YES_NO.match(row.answer) or (asked and LETTER_YES_NO.fullmatch(row.answer)):
+        return Drop("the answer is only yes or no", row.answer[:60])
     if asked and not re.search(r"\d", row.answer):
         return Drop("the question is answered by yes or no", around(row.question.strip(), *asked.span()))
     return None
