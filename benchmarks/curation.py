@@ -98,7 +98,7 @@ def kept_set(items: Sequence[Item], against: Sequence[Row]) -> dict[str, Any]:
     """The pipeline as `ratchet curate` runs it: which planted faults are in what it keeps."""
     by_where = {i.row.where: i for i in items}
     start = time.perf_counter()
-    found = list(curate([i.row for i in items], chosen([], {}), against, {}, None, Tally()))
+    found = list(curate([i.row for i in items], [i.row for i in items], chosen([], {}), against, {}, None, Tally()))
     seconds = time.perf_counter() - start
     kept = [by_where[r.where] for r in found if not isinstance(r, Dropped)]
     bad = [i for i in kept if i.faults]

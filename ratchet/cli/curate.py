@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,7 +62,7 @@ def curate(
     """
     from ratchet.cli.measure import pairs_of
     from ratchet.core.files import locked
-    from ratchet.data.curate import Tally, chosen
+    from ratchet.data.curate import HEAD, Tally, chosen
     from ratchet.data.curate import curate as run
     from ratchet.data.rows import checked
 
@@ -82,8 +83,9 @@ def curate(
         tests = [row for file in against for row in of_file(file, {}, ("question",))]
         tally = Tally()
         rewrite = rewriter_of(out, rewriter, url, key) if open_ else None
+        head = [row for file in files for row in islice(of_file(file, named), HEAD // len(files))]
         rows = (row for file in files for row in of_file(file, named))
-        found = run(rows, names, tests, set_knobs, rewrite, tally)
+        found = run(rows, head, names, tests, set_knobs, rewrite, tally)
         write_all(out, shown(found, tally), stack)
         measured = measure(out, difficulty, samples, max_tokens, seed, keep_rate, tally) if difficulty else None
         report(out, tally, names, settings, measured)

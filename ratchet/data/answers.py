@@ -40,8 +40,9 @@ MADE_OF = """no solution solutions none infinite infinitely many undefined all r
     invalid correct incorrect wrong pass fail positive negative finite exact equal greater less"""
 CLOSED = frozenset(MADE_OF.split())
 NAMED_PARTS = re.compile(
-    r"\(first\).*\(second\)|"
-    r"^\W*\(?(?:a|1|i|part\s*\w|first)\s*[).:]?\s+\S.*?(?:[;,.\n]|\s)\s*\(?(?:(?:b|2|ii)\s*[).:]|part\s*\w|(?:and\s+)?(?:second|then)\b)", re.I | re.DOTALL
+    r"\(first\).*\(second\)|^\W*(?:\(?(?:a|1|i)\s*[).:]|part\s*\w\s*[).:]?|first\b)\s*\S.*?(?:[;,.\n]|\s)\s*"
+    r"\(?(?:(?:b|2|ii)\s*[).:]|part\s*\w|(?:and\s+)?(?:second|then)\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

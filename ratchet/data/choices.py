@@ -22,7 +22,9 @@ LABEL = re.compile(
 INLINE = re.compile(r"(?<=\s)\(([1-9])\)\s*(?=\S)")
 NUMBERED = re.compile(r"^\s*(?:\(?([1-9])[).]|Option\s+([1-9A-Ja-j])\s*[:.)])\s*(?=\S)", re.M)
 BULLET = re.compile(r"^\s*[-*•]\s+\S", re.M)
-ANNOUNCED = re.compile(r"\b(?:options|choices|alternatives|possible answers|choose from|select from|pick from)\s*(?:are\s*)?:", re.IGNORECASE)
+ANNOUNCED = re.compile(
+    r"\b(?:options|choices|alternatives|possible answers|choose from|select from|pick from)\s*(?:are\s*)?:", re.IGNORECASE
+)
 SPOKEN = re.compile(
     r"\b(?:(?:which|what)(?:\s+one)?\s+of\s+(?:the\s+(?:\w+\s+){0,3}?(?:following|below|above|options|choices|answers|alternatives)|these)\b"
     r"|(?:^|[.?!:]\s+|\bplease\s+)(?:choose|select|pick|mark|circle|identify|indicate)\s+(?:the\s+)?(?:letter|(?:\w+\s+){0,3}?(?:option|choice|alternative|answer))s?\b"
@@ -32,7 +34,8 @@ SPOKEN = re.compile(
     re.IGNORECASE,
 )
 LISTED = re.compile(
-    r"\b(?:following|these|three|four|five)\s+(?:\w+\s+)?(?:conditions?|properties|rules|facts|clues|steps|constraints|ways)\b", re.IGNORECASE
+    r"\b(?:following|these|three|four|five)\s+(?:\w+\s+)?(?:conditions?|properties|rules|facts|clues|steps|constraints|ways)\b",
+    re.IGNORECASE,
 )
 ITEMS = re.compile(r"\s*[,;|/]\s*(?:or\s+)?")
 GLUED = re.compile(r"\(\s*([A-J])\s*\)(?=\s*[\w$\\-])")  # ...: (A)one(B)another

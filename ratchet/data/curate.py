@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice
 from typing import Any
 
 from ratchet.core.errors import RecipeError, nearest
@@ -20,7 +19,7 @@ from ratchet.data.answers import normalised
 from ratchet.data.filters import Drop, Row, filters, set_filters
 from ratchet.data.open_questions import Refused, Rewrite, opened
 
-HEAD = 5_000  # first rows, from which set filters learn what is common
+HEAD = 5_000  # rows from which set filters learn what is common
 CHOICE = "multiple-choice"  # the filter whose rows can be made into open questions
 SHOWN = 5
 
@@ -89,16 +88,20 @@ def chosen(wanted: Sequence[str], knobs: Knobs) -> list[str]:
 
 
 def curate(
-    rows: Iterable[Row], wanted: Sequence[str], against: Sequence[Row], knobs: Knobs, rewrite: Rewrite | None, tally: Tally
+    rows: Iterable[Row],
+    head: Sequence[Row],
+    wanted: Sequence[str],
+    against: Sequence[Row],
+    knobs: Knobs,
+    rewrite: Rewrite | None,
+    tally: Tally,
 ) -> Iterator[Row | Dropped]:
-    """Each row, kept or dropped, in the order of the stream. `rewrite` makes open questions of multiple choice; None leaves them."""
-    stream = iter(rows)
-    head = list(islice(stream, HEAD))
+    """Each row, kept or dropped, in the order of the stream; `head` are rows like those of the stream. `rewrite` makes open questions of multiple choice; None leaves them."""
     single = {n: partial(filters[n].find, **checked(n, filters[n].find, knobs)) for n in wanted if n in filters}
     memory = {
         n: set_filters[n].begin(head, against, **checked(n, set_filters[n].begin, knobs)) for n in wanted if n in set_filters
     }
-    for row in chain(head, stream):
+    for row in rows:
         found = judged(row, single, memory, rewrite)
         tally.add(found.row if isinstance(found, Dropped) else found, found if isinstance(found, Dropped) else None)
         yield found

@@ -52,8 +52,8 @@ class Drop:
 Find = Callable[..., Drop | None]
 """(row, *, knobs) -> what is wrong with the row, or None."""
 Begin = Callable[..., Callable[[Row], Drop | None]]
-"""(head, against, *, knobs) -> the filter of one stream of rows, which it remembers. `head` are the first rows of the stream, to learn
-what is common in it; `against` are those of the evaluation sets."""
+"""(head, against, *, knobs) -> the filter of one stream of rows, which it remembers. `head` are rows of the stream, some of
+each file, to learn what is common in it; `against` are those of the evaluation sets."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,10 @@ STILL = re.compile(
     r"(?=[^.]*\?|[^.]*[.:]?\s*$)",
     re.IGNORECASE,
 )
-SEVERAL = re.compile(r"\b(?:which|what)\b[^.?]*\b(?:could|can|might|may|must|cannot)\s+be\b|\b(?:could|can|might|may|must|cannot)\s+be\s*:?\s*$", re.I)
+SEVERAL = re.compile(
+    r"\bwhat\s+(?:is|are)\s+an?\s+[a-z]{3,}|\b(?:which|what)\b[^.?]*\b(?:could|can|might|may|must|cannot)\s+be\b|\b(?:could|can|might|may|must|cannot)\s+be\s*:?\s*$",
+    re.I,
+)
 EXTREME = re.compile(r"\b(?:smallest|largest|least|greatest|most|fewest|maximum|minimum|how\s+(?:many|much))\b", re.IGNORECASE)
 ABOVE = re.compile(
     r"\b(?:none|all|both|neither|either|cannot be determined|not enough|insufficient)\b|\babove\b|^\s*[A-E]\s+(?:and|or)\s+[A-E]\b",

@@ -19,14 +19,14 @@ FIGURE = re.compile(
             rf"\bas\s+{POINTED}\b|\b{POINTED}\s+(?:above|below|here|at\s+(?:right|left)|(?:at|on|to)\s+the\s+(?:right|left))\b",
             rf"\b(?:in|from|using|see|on|with|by|to)\s+(?:the|this|our|its)\s+(?:\w+\s+)?{DRAWN}\b",
             rf"\b(?:the|this)\s+(?:accompanying|adjacent|attached|following|adjoining)\s+(?:\w+\s+)?{PICTURE}\b",
-            r"(?:^|[.?!]\s+)(?:below|above)\s+(?:is|are)\b|\bnot\s+(?:drawn\s+)?to\s+scale\b|\b(?:is|are|also)\s+pictured\b|\b(?:the|each|this|in)\s+(?:[\w$\\{}^]+\s+){1,4}shown\b(?!\s+(?:that|to|on|by)\b)",
-            rf"\b{SHAPE}\s+(?:below|above)\b|\b(?:look\s+at|refer(?:ring)?\s+to|consult|examine|study|observe|inspect|measure|view|use|using)\s+"
+            r"(?:^|[.?!]\s+)(?:below|above)\s+(?:is|are)\b|\bnot\s+(?:drawn\s+)?to\s+scale\b|\b(?:is|are|also)\s+pictured\b|\b(?:the|each|this|in)\s+(?:(?!numbers?\b)[\w$\\{}^]+\s+){1,4}shown\b(?!\s+(?:that|to|on|by|when|in)\b)",
+            rf"\b{SHAPE}\s+(?:below|above)\b(?!\s+(?:the|a|an|it|its)\b|\s+\$)|\b(?:look\s+at|refer(?:ring)?\s+to|consult|examine|study|observe|inspect|measure|view|use|using)\s+"
             rf"(?:the|this)\s+(?:\w+\s+)?(?:{DRAWN}|drawing|graph|map)",
             r"\bsee\s+(?:fig\b|figure|table|diagram)|\bfig(?:ure)?\.?\s*\d",
             rf"\b(?:the|this|each)\s+(?:\w+\s+)?{PICTURE}\s+(?:shows|represents|illustrates|depicts|displays|gives)\b",
             r"\b(?:un)?shaded\s+(?:\w+\s+)?(?:region|area|part|portion|square|triangle|circle|sector|rectangle)s?\b",
             rf"\b(?:the|this)\s+{DRAWN}\s+(?:on|at|of)\s+page\b|\b(?:according\s+to|from|in|on|using|reads?|values?\s+(?:from|of))\s+(?:the|this)\s+(?:\w+\s+)?"
-            rf"(?:{DRAWN}|graph\b(?!\s+of))\b",
+            rf"{DRAWN}\b|\b(?:according\s+to|from|using)\s+(?:the|this)\s+graph\b(?!\s+of)",
             r"\[asy\]|\\includegraphics|\\begin\{(?:tikzpicture|picture|pspicture)|!\[[^\]]*\](?!\()|<img\b|<image|\[(?:image|figure|diagram|img|picture)\b[^\]]*\]",
         ]
     ),

@@ -22,12 +22,15 @@ WHAT = (
 ORDERS = re.compile(
     rf"{LEAD}{SHOW}{WHAT}|\b(?:explain|outline|discuss|reason)(?:\s+\w+)?\s+(?:why|how\s+(?:we|you|one)\s+know)\b"
     r"|\b(?:to\s+be|must\s+be)\s+(?:proved|proven|shown)\s+that\b|\b(?:convince|persuade)\s+\w+(?:\s+\w+)?\s+that\b|\bwhy\s+(?:is\s+it\s+that|must|does\s+it\s+follow)\b"
-    r"|\bprove\s+(?:it|this|your)\b", re.IGNORECASE)
+    r"|\bprove\s+(?:it|this|your)\b",
+    re.IGNORECASE,
+)
 NOUNS = re.compile(
     r"\b(?:give|write|provide|present|supply|construct|find|produce|outline|sketch|complete)\s+(?:(?:a|an|the|another|out)\s+)?(?:\w+[\s-]+){0,3}?"
     r"(?:proof|counter-?example|derivation|justification|argument)\b|\bQ\.?E\.?D\b",
     re.IGNORECASE,
 )
+ON_THE_WAY = re.compile(r"\bif\b[^.?!]*,\s*explain\s+why\W*$|\bevidence\s+to\s+conclude\b", re.IGNORECASE)  # no order by itself
 ASKS_NUMBER = re.compile(
     r"\b(?:find|compute|calculate|evaluate|what\s+(?:is|are|was)|how\s+(?:many|much|long|far|old)|determine\s+the)\b",
     re.IGNORECASE,
@@ -36,9 +39,9 @@ ASKS_NUMBER = re.compile(
 
 def find(row: Row) -> Drop | None:
     found = ORDERS.search(row.question) or NOUNS.search(row.question)
-    if found is None or ASKS_NUMBER.search(
-        row.question, found.end()
-    ):  # what is shown on the way to a number can be checked there
+    if found is None or ON_THE_WAY.search(row.question):
+        return None
+    if ASKS_NUMBER.search(row.question, found.end()):  # what is shown on the way to a number can be checked there
         return None
     return Drop("the question asks for a proof", around(row.question, *found.span()))
 

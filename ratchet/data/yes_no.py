@@ -7,11 +7,12 @@ import re
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 SAYS_YES_NO = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:(?:the )?answer is:?\s*)?(?:yes|no)\b(?=\W*$|\s*[,.;:}(!]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)", re.IGNORECASE
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:the )?answer is:?\s*)?(?:yes|no)\b(?=\W*$|\s*[,.;:}(!]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)",
+    re.IGNORECASE,
 )
 LETTER_YES_NO = re.compile(r"\W*[YN]\W*")
 SAYS_TRUE_FALSE = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|right|wrong|t|f)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|right|wrong)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
     r"|(?:it|this|that|the (?:statement|claim)) is (?:true|false|correct|incorrect|not true)\b)",
     re.IGNORECASE,
 )
@@ -35,7 +36,8 @@ ASKS_YES_NO = re.compile(
 
 
 def true_false(row: Row) -> Drop | None:
-    said = SAYS_TRUE_FALSE.match(row.answer)
+    letter = re.fullmatch(r"\W*[TF]\W*", row.answer) and ASKS_TRUE_FALSE.search(row.question)
+    said = letter or SAYS_TRUE_FALSE.match(row.answer)
     if said:
         return Drop("the answer is only true or false", row.answer[:60])
     asked = ASKS_TRUE_FALSE.search(WHICH.sub(" ", row.question))
