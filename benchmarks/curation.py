@@ -2,9 +2,9 @@
 
     python -m benchmarks.curation --data FOLDER [--part first] [--no-speed] [--drops FILE]
 
-FOLDER holds gsm8k, math, math_eval_misc and bbh as JSON Lines (their files are named in curation_faults.py). What is reported is
-the last part, whose rows and wordings were not there while the filters were written. A drop of a row in which no fault was put counts as false, unless
-curation_audit.json, where such drops were judged by hand, says that it is right; both counts are reported.
+FOLDER holds gsm8k, math, math_eval_misc and bbh as JSON Lines (their files are named in curation_faults.py). What is reported is the last
+part, whose rows and wordings were not there while the filters were written. A drop of a row in which no fault was put counts as false,
+unless curation_audit.json, where such drops were judged by hand, says that it is right; both counts are reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from benchmarks.contest import RESULTS, ROOT, Clock, Contender, compare, contest
 from benchmarks.curation_faults import STAGES, Item, Source, in_part, lettered, read, stream
 from benchmarks.table import table
 from ratchet.core.seeds import rng
-from ratchet.core.types import Estimate
 from ratchet.data.answers import normalised
 from ratchet.data.curate import Dropped, Tally, chosen, curate
 from ratchet.data.filters import Drop, Row, filters, set_filters
@@ -127,7 +126,7 @@ def arithmetic(data: Path, part: str) -> list[tuple[Row, str]]:
             continue
         value = int(answer)
         near_by = {value + d for d in (1, -1, 2, 10, -2)} | {value * 2, value // 2, value + value // 3 + 3}
-        options = s.random.sample(sorted(near_by - {value, 0}), 3) + [value]
+        options = [*s.random.sample(sorted(near_by - {value, 0}), 3), value]
         s.random.shuffle(options)
         dress = s.random.choice(["{}", "{}", "${}", "{} units", "{}.0"]).format
         body, _, ask = question.rpartition(". ")
@@ -171,7 +170,9 @@ def reformulated(name: str, rows: Sequence[tuple[Row, str]]) -> dict[str, Any]:
     often = [(counts - Counter([a])).most_common(1)[0][0] for a in answers]
     guesses: dict[str, list[float]] = {
         "the most frequent answer of the others": [float(same(a, b) is True) for a, b in zip(answers, often, strict=True)],
-        "the answer of another question": [sum(same(a, b) is True for j, b in enumerate(answers) if j != i) / (len(answers) - 1) for i, a in enumerate(answers)],
+        "the answer of another question": [
+            sum(same(a, b) is True for j, b in enumerate(answers) if j != i) / (len(answers) - 1) for i, a in enumerate(answers)
+        ],
         "a letter": [sum(same(a, x) is True for x in "ABCD") / 4 for a in answers],
         "a whole number up to 100": [float(same(a, str(rng("blind", i).randint(1, 100))) is True) for i, a in enumerate(answers)],
     }  # fmt: skip
@@ -271,6 +272,10 @@ def pct(e: dict[str, Any]) -> str:
     return f"{100 * e['value']:.1f} [{100 * e['low']:.1f}, {100 * e['high']:.1f}]"
 
 
+def over(ratio: dict[str, float] | None) -> str:
+    return f"{ratio['median']:.2f} [{ratio['min']:.2f}, {ratio['max']:.2f}]" if ratio else ""
+
+
 def write_table(rows: Sequence[dict[str, Any]]) -> None:
     """The part of docs/curation.md between its two marks."""
     found = [r for r in rows if r["work"] == "filter"]
@@ -301,15 +306,18 @@ def write_table(rows: Sequence[dict[str, Any]]) -> None:
     for r in rows:
         if r["work"] == "retained":
             parts.append(
-                f"Of {r['rows']:,} rows {r['kept']:,} are kept; purity {pct(r['purity'])} %, and {pct(r['purity_of_2000'])} % beside 800 clean rows; of the "
+                f"Of {r['rows']:,} rows {r['kept']:,} are kept; purity {pct(r['purity'])} %, and {pct(r['purity_of_2000'])} % beside 800 "
+                f"clean rows; of the "
                 f"clean rows {pct(r['kept_of_clean'])} % are kept. Planted faults that are left: "
                 + (", ".join(f"{k} {v}" for k, v in r["left"].items()) or "none") + "."
             )  # fmt: skip
     opens = [r for r in rows if r["work"] == "open"]
     parts.append(
         table(
-            ["multiple choice made open", "items", "opened, %", "answer preserved, of the opened, %", "of all, %", "blind guess before, %", "after, %"],
-            [[r["set"], str(r["items"]), pct(r["opened"]), pct(r["preserved_of_opened"]), pct(r["preserved_of_all"]), f"{100 * r['blind_before']:.1f}",
+            ["multiple choice made open", "items", "opened, %", "answer preserved, of the opened, %", "of all, %", "blind guess before, %",
+             "after, %"],
+            [[r["set"], str(r["items"]), pct(r["opened"]), pct(r["preserved_of_opened"]), pct(r["preserved_of_all"]),
+              f"{100 * r['blind_before']:.1f}",
               f"{pct(r['blind_after'])}"] for r in opens],
         )
     )  # fmt: skip
@@ -318,8 +326,8 @@ def write_table(rows: Sequence[dict[str, Any]]) -> None:
             parts.append(
                 table(
                     ["near-duplicates", "rows/s", "ratchet near-duplicate over it", "found of those that came back", "found else"],
-                    [[n, f"{v['median']:,.0f}", f"{r['ratio'][n]['median']:.2f} [{r['ratio'][n]['min']:.2f}, {r['ratio'][n]['max']:.2f}]" if n in r["ratio"] else "",
-                      f"{r['found'][n]['found_again']:,} of {r['found'][n]['again']:,}", f"{r['found'][n]['found_else']:,}"] for n, v in r["per_second"].items()],
+                    [[n, f"{v['median']:,.0f}", over(r["ratio"].get(n)), f"{r['found'][n]['found_again']:,} of {r['found'][n]['again']:,}",
+                      f"{r['found'][n]['found_else']:,}"] for n, v in r["per_second"].items()],
                 )
             )  # fmt: skip
     page = ROOT / "docs" / "curation.md"
@@ -341,7 +349,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = score(items, against, audit)
     for r in rows:
         print(
-            f"{r['filter']:16} recall {pct(r['recall'])}  precision {pct(r['precision'])} (unaudited {pct(r['precision_unaudited'])}, not judged {r['not_judged']})"
+            f"{r['filter']:16} recall {pct(r['recall'])}  precision {pct(r['precision'])} "
+            f"(unaudited {pct(r['precision_unaudited'])}, not judged {r['not_judged']})"
         )
     rows.append(kept_set(items, against))
     rows += [
@@ -355,8 +364,9 @@ def main() -> None:
             for name, drops in drops_of(items, against):
                 for i, d in drops:
                     if name not in i.faults and not INCLUDES.get(name, set()) & i.faults and source_key(i, by_where) not in audit:
-                        out.write(json.dumps({"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults), "reason": d.reason,
-                                              "evidence": d.evidence, "question": i.row.question, "answer": i.row.answer}) + "\n")  # fmt: skip
+                        told = {"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults)}
+                        shown = {"reason": d.reason, "evidence": d.evidence, "question": i.row.question, "answer": i.row.answer}
+                        out.write(json.dumps(told | shown) + "\n")
     if given.part != STAGES[3]:
         return
     before = json.loads((RESULTS / "curation.json").read_text())["rows"] if (RESULTS / "curation.json").exists() else []

@@ -1,7 +1,8 @@
 """Rows with known faults, for `benchmarks.curation`: as many of each kind as asked, from real rows where the data has such rows.
 
 There are four parts that share no row and no wording of ours. On the first the filters were written. On each later one they were measured
-once, and then mended, and then the next was written: the last is what is reported. A row's labels are all faults that it was given; where a kind of row has two by its nature, both stand.
+once and then mended, and then the next was written: the last is what is reported. A row's labels are all faults that it was given; where a
+kind of row has two by its nature, both stand.
 """
 
 from __future__ import annotations
@@ -111,18 +112,30 @@ def plain_row(question: str, answer: str, fault: str, made: str, *more: str) -> 
 
 
 LANGUAGES = {
-    "es": ("{n} tiene {a} manzanas y compra {b} más en el mercado. ¿Cuántas manzanas tiene {n} ahora en total?",
-           "Calcula el área de un rectángulo cuya base mide {a} cm y cuya altura mide {b} cm."),
-    "fr": ("{n} possède {a} billes et en gagne encore {b} pendant la récréation. Combien de billes possède-t-il maintenant ?",
-           "Déterminer la valeur de l'expression ${a}x + {b}$ lorsque $x = 2$, puis simplifier le résultat obtenu."),
-    "de": ("{n} hat {a} Bonbons und verschenkt davon {b} an seine Freunde. Wie viele Bonbons bleiben ihm noch übrig?",
-           "Berechne den Umfang eines Rechtecks, dessen Seiten {a} cm und {b} cm lang sind."),
-    "it": ("{n} ha {a} figurine e ne regala {b} al fratello. Quante figurine gli rimangono alla fine della giornata?",
-           "Calcola il valore dell'espressione ${a} + {b}y$ quando $y$ è uguale a tre e semplifica il risultato."),
-    "pt": ("{n} comprou {a} laranjas e comeu {b} delas durante a semana. Quantas laranjas ainda restam na geladeira?",
-           "Um trem percorre {a} quilômetros em {b} horas. Qual é a velocidade média do trem em quilômetros por hora?"),
-    "nl": ("{n} heeft {a} knikkers en wint er nog {b} bij op het schoolplein. Hoeveel knikkers heeft hij nu in totaal?",
-           "Een winkel verkoopt {a} broden op maandag en {b} broden op dinsdag. Hoeveel broden zijn er op beide dagen verkocht?"),
+    "es": (
+        "{n} tiene {a} manzanas y compra {b} más en el mercado. ¿Cuántas manzanas tiene {n} ahora en total?",
+        "Calcula el área de un rectángulo cuya base mide {a} cm y cuya altura mide {b} cm.",
+    ),
+    "fr": (
+        "{n} possède {a} billes et en gagne encore {b} pendant la récréation. Combien de billes possède-t-il maintenant ?",
+        "Déterminer la valeur de l'expression ${a}x + {b}$ lorsque $x = 2$, puis simplifier le résultat obtenu.",
+    ),
+    "de": (
+        "{n} hat {a} Bonbons und verschenkt davon {b} an seine Freunde. Wie viele Bonbons bleiben ihm noch übrig?",
+        "Berechne den Umfang eines Rechtecks, dessen Seiten {a} cm und {b} cm lang sind.",
+    ),
+    "it": (
+        "{n} ha {a} figurine e ne regala {b} al fratello. Quante figurine gli rimangono alla fine della giornata?",
+        "Calcola il valore dell'espressione ${a} + {b}y$ quando $y$ è uguale a tre e semplifica il risultato.",
+    ),
+    "pt": (
+        "{n} comprou {a} laranjas e comeu {b} delas durante a semana. Quantas laranjas ainda restam na geladeira?",
+        "Um trem percorre {a} quilômetros em {b} horas. Qual é a velocidade média do trem em quilômetros por hora?",
+    ),
+    "nl": (
+        "{n} heeft {a} knikkers en wint er nog {b} bij op het schoolplein. Hoeveel knikkers heeft hij nu in totaal?",
+        "Een winkel verkoopt {a} broden op maandag en {b} broden op dinsdag. Hoeveel broden zijn er op beide dagen verkocht?",
+    ),
     "pl": ("{n} ma {a} cukierków, a jego siostra ma o {b} cukierków więcej. Ile cukierków mają razem?",),
     "sv": ("{n} har {a} äpplen och köper {b} till i affären på vägen hem. Hur många äpplen har hon sedan?",),
     "tr": ("{n} {a} elma topladı ve bunların {b} tanesini arkadaşlarına verdi. Geriye kaç elması kaldı?",),
@@ -135,7 +148,7 @@ LANGUAGES = {
     "ar": ("لدى أحمد {a} تفاحة واشترى {b} تفاحات أخرى. كم تفاحة لديه الآن؟",),
     "el": ("Ο Νίκος έχει {a} μήλα και αγοράζει άλλα {b} από την αγορά. Πόσα μήλα έχει τώρα συνολικά;",),
     "hi": ("राम के पास {a} सेब हैं और उसने {b} और खरीदे। अब उसके पास कुल कितने सेब हैं?",),
-}  # fmt: skip
+}
 NAMES = (
     "Carlos",
     "Anna",
@@ -188,11 +201,26 @@ def lettered(options: Sequence[str], form: str, join: str) -> str:
 
 
 FORMS = (
-    (("(A) {o}", "({L}) {o}", " "), ("", "{L}) {o}", "\n"), ("", "{L}. {o}", "\n"), ("Options:\n", "({L}) {o}", "\n"), ("", "({l}) {o}", " ")),
-    (("$$", "\\textbf{{({L})}}\\ {o}", " \\qquad "), ("Answer Choices: ", "({L}) {o}", " "), ("", "[{L}] {o}", "; "), ("Choices:\n", "- {o}", "\n"),
-     ("Select one:\n", "{l}. {o}", "\n"), ("", "{L}: {o}", ", "), ("Pick the correct answer.\n", "{i}) {o}", "\n"), ("Options: ", "{o}", ", "),
-     ("\n", "**{L}.** {o}", "\n"), ("Your options are ", "({l}) {o}", ", ")),
-)  # fmt: skip
+    (
+        ("(A) {o}", "({L}) {o}", " "),
+        ("", "{L}) {o}", "\n"),
+        ("", "{L}. {o}", "\n"),
+        ("Options:\n", "({L}) {o}", "\n"),
+        ("", "({l}) {o}", " "),
+    ),
+    (
+        ("$$", "\\textbf{{({L})}}\\ {o}", " \\qquad "),
+        ("Answer Choices: ", "({L}) {o}", " "),
+        ("", "[{L}] {o}", "; "),
+        ("Choices:\n", "- {o}", "\n"),
+        ("Select one:\n", "{l}. {o}", "\n"),
+        ("", "{L}: {o}", ", "),
+        ("Pick the correct answer.\n", "{i}) {o}", "\n"),
+        ("Options: ", "{o}", ", "),
+        ("\n", "**{L}.** {o}", "\n"),
+        ("Your options are ", "({l}) {o}", ", "),
+    ),
+)
 
 
 def real_choices(s: Source) -> Iterator[tuple[str, tuple[str, ...], int]]:
@@ -237,12 +265,25 @@ def number_of(answer: str) -> int | None:
 
 
 TRUE_FALSE = (
-    ("True or false: {c}.", "Is the following statement true or false? {c}.", "Determine whether the statement is true or false. {c}.",
-     "{c}. Is this statement correct?"),
-    ("T/F: {c}", "{c}. (True/False)", "State whether the following is true: {c}.", "Decide if this claim holds: {c}.", "Is it true that {c}?",
-     "Evaluate the truth of the claim that {c}.", "{c}. Answer True or False.", "Judge the following assertion as correct or incorrect: {c}",
-     "Someone claims that {c}. Is the claim right or wrong?", "Fill in T or F: {c} ____"),
-)  # fmt: skip
+    (
+        "True or false: {c}.",
+        "Is the following statement true or false? {c}.",
+        "Determine whether the statement is true or false. {c}.",
+        "{c}. Is this statement correct?",
+    ),
+    (
+        "T/F: {c}",
+        "{c}. (True/False)",
+        "State whether the following is true: {c}.",
+        "Decide if this claim holds: {c}.",
+        "Is it true that {c}?",
+        "Evaluate the truth of the claim that {c}.",
+        "{c}. Answer True or False.",
+        "Judge the following assertion as correct or incorrect: {c}",
+        "Someone claims that {c}. Is the claim right or wrong?",
+        "Fill in T or F: {c} ____",
+    ),
+)
 CLAIMS = (
     lambda r: ((a := r.randint(11, 99)), (b := r.randint(3, 12)), f"{a} is divisible by {b}", a % b == 0)[2:],
     lambda r: (
@@ -277,8 +318,20 @@ def true_false(s: Source) -> Iterator[Made]:
             )
         else:
             claim, right = s.random.choice(CLAIMS)(s.random)
-            said = s.random.choice(s.frames((("True", "False"), ("true", "false")), (("T", "F"), ("True.", "False."), ("correct", "incorrect"),
-                ("The statement is true", "The statement is false"), ("$\\text{True}$", "$\\text{False}$")), third.TRUTHS, fourth.TRUTHS))[not right]  # fmt: skip
+            said = s.random.choice(
+                s.frames(
+                    (("True", "False"), ("true", "false")),
+                    (
+                        ("T", "F"),
+                        ("True.", "False."),
+                        ("correct", "incorrect"),
+                        ("The statement is true", "The statement is false"),
+                        ("$\\text{True}$", "$\\text{False}$"),
+                    ),
+                    third.TRUTHS,
+                    fourth.TRUTHS,
+                )
+            )[not right]
             yield plain_row(
                 s.random.choice(s.frames(*TRUE_FALSE, third.TRUE_FALSE, fourth.TRUE_FALSE)).format(c=claim),
                 said,
@@ -289,9 +342,15 @@ def true_false(s: Source) -> Iterator[Made]:
 
 YES_NO = (
     ("{b} {q}? Answer yes or no.", "{b} {q}?", "Answer Yes or No: {b} {q}?"),
-    ("{b} {q}? (Y/N)", "{b} So {q}?", "{b} {q}? Explain why or why not.", "Consider this: {b} With that in mind, {q}?", "{b} {q}? Justify your answer.",
-     "{b} Tell me, {q}?"),
-)  # fmt: skip
+    (
+        "{b} {q}? (Y/N)",
+        "{b} So {q}?",
+        "{b} {q}? Explain why or why not.",
+        "Consider this: {b} With that in mind, {q}?",
+        "{b} {q}? Justify your answer.",
+        "{b} Tell me, {q}?",
+    ),
+)
 ENDS = (
     (("is the answer more than {m}", 1), ("is the result an even number", 2)),
     (
@@ -347,19 +406,50 @@ NUMBERS = (
     ),
 )
 STATEMENTS = (
-    ("the sum of two even integers is even", "$n^3 - n$ is divisible by 6 for every integer $n$", "there are infinitely many primes",
-     "the medians of a triangle meet in one point", "$\\sqrt{3}$ is irrational", "every tree with $n$ vertices has $n-1$ edges"),
-    ("$a^2 + b^2 \\ge 2ab$ for all real $a$ and $b$", "the diagonals of a rhombus are perpendicular", "a bounded monotone sequence converges",
-     "no integer of the form $4k+3$ is a sum of two squares", "the harmonic series diverges", "any graph with six vertices has a triangle or three "
-     "mutually non-adjacent vertices", "the product of $k$ consecutive integers is divisible by $k!$", "$\\sin^2 x + \\cos^2 x = 1$"),
-)  # fmt: skip
+    (
+        "the sum of two even integers is even",
+        "$n^3 - n$ is divisible by 6 for every integer $n$",
+        "there are infinitely many primes",
+        "the medians of a triangle meet in one point",
+        "$\\sqrt{3}$ is irrational",
+        "every tree with $n$ vertices has $n-1$ edges",
+    ),
+    (
+        "$a^2 + b^2 \\ge 2ab$ for all real $a$ and $b$",
+        "the diagonals of a rhombus are perpendicular",
+        "a bounded monotone sequence converges",
+        "no integer of the form $4k+3$ is a sum of two squares",
+        "the harmonic series diverges",
+        "any graph with six vertices has a triangle or three mutually non-adjacent vertices",
+        "the product of $k$ consecutive integers is divisible by $k!$",
+        "$\\sin^2 x + \\cos^2 x = 1$",
+    ),
+)
 PROOF = (
-    ("Prove that {c}.", "Show that {c}.", "Prove: {c}.", "Give a proof that {c}.", "Let $n$ be a positive integer. Prove that {c}."),
-    ("Demonstrate that {c}.", "Can you prove that {c}?", "Establish the following: {c}.", "Write a rigorous proof of the statement that {c}.",
-     "Use induction to prove the claim that {c}.", "Verify that {c}.", "Explain carefully why {c}.", "{c}. Prove this, or give a counterexample.",
-     "We want to see that {c}. Provide a full argument.", "Derive the fact that {c}.", "Suppose everything is as usual; show {c}.",
-     "Justify the claim that {c}.", "Disprove or prove: {c}.", "Deduce that {c}."),
-)  # fmt: skip
+    (
+        "Prove that {c}.",
+        "Show that {c}.",
+        "Prove: {c}.",
+        "Give a proof that {c}.",
+        "Let $n$ be a positive integer. Prove that {c}.",
+    ),
+    (
+        "Demonstrate that {c}.",
+        "Can you prove that {c}?",
+        "Establish the following: {c}.",
+        "Write a rigorous proof of the statement that {c}.",
+        "Use induction to prove the claim that {c}.",
+        "Verify that {c}.",
+        "Explain carefully why {c}.",
+        "{c}. Prove this, or give a counterexample.",
+        "We want to see that {c}. Provide a full argument.",
+        "Derive the fact that {c}.",
+        "Suppose everything is as usual; show {c}.",
+        "Justify the claim that {c}.",
+        "Disprove or prove: {c}.",
+        "Deduce that {c}.",
+    ),
+)
 OF_ANSWER = (
     ("Prove that the answer is {a}.", "Show that the result equals {a}."),
     (
@@ -400,15 +490,31 @@ def proof(s: Source) -> Iterator[Made]:
                 a=answer if "\\" not in answer else f"${answer}$"
             )
             bare = s.random.random() < 0.5
-            yield plain_row(f"{' '.join(body[:-1])} {end}", answer if bare else reply, "proof", "problems with their answer to be shown",
-                            *(() if bare else ("unparsable",)))  # fmt: skip
+            yield plain_row(
+                f"{' '.join(body[:-1])} {end}",
+                answer if bare else reply,
+                "proof",
+                "problems with their answer to be shown",
+                *(() if bare else ("unparsable",)),
+            )
 
 
 PARTS = (
     ("{b} (a) {p} (b) {q}", "{b} {p} {q}", "{b}\n1) {p}\n2) {q}", "{b} (1) {p} (2) {q}", "{b} {p} Also, {r}"),
-    ("{b}\na. {p}\nb. {q}", "{b}\n(i) {p}\n(ii) {q}", "{b} Part A: {p} Part B: {q}", "{b}\ni) {p} ii) {q}", "{b} First: {p} Second: {q}", "{b} {p} And {r}",
-     "{b}\nQ1. {p}\nQ2. {q}", "{b} {p} Then determine: {r}", "{b}\n- {p}\n- {q}", "{b} {p} After that, {r}", "{b} I. {p} II. {q}"),
-)  # fmt: skip
+    (
+        "{b}\na. {p}\nb. {q}",
+        "{b}\n(i) {p}\n(ii) {q}",
+        "{b} Part A: {p} Part B: {q}",
+        "{b}\ni) {p} ii) {q}",
+        "{b} First: {p} Second: {q}",
+        "{b} {p} And {r}",
+        "{b}\nQ1. {p}\nQ2. {q}",
+        "{b} {p} Then determine: {r}",
+        "{b}\n- {p}\n- {q}",
+        "{b} {p} After that, {r}",
+        "{b} I. {p} II. {q}",
+    ),
+)
 SEVERAL = (
     ("{x}, {y}", "{x} and {y}", "(a) {x} (b) {y}"),
     ("a) {x}; b) {y}", "1. {x}\n2. {y}", "{x}; {y}", "First {x}, then {y}"),
@@ -438,12 +544,21 @@ def multi_part(s: Source) -> Iterator[Made]:
             value = number_of(answer)
             if value is None:
                 continue
-            ask, y = s.random.choice(s.frames(
-                [("What would the answer be if it were doubled?", value * 2), ("How much is half of that result?", value / 2)],
-                [("By how much does it differ from 100?", abs(100 - value)), ("Compute its square.", value**2), ("What percentage of 1000 is it?", value / 10)],
-                [(ask, of(value)) for ask, of in third.SECOND],
-[(ask, of(value)) for ask, of in fourth.SECOND],
-            ))  # fmt: skip
+            ask, y = s.random.choice(
+                s.frames(
+                    [
+                        ("What would the answer be if it were doubled?", value * 2),
+                        ("How much is half of that result?", value / 2),
+                    ],
+                    [
+                        ("By how much does it differ from 100?", abs(100 - value)),
+                        ("Compute its square.", value**2),
+                        ("What percentage of 1000 is it?", value / 10),
+                    ],
+                    [(ask, of(value)) for ask, of in third.SECOND],
+                    [(ask, of(value)) for ask, of in fourth.SECOND],
+                )
+            )
             q, y, made = ask, str(y), "a problem with a second question"
         frame = s.random.choice(s.frames(*PARTS, third.PARTS, fourth.PARTS))
         text = frame.format(b=body, p=p, q=q, r=q[0].lower() + q[1:]).strip()
@@ -454,15 +569,31 @@ def multi_part(s: Source) -> Iterator[Made]:
 
 LINKS = (
     ("https://www.mathpages.org/p/{n}", "http://example.com/data{n}.csv", "www.schooldata.org/set/{n}"),
-    ("bit.ly/3x{n}", "youtu.be/aB{n}", "doi:10.1000/j.{n}", "[this table](https://files.host.io/t{n}.html)", '<a href="/set/{n}">the list</a>',
-     "desmos.com/calculator/q{n}", "en.wikipedia.org/wiki/Prime_{n}", "ftp://archive.uni.edu/{n}.txt", "scores_{n}.xlsx", "HTTPS://DOCS.SITE.NET/D/{n}",
-     "https : // broken . site / {n}"),
-)  # fmt: skip
+    (
+        "bit.ly/3x{n}",
+        "youtu.be/aB{n}",
+        "doi:10.1000/j.{n}",
+        "[this table](https://files.host.io/t{n}.html)",
+        '<a href="/set/{n}">the list</a>',
+        "desmos.com/calculator/q{n}",
+        "en.wikipedia.org/wiki/Prime_{n}",
+        "ftp://archive.uni.edu/{n}.txt",
+        "scores_{n}.xlsx",
+        "HTTPS://DOCS.SITE.NET/D/{n}",
+        "https : // broken . site / {n}",
+    ),
+)
 LINKED = (
     ("Use the data at {u}. {q}", "{q} (see {u})", "According to {u}, {q}"),
-    ("{q}\n\nSource: {u}", "Watch the video on {u} first. {q}", "Open {u} and answer: {q}", "The prices are listed here: {u}. {q}", "{q} More at {u}",
-     "Download {u}, then solve. {q}"),
-)  # fmt: skip
+    (
+        "{q}\n\nSource: {u}",
+        "Watch the video on {u} first. {q}",
+        "Open {u} and answer: {q}",
+        "The prices are listed here: {u}. {q}",
+        "{q} More at {u}",
+        "Download {u}, then solve. {q}",
+    ),
+)
 
 
 def link(s: Source) -> Iterator[Made]:
@@ -485,10 +616,20 @@ def link(s: Source) -> Iterator[Made]:
 
 FIGURES = (
     ("In the figure below, {q}", "{q} Use the diagram shown.", "As shown in the picture, {q}"),
-    ("Refer to the accompanying chart. {q}", "[Image: a bar chart of the data]\n{q}", "<image_1> {q}", "{q} (Figure 3)", "The graph on the right gives the data. {q}",
-     "{q}\n\\includegraphics[width=5cm]{{fig2}}", "Look at the illustration. {q}", "{q} The sketch is not to scale.", "![](plot.png)\n{q}",
-     "The map above shows the places. {q}", "Measure the drawing and then answer. {q}"),
-)  # fmt: skip
+    (
+        "Refer to the accompanying chart. {q}",
+        "[Image: a bar chart of the data]\n{q}",
+        "<image_1> {q}",
+        "{q} (Figure 3)",
+        "The graph on the right gives the data. {q}",
+        "{q}\n\\includegraphics[width=5cm]{{fig2}}",
+        "Look at the illustration. {q}",
+        "{q} The sketch is not to scale.",
+        "![](plot.png)\n{q}",
+        "The map above shows the places. {q}",
+        "Measure the drawing and then answer. {q}",
+    ),
+)
 SPEAKS = re.compile(r"figure|diagram|shown|below|above|graph|shaded|picture|drawn|chart|illustrat", re.IGNORECASE)
 
 
@@ -513,9 +654,24 @@ def missing_figure(s: Source) -> Iterator[Made]:
 
 PLACEHOLDERS = (
     ("", "See solution.", "Answers will vary.", "None", "n/a", "\\boxed{"),
-    ("TBD", "-", "???", "[answer]", "Left to the reader", "cf. Theorem 2.4", "see Fig. 4", "Solution omitted for brevity", "many answers are possible", "...",
-     "The answer depends on the chosen coordinate system", "It can be done in several ways", "\\text{see above}", "..., and so on", "null"),
-)  # fmt: skip
+    (
+        "TBD",
+        "-",
+        "???",
+        "[answer]",
+        "Left to the reader",
+        "cf. Theorem 2.4",
+        "see Fig. 4",
+        "Solution omitted for brevity",
+        "many answers are possible",
+        "...",
+        "The answer depends on the chosen coordinate system",
+        "It can be done in several ways",
+        "\\text{see above}",
+        "..., and so on",
+        "null",
+    ),
+)
 
 
 def unparsable(s: Source) -> Iterator[Made]:
@@ -547,9 +703,16 @@ def unparsable(s: Source) -> Iterator[Made]:
 
 
 KINDS: dict[str, Callable[[Source], Iterator[Made]]] = {
-    "language": language, "multiple-choice": multiple_choice, "true-false": true_false, "yes-no": yes_no, "proof": proof, "multi-part": multi_part,
-    "link": link, "missing-figure": missing_figure, "unparsable": unparsable,
-}  # fmt: skip
+    "language": language,
+    "multiple-choice": multiple_choice,
+    "true-false": true_false,
+    "yes-no": yes_no,
+    "proof": proof,
+    "multi-part": multi_part,
+    "link": link,
+    "missing-figure": missing_figure,
+    "unparsable": unparsable,
+}
 
 
 def unlike(rows: Iterator[Made]) -> Iterator[Made]:
@@ -612,29 +775,92 @@ SPELLED = {
     "12": "twelve",
 }
 EDITS: tuple[tuple[Edit, ...], ...] = (
-    (typos, partial(renamed, ["Zoe", "Igor", "Ravi"]), sub(r"\bbuys\b", "purchases"), sub(r"\bHow many\b", "Find how many"), sub(r"^", "Solve the following problem. ")),
-    (dropped_words, partial(renamed, ["Priya", "Kofi", "Ingrid"]), lambda t, _: re.sub(r"(?<![\d.,$])\b(\d{1,2})\b(?![\d.,%])", lambda m: SPELLED.get(m[1], m[1]), t),
-     sub(r"\bhow much\b", "what amount of", 1), sub(r"\$([^$]+)\$", r"\\(\1\\)", 9), sub(r"$", " Give your answer as a number."), sub(r"^", "Exercise 14. "),
-     sub(r"\. ", "; ", 1), sub(r"\bHow many (\w+)", r"What is the number of \1"), sub(r"\band\b", "&"), typos),
-    (sub(r"^", "Q7) "), sub(r"$", " Round if needed."), partial(renamed, ["Otto", "Leilani", "Yusuf"]), sub(r"\btotal\b", "sum"), sub(r"\bdoes\b", "did"),
-     sub(r"\bbought\b", "got"), sub(r"\beach\b", "every", 2), sub(r"\bFind\b", "Please determine"), sub(r"\bthere are\b", "we have"), dropped_words,
-     sub(r"\bWhat is\b", "Calculate"), sub(r", ", " "), sub(r"\bif\b", "assuming that"), typos, sub(r"\\frac", r"\\dfrac", 9)),
-    (sub(r"^", "Problem: "), sub(r"$", " Show your work."), partial(renamed, ["Hana", "Mateo", "Sven"]), typos, dropped_words, sub(r"\b[Ii]s\b", "was"),
-     sub(r"\bhas\b", "owns"), sub(r"\bwants to\b", "would like to"), sub(r"\bEach\b", "Every one"), sub(r"\bevery\b", "each"), sub(r"\bCompute\b", "Work out"),
-     sub(r"\bHow many\b", "Determine how many"), sub(r"\bin all\b", "altogether"), sub(r"\. ", ".\n", 3)),
-)  # fmt: skip
+    (
+        typos,
+        partial(renamed, ["Zoe", "Igor", "Ravi"]),
+        sub(r"\bbuys\b", "purchases"),
+        sub(r"\bHow many\b", "Find how many"),
+        sub(r"^", "Solve the following problem. "),
+    ),
+    (
+        dropped_words,
+        partial(renamed, ["Priya", "Kofi", "Ingrid"]),
+        lambda t, _: re.sub(r"(?<![\d.,$])\b(\d{1,2})\b(?![\d.,%])", lambda m: SPELLED.get(m[1], m[1]), t),
+        sub(r"\bhow much\b", "what amount of", 1),
+        sub(r"\$([^$]+)\$", r"\\(\1\\)", 9),
+        sub(r"$", " Give your answer as a number."),
+        sub(r"^", "Exercise 14. "),
+        sub(r"\. ", "; ", 1),
+        sub(r"\bHow many (\w+)", r"What is the number of \1"),
+        sub(r"\band\b", "&"),
+        typos,
+    ),
+    (
+        sub(r"^", "Q7) "),
+        sub(r"$", " Round if needed."),
+        partial(renamed, ["Otto", "Leilani", "Yusuf"]),
+        sub(r"\btotal\b", "sum"),
+        sub(r"\bdoes\b", "did"),
+        sub(r"\bbought\b", "got"),
+        sub(r"\beach\b", "every", 2),
+        sub(r"\bFind\b", "Please determine"),
+        sub(r"\bthere are\b", "we have"),
+        dropped_words,
+        sub(r"\bWhat is\b", "Calculate"),
+        sub(r", ", " "),
+        sub(r"\bif\b", "assuming that"),
+        typos,
+        sub(r"\\frac", r"\\dfrac", 9),
+    ),
+    (
+        sub(r"^", "Problem: "),
+        sub(r"$", " Show your work."),
+        partial(renamed, ["Hana", "Mateo", "Sven"]),
+        typos,
+        dropped_words,
+        sub(r"\b[Ii]s\b", "was"),
+        sub(r"\bhas\b", "owns"),
+        sub(r"\bwants to\b", "would like to"),
+        sub(r"\bEach\b", "Every one"),
+        sub(r"\bevery\b", "each"),
+        sub(r"\bCompute\b", "Work out"),
+        sub(r"\bHow many\b", "Determine how many"),
+        sub(r"\bin all\b", "altogether"),
+        sub(r"\. ", ".\n", 3),
+    ),
+)
 
 
 def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
     ways: Sequence[Edit] = s.frames(
         [lambda t, _: t, lambda t, _: t.upper(), lambda t, _: f"  {t} "],
-        [lambda t, _: t, lambda t, _: t.lower(), lambda t, _: re.sub(r"([.,?!])", r" \1", t), lambda t, _: t.replace(" ", "  ").replace(". ", ".\n"),
-         lambda t, _: t.rstrip("?.!"), lambda t, _: t.replace("'", "’")],
-        [lambda t, _: t, lambda t, _: t.title(), lambda t, _: f"“{t}”", lambda t, _: re.sub(r"\s+", "\n", t), lambda t, _: t.replace(",", " ,").replace("?", " ?"),
-         lambda t, _: t.replace(". ", "! "), lambda t, _: f"**{t}**"],
-        [lambda t, _: t, lambda t, _: t.upper(), lambda t, _: t.replace("$", ""), lambda t, _: f"{t}\n\n", lambda t, _: t.replace(" ", "\u00a0"), lambda t, _: t + "..",
-         lambda t, _: re.sub(r"([.?])\s", r"\1 \n", t)],
-    )  # fmt: skip
+        [
+            lambda t, _: t,
+            lambda t, _: t.lower(),
+            lambda t, _: re.sub(r"([.,?!])", r" \1", t),
+            lambda t, _: t.replace(" ", "  ").replace(". ", ".\n"),
+            lambda t, _: t.rstrip("?.!"),
+            lambda t, _: t.replace("'", "’"),
+        ],
+        [
+            lambda t, _: t,
+            lambda t, _: t.title(),
+            lambda t, _: f"“{t}”",
+            lambda t, _: re.sub(r"\s+", "\n", t),
+            lambda t, _: t.replace(",", " ,").replace("?", " ?"),
+            lambda t, _: t.replace(". ", "! "),
+            lambda t, _: f"**{t}**",
+        ],
+        [
+            lambda t, _: t,
+            lambda t, _: t.upper(),
+            lambda t, _: t.replace("$", ""),
+            lambda t, _: f"{t}\n\n",
+            lambda t, _: t.replace(" ", "\u00a0"),
+            lambda t, _: t + "..",
+            lambda t, _: re.sub(r"([.?])\s", r"\1 \n", t),
+        ],
+    )
     for row in s.random.sample(list(rows), count):
         yield Item(
             replace(row, question=s.random.choice(ways)(row.question, s.random)),

@@ -20,14 +20,29 @@ LANGUAGES = {
     "zh-hant": "小華有{a}顆糖，又買了{b}顆，請問他一共有幾顆糖？",
 }
 FORMS = (
-    ("\n", "{L}) {o}", "   "), ("\nOptions\n", "({L}) {o}", "\n"), (" ", "[{L}] {o}", " "), ("\n", "{l}) {o}", "\n"), ("\nAnswer choices:\n", "{L}. {o}", "\n"),
-    ("\n$", "\\text{{({L}) }} {o}", "\\quad "), (" (", "{L}: {o}", "; "), ("\nChoose one:\n", "○ {o}", "\n"), ("\n", "({L}) {o}", ", "), ("\nSelect the answer from: ", "{o}", ", "),
-    ("\n| ", "{L} | {o}", " | "), ("\n", "{L}. {o}", "  "),
-)  # fmt: skip
+    ("\n", "{L}) {o}", "   "),
+    ("\nOptions\n", "({L}) {o}", "\n"),
+    (" ", "[{L}] {o}", " "),
+    ("\n", "{l}) {o}", "\n"),
+    ("\nAnswer choices:\n", "{L}. {o}", "\n"),
+    ("\n$", "\\text{{({L}) }} {o}", "\\quad "),
+    (" (", "{L}: {o}", "; "),
+    ("\nChoose one:\n", "○ {o}", "\n"),
+    ("\n", "({L}) {o}", ", "),
+    ("\nSelect the answer from: ", "{o}", ", "),
+    ("\n| ", "{L} | {o}", " | "),
+    ("\n", "{L}. {o}", "  "),
+)
 TRUE_FALSE = (
-    "Consider the claim that {c}. Is it true?", "Tell whether the following sentence is true or false: {c}.", "{c}: true or false?", "Is the statement that {c} correct?",
-    "Write 'true' if {c}, and 'false' otherwise.", "Determine the truth value of: {c}.", "A student says that {c}. Is the student right?", "True/False question: {c}.",
-)  # fmt: skip
+    "Consider the claim that {c}. Is it true?",
+    "Tell whether the following sentence is true or false: {c}.",
+    "{c}: true or false?",
+    "Is the statement that {c} correct?",
+    "Write 'true' if {c}, and 'false' otherwise.",
+    "Determine the truth value of: {c}.",
+    "A student says that {c}. Is the student right?",
+    "True/False question: {c}.",
+)
 TRUTHS = (
     ("True", "False"),
     ("true", "false"),
@@ -52,18 +67,36 @@ ENDS = (
 )
 REPLIES = ("{s}", "{s}.", "{s}, it does", "{s} - {v}", "\\boxed{{{s}}}")
 NUMBERS = (
-    "{k} is smaller than $2^{{{k}}}$", "{p} has exactly two divisors", "the sum of {k} consecutive integers is a multiple of {k} whenever {k} is odd",
+    "{k} is smaller than $2^{{{k}}}$",
+    "{p} has exactly two divisors",
+    "the sum of {k} consecutive integers is a multiple of {k} whenever {k} is odd",
     "a set with {k} elements has $2^{{{k}}}$ subsets",
-)  # fmt: skip
+)
 STATEMENTS = (
-    "the altitudes of a triangle meet in a single point", "$\\pi$ is transcendental", "every group of prime order is cyclic", "an absolutely convergent series converges",
-    "the inscribed angle is half of the central angle", "$n! > 2^n$ for all $n \\ge 4$", "the intersection of two subspaces is a subspace",
-)  # fmt: skip
+    "the altitudes of a triangle meet in a single point",
+    "$\\pi$ is transcendental",
+    "every group of prime order is cyclic",
+    "an absolutely convergent series converges",
+    "the inscribed angle is half of the central angle",
+    "$n! > 2^n$ for all $n \\ge 4$",
+    "the intersection of two subspaces is a subspace",
+)
 PROOF = (
-    "Prove the following: {c}.", "Show carefully that {c}.", "Using induction, show that {c}.", "Give a short proof of the fact that {c}.", "Prove that {c}. Be precise.",
-    "Is it true that {c}? Prove it.", "Let $n$ be given. Verify that {c}.", "Provide a proof: {c}.", "Exercise: prove that {c}.", "Explain why {c}.", "Demonstrate why {c}.",
-    "First show that {c}.", "Establish that {c}, citing every theorem that you use.", "Find a proof that {c}.",
-)  # fmt: skip
+    "Prove the following: {c}.",
+    "Show carefully that {c}.",
+    "Using induction, show that {c}.",
+    "Give a short proof of the fact that {c}.",
+    "Prove that {c}. Be precise.",
+    "Is it true that {c}? Prove it.",
+    "Let $n$ be given. Verify that {c}.",
+    "Provide a proof: {c}.",
+    "Exercise: prove that {c}.",
+    "Explain why {c}.",
+    "Demonstrate why {c}.",
+    "First show that {c}.",
+    "Establish that {c}, citing every theorem that you use.",
+    "Find a proof that {c}.",
+)
 OF_ANSWER = (
     "Prove that it is {a}.",
     "Show that the answer is {a}.",
@@ -79,16 +112,37 @@ PROOF_REPLIES = (
     "QED",
 )
 PARTS = (
-    "{b} (a) {p} (b) {q}", "{b}\n(a) {p}\n(b) {q}", "{b} {p} {q}", "{b}\n1. {p}\n2. {q}", "{b} i. {p} ii. {q}", "{b}\nPart (a): {p}\nPart (b): {q}", "{b} {p} Next, {r}",
-    "{b} {p} Furthermore, {r}", "{b}\na) {p}\nb) {q}", "{b} (I) {p} (II) {q}",
-)  # fmt: skip
-SECOND = (("What is three times this number?", lambda v: 3 * v), ("Find the sum of its digits.", lambda v: sum(map(int, str(abs(v))))), ("How far is it from 50?", lambda v: abs(v - 50)),
-          ("Calculate ten percent of it.", lambda v: v / 10))  # fmt: skip
+    "{b} (a) {p} (b) {q}",
+    "{b}\n(a) {p}\n(b) {q}",
+    "{b} {p} {q}",
+    "{b}\n1. {p}\n2. {q}",
+    "{b} i. {p} ii. {q}",
+    "{b}\nPart (a): {p}\nPart (b): {q}",
+    "{b} {p} Next, {r}",
+    "{b} {p} Furthermore, {r}",
+    "{b}\na) {p}\nb) {q}",
+    "{b} (I) {p} (II) {q}",
+)
+SECOND = (
+    ("What is three times this number?", lambda v: 3 * v),
+    ("Find the sum of its digits.", lambda v: sum(map(int, str(abs(v))))),
+    ("How far is it from 50?", lambda v: abs(v - 50)),
+    ("Calculate ten percent of it.", lambda v: v / 10),
+)
 SEVERAL = ("{x}, {y}", "{x} and {y}", "(a) {x}, (b) {y}", "a. {x} b. {y}", "{x}; {y}", "1) {x} 2) {y}")
 LINKS = (
-    "https://www.example-school.org/sheet{n}.html", "http://data.city.gov/{n}", "www.mathclub.net/week{n}", "[link](http://a.b.com/{n})", "https://youtu.be/{n}abc",
-    "github.com/user/repo{n}", "prices{n}.xls", "table_{n}.txt", "tinyurl.com/{n}z", "https://forms.gle/{n}", "arxiv.org/abs/2101.{n}",
-)  # fmt: skip
+    "https://www.example-school.org/sheet{n}.html",
+    "http://data.city.gov/{n}",
+    "www.mathclub.net/week{n}",
+    "[link](http://a.b.com/{n})",
+    "https://youtu.be/{n}abc",
+    "github.com/user/repo{n}",
+    "prices{n}.xls",
+    "table_{n}.txt",
+    "tinyurl.com/{n}z",
+    "https://forms.gle/{n}",
+    "arxiv.org/abs/2101.{n}",
+)
 LINKED = (
     "{q} {u}",
     "{u} {q}",
@@ -99,12 +153,38 @@ LINKED = (
 )
 ABOUT_LINKS = ("Use the link to open the worksheet. {q}", "The data can be downloaded from the website below. {q}")
 FIGURES = (
-    "In the picture above you see the setup. {q}", "{q} (see the diagram)", "The figure shows the arrangement. {q}", "![diagram](fig.png) {q}", "Given the figure, {q}",
-    "The chart below gives the sales. {q}", "{q} [See image]", "As the diagram shows, things are simple here. {q}", "The graph is given below. {q}",
-    "Use the figure to solve this. {q}", "{q} \\includegraphics{{a.pdf}}", "Based on the histogram, {q}",
-)  # fmt: skip
+    "In the picture above you see the setup. {q}",
+    "{q} (see the diagram)",
+    "The figure shows the arrangement. {q}",
+    "![diagram](fig.png) {q}",
+    "Given the figure, {q}",
+    "The chart below gives the sales. {q}",
+    "{q} [See image]",
+    "As the diagram shows, things are simple here. {q}",
+    "The graph is given below. {q}",
+    "Use the figure to solve this. {q}",
+    "{q} \\includegraphics{{a.pdf}}",
+    "Based on the histogram, {q}",
+)
 PLACEHOLDERS = (
-    "", "None", "N/A", "unknown", "See the solution.", "Answers may vary", "Answers vary.", "not available", "The answer is given in the appendix of the book.", "pending",
-    "see attached", "\\text{Solution omitted}", "proof", "\\sqrt{", "...", "depends", "varies", "Various answers are possible.", "the solution is shown above",
-)  # fmt: skip
+    "",
+    "None",
+    "N/A",
+    "unknown",
+    "See the solution.",
+    "Answers may vary",
+    "Answers vary.",
+    "not available",
+    "The answer is given in the appendix of the book.",
+    "pending",
+    "see attached",
+    "\\text{Solution omitted}",
+    "proof",
+    "\\sqrt{",
+    "...",
+    "depends",
+    "varies",
+    "Various answers are possible.",
+    "the solution is shown above",
+)
 LEAKED = ("{q}", "{q} Answer:", "Problem 3. {q}", "Please solve this one: {q}")

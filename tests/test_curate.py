@@ -81,7 +81,8 @@ def test_a_decoy_is_dropped_by_the_name_of_its_filter(entry: Any) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "plain"),
-    [("$1,234.0$.", "1234"), ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"), ("9 (apples)", "9"), ("The answer is 5.", "5"), ("x = 3", "x = 3"), ("(1,234)", "(1,234)")],
+    [("$1,234.0$.", "1234"), ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"), ("9 (apples)", "9"), ("The answer is 5.", "5"),
+     ("x = 3", "x = 3"), ("(1,234)", "(1,234)")],
 )  # fmt: skip
 def test_an_answer_is_written_plainly_and_stays_the_same(answer: str, plain: str) -> None:
     assert normalised(answer) == plain

@@ -19,7 +19,8 @@ WRONG = ("7919", r"\frac{\sqrt{7919}}{104729}", "(7919, -104729)")  # nobody's a
 FEW = 4  # words that are said in one way only, as a name or a day is
 NOTHING = re.compile(
     r"\W*(?:n\s*/?\s*a|none|null|nan|unknown|tbd|to be determined|omitted|missing|no answer|not (?:given|available|provided|known)|various|"
-    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|cf\b.*|n\W*a|refer\b.*|\\?\\[lc]?dots|ans|\\?[{}~]*|proof\b.*|q\.?\s*e\.?\s*d|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|"
+    r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|cf\b.*|n\W*a|refer\b.*|\\?\\[lc]?dots|ans|\\?[{}~]*|"
+    r"proof\b.*|q\.?\s*e\.?\s*d|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|"
     r".*\b(?:above|below)|it depends.*|depends\b.*|explanations?\b.*|sample (?:answer|response).*|open[- ]ended.*)?\W*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -36,7 +37,8 @@ MADE_OF = """no solution solutions none infinite infinitely many undefined all r
     right monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october
     november december spring summer autumn fall winter north south east west northeast northwest southeast southwest zero one two three four five
     six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand half third quarter first second left up down red blue
-    green yellow white black orange purple brown heads tails minimum maximum inconsistent consistent dependent independent linear quadratic true false yes valid
+    green yellow white black orange purple brown heads tails minimum maximum inconsistent consistent dependent independent linear quadratic
+    true false yes valid
     invalid correct incorrect wrong pass fail positive negative finite exact equal greater less"""
 CLOSED = frozenset(MADE_OF.split())
 NAMED_PARTS = re.compile(

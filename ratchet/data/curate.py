@@ -96,7 +96,10 @@ def curate(
     rewrite: Rewrite | None,
     tally: Tally,
 ) -> Iterator[Row | Dropped]:
-    """Each row, kept or dropped, in the order of the stream; `head` are rows like those of the stream. `rewrite` makes open questions of multiple choice; None leaves them."""
+    """Each row, kept or dropped, in the order of the stream; `head` are rows like those of the stream.
+
+    `rewrite` makes open questions of multiple choice; None leaves them.
+    """
     single = {n: partial(filters[n].find, **checked(n, filters[n].find, knobs)) for n in wanted if n in filters}
     memory = {
         n: set_filters[n].begin(head, against, **checked(n, set_filters[n].begin, knobs)) for n in wanted if n in set_filters

@@ -44,7 +44,10 @@ def checked(fields: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def read(path: Path, fields: Mapping[str, str], needs: Sequence[str] = ("question", "answer")) -> Iterator[Row]:
-    """The rows of a file, which must have the fields that are needed. TaskError for a file that cannot be read, has no row, or a row that is none, with its number."""
+    """The rows of a file, which must have the fields that are needed.
+
+    TaskError for a file that cannot be read or has no row, and with its number for a row that is none.
+    """
     naming: dict[str, str] = {}
     if not path.exists():
         raise TaskError(f"{path} does not exist; give files of questions with answers")

@@ -21,7 +21,8 @@ ASKS_TRUE_FALSE = re.compile(
     r"(?:\s+or\s+(?:not|false|invalid|incorrect))?\s*(?:[?.:]|$)|\bstatement\s*1\s*[|:]"
     r"|\b(?:determine|decide|state|say|judge|evaluate|check|tell)\b[^.?]{0,40}\b(?:whether|if)\b[^.?]{0,80}\b(?:statements?|claims?|"
     r"assertions?|propositions?|inequalit\w+)\b|\b(?:whether|if)\b[^.?]{0,60}\b(?:is|are|be)\s+(?:true|false|correct|valid)\b"
-    r"|\btruth\s+(?:value|of)\b|\b(?:is|are)\s+(?:the|this|that|these)\s+(?:claim|statement|assertion)s?\b|\btrue\s+or\s+not\b|\bis it (?:true|correct|the case|false)\b",
+    r"|\btruth\s+(?:value|of)\b|\b(?:is|are)\s+(?:the|this|that|these)\s+(?:claim|statement|assertion)s?\b|\btrue\s+or\s+not\b"
+    r"|\bis it (?:true|correct|the case|false)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 WHICH = re.compile(
