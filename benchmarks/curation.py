@@ -371,6 +371,7 @@ def main() -> None:
         return
     before = json.loads((RESULTS / "curation.json").read_text())["rows"] if (RESULTS / "curation.json").exists() else []
     rows += [r for r in before if r["work"] == "speed"] if given.no_speed else [speed(given.data)]
+    rows += [r for r in before if r["work"] == "first look"]  # what each later part said before anything was mended on it
     (RESULTS / "curation.json").unlink(missing_ok=True)
     keep("curation", rows, part=given.part, clean=CLEAN, each=EACH)
     write_table(rows)

@@ -8,7 +8,10 @@ from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 DRAWN = r"(?:figure|diagram|picture|image|illustration|sketch|photo(?:graph)?|chart|histogram|plot|pictograph)"
 PICTURE = rf"(?:{DRAWN}|graph|table|grid|map|drawing|number line)s?"
-SHAPE = r"(?:triangle|square|circle|rectangle|polygon|shape|trapezoid|parallelogram|quadrilateral|\w+agon|cube|box|prism|cylinder|cone|curve|region)s?"
+SHAPE = (
+    r"(?:triangle|square|circle|rectangle|polygon|shape|trapezoid|parallelogram|quadrilateral|\w+agon|cube|box|prism|cylinder|cone|"
+    r"curve|region)s?"
+)
 POINTED = r"(?:shown|pictured|illustrated|depicted|displayed|sketched|graphed)"
 FIGURE = re.compile(
     "|".join(
