@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import RESULTS, ROOT, Clock, Contender, compare, contest, keep, show
+from benchmarks.contest import RESULTS, ROOT, Contender, compare, contest, keep, show
 from benchmarks.curation_faults import STAGES, Item, Source, in_part, lettered, read, stream
 from benchmarks.table import table
 from ratchet.core.seeds import rng
@@ -26,14 +26,11 @@ from ratchet.data.answers import normalised
 from ratchet.data.curate import Dropped, Tally, chosen, curate
 from ratchet.data.filters import Drop, Row, filters, set_filters
 from ratchet.data.open_questions import Refused, opened
-from ratchet.data.repeats import near, plain_words
 from ratchet.measure.intervals import wilson
-from ratchet.tasks.near_duplicates import near_pairs, word_pairs
 from ratchet.verify.answers import same
 
 AUDIT = Path(__file__).parent / "curation_audit.json"
 CLEAN, EACH = 2_000, 100
-NEAR = 0.6
 ROUNDS = 3
 INCLUDES = {"near-duplicate": {"exact-duplicate"}}  # what a filter drops by its definition, though it is another fault too
 
@@ -188,71 +185,12 @@ def reformulated(name: str, rows: Sequence[tuple[Row, str]]) -> dict[str, Any]:
 # ---- speed -----------------------------------------------------------------------------------------------------------------
 
 
-def questions(data: str) -> list[Row]:
-    """Every question of the sets, twice in part: the second third comes back with a word changed."""
-    rows: list[Row] = []
-    for name, field in (
-        ("gsm8k/train", "question"),
-        ("math/train", "problem"),
-        ("math_eval_misc/asdiv", "question"),
-        ("math_eval_misc/college_math", "question"),
-    ):
-        rows += [
-            Row(f"{r.get('body', '')} {r[field]}".strip(), str(r["answer"]), (), f"{name} {i}")
-            for i, r in enumerate(read(Path(data) / f"{name}.jsonl.gz"))
-        ]
-    again = [replace(r, question=r.question.replace(" the ", " this ", 1), where=f"{r.where} again") for r in rows[::3]]
-    return rows + again
-
-
-def ours(clock: Clock, data: str) -> None:
-    rows = questions(data)
-    while True:
-        clock.start()
-        find = near(rows[:5000], [], near=NEAR)
-        hits = [r.where for r in rows if find(r)]
-        clock.stop(rows=len(rows), **recalled(rows, hits))
-
-
-def joined(clock: Clock, data: str) -> None:
-    """The exact join of `near_duplicates`: the same pairs that MinHash estimates, whatever their numbers and answers."""
-    rows = questions(data)
-    while True:
-        clock.start()
-        found = {max(i, j) for i, j in near_pairs([word_pairs(plain_words(r.question)) for r in rows], NEAR)}
-        clock.stop(rows=len(rows), **recalled(rows, [rows[i].where for i in found]))
-
-
-def datasketch(clock: Clock, data: str) -> None:
-    from datasketch import MinHash, MinHashLSH
-
-    rows = questions(data)
-    while True:
-        clock.start()
-        index = MinHashLSH(threshold=NEAR, num_perm=128)
-        hits: list[str] = []
-        for i, row in enumerate(rows):
-            words = plain_words(row.question)
-            signature = MinHash(num_perm=128)
-            signature.update_batch([f"{a} {b}".encode() for a, b in zip(["", *words], [*words, ""], strict=True)])
-            if index.query(signature):
-                hits.append(row.where)
-            index.insert(i, signature)
-        clock.stop(rows=len(rows), **recalled(rows, hits))
-
-
-def recalled(rows: Sequence[Row], hits: Sequence[str]) -> dict[str, int]:
-    """How many of the rows that came back were found, and what else was."""
-    again = {r.where for r in rows if r.where.endswith("again")}
-    return {"again": len(again), "found_again": len(again & set(hits)), "found_else": len(set(hits) - again)}
-
-
 def speed(data: Path) -> dict[str, Any]:
     settings = {"data": str(data.resolve())}
     contenders = [
-        Contender("ratchet near-duplicate", "benchmarks.curation:ours", settings),
-        Contender("ratchet exact join", "benchmarks.curation:joined", settings),
-        Contender("datasketch MinHash LSH", "benchmarks.curation:datasketch", settings, peer=True),
+        Contender("ratchet near-duplicate", "benchmarks.deduplication:ours", settings),
+        Contender("ratchet exact join", "benchmarks.deduplication:joined", settings),
+        Contender("datasketch MinHash LSH", "benchmarks.deduplication:datasketch", settings, peer=True),
     ]
     heard = contest([c for c in contenders if not c.missing], ROUNDS)
     result = compare(heard, "ratchet near-duplicate", "rows")

@@ -61,7 +61,7 @@ def curate(
     Writes tasks.jsonl, which `ratchet run rlvr --set tasks=OUT/tasks.jsonl` trains on, dropped.jsonl, report.html and report.json.
     """
     from ratchet.cli.measure import pairs_of
-    from ratchet.core.files import locked
+    from ratchet.core.files import locked, write_text
     from ratchet.data.curate import HEAD, Tally, chosen
     from ratchet.data.curate import curate as run
     from ratchet.data.rows import checked
@@ -80,6 +80,7 @@ def curate(
     }  # fmt: skip
     with locked(out), ExitStack() as stack:
         refuse_other(out, settings)
+        write_text(out / "settings.json", json.dumps(settings, indent=1) + "\n")
         tests = [row for file in against for row in of_file(file, {}, ("question",))]
         tally = Tally()
         rewrite = rewriter_of(out, rewriter, url, key) if open_ else None
@@ -110,10 +111,10 @@ def knobs_by_filter(pairs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 def refuse_other(out: Path, settings: Mapping[str, Any]) -> None:
     """StoreError where the folder holds the result of another command, or something that is not ours."""
-    file = out / "report.json"
+    file = out / "settings.json"  # written first, so that a command that was stopped is known again
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))["settings"] if file.exists() else None
-    except (ValueError, KeyError, TypeError):
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    except ValueError:
         before = {}
     if (before is None and any((out / name).exists() for name in OWN)) or (before is not None and before != dict(settings)):
         raise StoreError(f"{out} holds the result of another command; choose another folder with --out, or remove it first")
