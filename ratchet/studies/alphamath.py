@@ -32,6 +32,7 @@ TARGETS = {"test": (6, 9), "larger": (10, 12)}
 LONGEST = 40
 ROUNDS, WIDTH, EXPLORE = 2, 6, 0.6
 BEAMS, K = 3, 15  # the paper's 3 beams of 5 candidates each; as many whole samples for the majority
+FEW = 3  # of a quick run
 POSITIVES = 4  # of a problem in a round that the policy learns
 BATCH, RATE, VALUE_RATE, MUON = 64, 3e-3, 1.5e-3, 0.02
 BEAM_BY = {"value": "step-beam", "shuffled": "shuffled beam"}
@@ -232,7 +233,9 @@ def most_frequent(completions: Sequence[Completion]) -> Completion:
     return max(completions, key=lambda c: spellings.count(spelled(c.text)))
 
 
-def measured(policy: Policy, tasks: Sequence[Task], scorers: dict[str, Scorer], *path: Part) -> dict[str, dict[str, float]]:
+def measured(
+    policy: Policy, tasks: Sequence[Task], k: int, scorers: dict[str, Scorer], *path: Part
+) -> dict[str, dict[str, float]]:
     """Of each arm the share of problems that it solves, and the tokens that it samples for one."""
     from ratchet.models.scheduler import Scheduler
     from ratchet.search.strategy import SCORERS
@@ -242,14 +245,14 @@ def measured(policy: Policy, tasks: Sequence[Task], scorers: dict[str, Scorer], 
     spent = lambda samples: sum(len(c.tokens) for own in samples for c in own) / len(tasks)
     greedy = policy.sample([Draw(t.prompt, temperature=0.0) for t in tasks], [[0] for _ in tasks])
     many = policy.sample(
-        [Draw(t.prompt, n=K) for t in tasks], [[seed(*path, "whole", t.key, i) for i in range(K)] for t in tasks]
+        [Draw(t.prompt, n=k) for t in tasks], [[seed(*path, "whole", t.key, i) for i in range(k)] for t in tasks]
     )
     solved = {"greedy": share([c for [c] in greedy]), "majority": share([most_frequent(own) for own in many])}
     solved["any"] = sum(any(ended_right(t, c.text) for c in own) for t, own in zip(tasks, many, strict=True)) / len(tasks)
     tokens = {"greedy": spent(greedy), "majority": spent(many), "any": spent(many)}
     scheduler = Scheduler(policy, verify, SCORERS | scorers, TOOLS)
     for name in scorers:
-        knobs: dict[str, Any] = {"n": K, "beams": BEAMS, "scorer": name, "step": STEP}
+        knobs: dict[str, Any] = {"n": k, "beams": BEAMS, "scorer": name, "step": STEP}
         traces = scheduler.run(beam, tasks, *path, "beam", knobs=knobs)
         solved[BEAM_BY[name]] = sum(t.verdict is not None and t.verdict.passed for t in traces) / len(tasks)
         tokens[BEAM_BY[name]] = sum(t.cost.sampled_tokens for t in traces) / len(tasks)
@@ -293,14 +296,14 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     from ratchet.search.tools import TOOLS
 
     prepare(1)
-    size, home = QUICK if quick else FULL, ("alphamath", seed_)
+    size, k, home = QUICK if quick else FULL, FEW if quick else K, ("alphamath", seed_)
     train = problems("train", TARGETS["test"], size.primed + size.searched, seed_, "train")
     held = {name: problems("heldout", targets, size.held, seed_, name) for name, targets in TARGETS.items()}
     policy = weights(seed_)
     primed(policy, train[: size.primed], size.priming, *home, "prime")
     critic, placebo = critic_from(policy, blocks=1), critic_from(policy, blocks=1)
     scorers: dict[str, Scorer] = {"value": flat}
-    rounds = [{name: measured(policy, tasks, scorers, *home, 0, name) for name, tasks in held.items()}]
+    rounds = [{name: measured(policy, tasks, k, scorers, *home, 0, name) for name, tasks in held.items()}]
     say(f"round 0: {rounds[0]['test']['solved']}; {rounds[0]['larger']['solved']}")
     texts, right_ones, trees = list["Judged"](), list[Completion](), []
     for turn in range(1, ROUNDS + 1):
@@ -318,12 +321,12 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
         if turn == ROUNDS:
             valued(placebo, shuffled(texts, *home, "shuffle"), size.fitting, *home, "value", turn)
             scorers["shuffled"] = scorer_of(placebo)
-        rounds.append({name: measured(policy, tasks, scorers, *home, turn, name) for name, tasks in held.items()})
+        rounds.append({name: measured(policy, tasks, k, scorers, *home, turn, name) for name, tasks in held.items()})
         say(f"round {turn}: trees {trees[-1]}; {rounds[-1]['test']['solved']}; {rounds[-1]['larger']['solved']}")
     areas: dict[str, dict[str, float]] = {}
     for name, tasks in held.items():
         samples = policy.sample(
-            [Draw(t.prompt, n=K) for t in tasks], [[seed(*home, "parts", t.key, i) for i in range(K)] for t in tasks]
+            [Draw(t.prompt, n=k) for t in tasks], [[seed(*home, "parts", t.key, i) for i in range(k)] for t in tasks]
         )
         parts = parts_of(tasks, samples, size.parts, *home, "parts", name)
         areas[name] = ranks(policy, critic, parts)
