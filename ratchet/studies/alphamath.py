@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 COUNTS, LARGEST = (3, 4), 12
 TARGETS = {"test": (6, 9), "larger": (10, 12)}
+SEEN = (6, 12)  # by the seed, which is to write lines for any target; the search and what it teaches have the smaller ones alone
 LONGEST = 40
 ROUNDS, WIDTH, EXPLORE = 2, 6, 0.6
+TEMPERATURE = 0.7  # of all samples, also in the tree, where the paper has 0.6
 BEAMS, K = 3, 15  # the paper's 3 beams of 5 candidates each; as many whole samples for the majority
 FEW = 3  # of a quick run
 POSITIVES = 4  # of a problem in a round that the policy learns
@@ -53,7 +55,7 @@ class Size:
     parts: int
 
 
-FULL = Size(300, 500, 16, 250, 150, 300, 150, 1_000)
+FULL = Size(400, 500, 16, 600, 150, 250, 120, 1_000)
 QUICK = Size(12, 3, 3, 2, 2, 2, 2, 20)
 DEPARTURES = "."
 
@@ -146,7 +148,7 @@ def growing(forest: dict[str, Node]) -> Strategy:
     """A strategy that leaves each task's tree in `forest`."""
 
     def tree(task: Task, *, n: int) -> Play:
-        steps, root = steps_of(n, STEP, 0), Node()
+        steps, root = steps_of(n, STEP, 0, TEMPERATURE), Node()
         for _ in range(n):
             yield from simulated(task, steps, root, WIDTH, EXPLORE, by_value_and_truth(steps))
         forest[task.key] = root
@@ -198,11 +200,17 @@ def flat(task: Task, completions: Sequence[Completion], verify: Any) -> list[flo
 
 
 def valued(critic: Critic, texts: Sequence[Judged], updates: int, *path: Part) -> None:
-    """Regression of Q at the ends of steps."""
+    """Regression of Q at the ends of steps; half of each batch ended well, as in the paper, which takes as many of both."""
     from ratchet.learn.critic import Verifier, at_steps, fit
     from ratchet.learn.heads import squared_error
 
-    fit(critic, Verifier(at_steps, squared_error), lambda u: rng(*path, u).choices(texts, k=BATCH), updates, VALUE_RATE)
+    kinds = [[j for j in texts if (j.steps[-1][1] > 0.5) == well] for well in (True, False)]
+
+    def lessons_of(update: int) -> list[Judged]:
+        random = rng(*path, update)
+        return [j for own in kinds if own for j in random.choices(own, k=BATCH // 2)]
+
+    fit(critic, Verifier(at_steps, squared_error), lessons_of, updates, VALUE_RATE, MUON / 2)
 
 
 def learned(policy: Policy, found: Sequence[Completion], updates: int, *path: Part) -> None:
@@ -245,14 +253,15 @@ def measured(
     spent = lambda samples: sum(len(c.tokens) for own in samples for c in own) / len(tasks)
     greedy = policy.sample([Draw(t.prompt, temperature=0.0) for t in tasks], [[0] for _ in tasks])
     many = policy.sample(
-        [Draw(t.prompt, n=k) for t in tasks], [[seed(*path, "whole", t.key, i) for i in range(k)] for t in tasks]
+        [Draw(t.prompt, n=k, temperature=TEMPERATURE) for t in tasks],
+        [[seed(*path, "whole", t.key, i) for i in range(k)] for t in tasks],
     )
     solved = {"greedy": share([c for [c] in greedy]), "majority": share([most_frequent(own) for own in many])}
     solved["any"] = sum(any(ended_right(t, c.text) for c in own) for t, own in zip(tasks, many, strict=True)) / len(tasks)
     tokens = {"greedy": spent(greedy), "majority": spent(many), "any": spent(many)}
     scheduler = Scheduler(policy, verify, SCORERS | scorers, TOOLS)
     for name in scorers:
-        knobs: dict[str, Any] = {"n": k, "beams": BEAMS, "scorer": name, "step": STEP}
+        knobs: dict[str, Any] = {"n": k, "beams": BEAMS, "scorer": name, "step": STEP, "temperature": TEMPERATURE}
         traces = scheduler.run(beam, tasks, *path, "beam", knobs=knobs)
         solved[BEAM_BY[name]] = sum(t.verdict is not None and t.verdict.passed for t in traces) / len(tasks)
         tokens[BEAM_BY[name]] = sum(t.cost.sampled_tokens for t in traces) / len(tasks)
@@ -297,10 +306,13 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
 
     prepare(1)
     size, k, home = QUICK if quick else FULL, FEW if quick else K, ("alphamath", seed_)
-    train = problems("train", TARGETS["test"], size.primed + size.searched, seed_, "train")
+    shown = problems("train", SEEN, size.primed, seed_, "shown")
+    keys = {t.key for t in shown}
+    others = [t for t in problems("train", TARGETS["test"], size.primed + size.searched, seed_, "train") if t.key not in keys]
+    searched = others[: size.searched]
     held = {name: problems("heldout", targets, size.held, seed_, name) for name, targets in TARGETS.items()}
     policy = weights(seed_)
-    primed(policy, train[: size.primed], size.priming, *home, "prime")
+    primed(policy, shown, size.priming, *home, "prime")
     critic, placebo = critic_from(policy, blocks=1), critic_from(policy, blocks=1)
     scorers: dict[str, Scorer] = {"value": flat}
     rounds = [{name: measured(policy, tasks, k, scorers, *home, 0, name) for name, tasks in held.items()}]
@@ -308,7 +320,6 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     texts, right_ones, trees = list["Judged"](), list[Completion](), []
     for turn in range(1, ROUNDS + 1):
         forest: dict[str, Node] = {}
-        searched = train[size.primed :]
         scheduler = Scheduler(policy, verify, SCORERS | scorers, TOOLS)
         scheduler.run(growing(forest), searched, *home, "tree", turn, knobs={"n": size.simulations})
         new = [j for t in searched for j in lessons(forest[t.key])]
@@ -326,7 +337,8 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     areas: dict[str, dict[str, float]] = {}
     for name, tasks in held.items():
         samples = policy.sample(
-            [Draw(t.prompt, n=k) for t in tasks], [[seed(*home, "parts", t.key, i) for i in range(k)] for t in tasks]
+            [Draw(t.prompt, n=k, temperature=TEMPERATURE) for t in tasks],
+            [[seed(*home, "parts", t.key, i) for i in range(k)] for t in tasks],
         )
         parts = parts_of(tasks, samples, size.parts, *home, "parts", name)
         areas[name] = ranks(policy, critic, parts)
