@@ -74,17 +74,18 @@ def test_whole_answers_are_worth_what_the_checker_says(monkeypatch: pytest.Monke
 
 
 def labels_are_the_trees(forest: dict[str, mcts.Node], taught: Callable[[mcts.Node], list[Judged]]) -> None:
-    """Each step of each path has the mean of what was backed up through it, and nothing has what the value alone said."""
+    """Each token of a path has the mean of what was backed up through its step, and nothing has what the value alone said."""
     for root in forest.values():
         nodes = {n.part.tokens: n for n in mcts.nodes_of(root) if n.part}
+        is_known = {n.part.tokens: bool(n.children) or n.part.stop == "end" for n in nodes.values() if n.part}
         seen = set[tuple[int, ...]]()
         for text in taught(root):
-            parts = [text.tokens[: place + 1] for place, _ in text.steps]
-            assert parts[-1] == text.tokens and all(p in nodes for p in parts)
-            assert [q for _, q in text.steps] == [nodes[p].mean for p in parts]
-            assert all(nodes[p].children or nodes[p].part.stop == "end" for p in parts)  # type: ignore[union-attr]
-            seen |= set(parts)
-        assert seen == {p for p, n in nodes.items() if n.children or n.part.stop == "end"}  # type: ignore[union-attr]
+            assert text.tokens in nodes and [place for place, _ in text.steps] == [*range(len(text.tokens))]
+            for place, q in text.steps:
+                step = min((p for p in nodes if len(p) > place and text.tokens[: len(p)] == p), key=len)
+                assert q == nodes[step].mean and is_known[step]
+                seen.add(step)
+        assert seen == {p for p in nodes if is_known[p]}
 
 
 def test_every_known_step_of_a_tree_is_taught_its_q() -> None:
@@ -94,10 +95,10 @@ def test_every_known_step_of_a_tree_is_taught_its_q() -> None:
     def by_outcome(root: mcts.Node) -> list[Judged]:  # the leaf's own value at every step, as OVM has it
         return [Judged(j.prefix, j.tokens, steps=tuple((p, j.steps[-1][1]) for p, _ in j.steps)) for j in lessons(root)]
 
-    def without_the_first(root: mcts.Node) -> list[Judged]:
-        return [Judged(j.prefix, j.tokens, steps=j.steps[1:]) for j in lessons(root) if len(j.steps) > 1]
+    def without_the_last(root: mcts.Node) -> list[Judged]:
+        return [Judged(j.prefix, j.tokens[:-1], steps=j.steps[:-1]) for j in lessons(root)]
 
-    for broken in (by_outcome, without_the_first):
+    for broken in (by_outcome, without_the_last):
         with pytest.raises(AssertionError):
             labels_are_the_trees(forest, broken)
 
@@ -157,20 +158,22 @@ def test_the_majority_counts_solutions_whatever_their_order() -> None:
 
 def knows_nothing(change: Callable[[list[Judged]], list[Judged]]) -> None:
     random = rng("contract", "shuffle")
-    texts = [Judged((i,), (1, 2, 3), steps=((1, q), (2, q))) for i in range(400) for q in [random.random()]]
+    texts = [Judged((i,), (1, 2, 3)[: 2 + i % 2], steps=((0, q), (1, q))) for i in range(800) for q in [random.random()]]
     new = change(texts)
-    assert sorted(q for j in new for _, q in j.steps) == sorted(q for j in texts for _, q in j.steps)
-    assert [(j.prefix, j.tokens, [p for p, _ in j.steps]) for j in new] == [
-        (j.prefix, j.tokens, [p for p, _ in j.steps]) for j in texts
-    ]
+    assert [(j.prefix, j.tokens) for j in new] == [(j.prefix, j.tokens) for j in texts]
+    for length in (2, 3):
+        of = lambda many, length=length: [j.steps for j in many if len(j.tokens) == length]
+        assert sorted(of(new)) == sorted(of(texts))
     same = [(a.steps[0][1] - 0.5) * (b.steps[0][1] - 0.5) for a, b in zip(texts, new, strict=True)]
     assert abs(sum(same) / len(same)) < 0.02  # 1/12 where nothing is shuffled
 
 
-def test_the_placebo_keeps_texts_and_targets_and_parts_them() -> None:
+def test_the_placebo_keeps_texts_and_labels_and_parts_them() -> None:
     knows_nothing(lambda texts: shuffled(texts, "contract"))
     with pytest.raises(AssertionError):
         knows_nothing(list)
+    with pytest.raises(AssertionError):
+        knows_nothing(lambda texts: rng("contract").sample(texts, len(texts)))
 
 
 class Sure:
@@ -199,6 +202,6 @@ def test_areas_are_over_parts_whose_lines_are_right_and_whose_truth_is_known() -
 
 def test_test_and_search_share_no_problem_and_targets_do_not_meet() -> None:
     held = {t.key for name in TARGETS for t in problems("heldout", TARGETS[name], 60, "contract")}
-    train = problems("train", TARGETS["test"], 600, "contract")
-    assert not held & {t.key for t in train} and len({t.key for t in train}) == 600
+    train = problems("train", TARGETS["test"], 900, "contract")
+    assert not held & {t.key for t in train} and len({t.key for t in train}) == 900
     assert max(t.answer for t in train) < min(range(*TARGETS["larger"])) == TARGETS["larger"][0]

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ratchet.models.engine import Policy
     from ratchet.models.scheduler import Scorer
 
-COUNTS, LARGEST = (3, 4), 12
-TARGETS = {"test": (6, 9), "larger": (10, 12)}
-SEEN = (6, 12)  # by the seed, which is to write lines for any target; the search and what it teaches have the smaller ones alone
+COUNTS, LARGEST = (3, 4), 9
+TARGETS = {"test": (7, 9), "larger": (10, 12)}
+SEEN = (7, 12)  # by the seed, which is to write lines for any target; the search and what it teaches have the smaller ones alone
 LONGEST = 40
 ROUNDS, WIDTH, EXPLORE = 2, 6, 0.6
 TEMPERATURE = 0.7  # of all samples, also in the tree, where the paper has 0.6
-BEAMS, K = 3, 15  # the paper's 3 beams of 5 candidates each; as many whole samples for the majority
-FEW = 3  # of a quick run
+BEAMS, K = 3, 15  # the paper's 3 beams of 5 candidates each; the majority has one whole sample more, which costs a little more
+FEW = 3  # candidates of a quick run
 POSITIVES = 4  # of a problem in a round that the policy learns
 BATCH, RATE, VALUE_RATE, MUON = 64, 3e-3, 1.5e-3, 0.02
 BEAM_BY = {"value": "step-beam", "shuffled": "shuffled beam"}
@@ -163,18 +163,18 @@ def known(node: Node) -> bool:
 
 
 def lessons(root: Node) -> list[Judged]:
-    """Every path of the tree as far as it is known, with Q at the end of each of its steps."""
+    """Every path of the tree as far as it is known, with the Q of each step after each of its tokens."""
     from ratchet.learn.critic import Judged
 
     found: list[Judged] = []
     for node in nodes_of(root):
-        if known(node) and not any(map(known, node.children)):
+        if node.part is not None and known(node) and not any(map(known, node.children)):
             labels, up = list[tuple[int, float]](), node
-            while up.part is not None and up.parent is not None:
-                labels.append((len(up.part.tokens) - 1, up.mean))
+            while up.parent is not None and up.part is not None:
+                start = len(up.parent.part.tokens) if up.parent.part else 0
+                labels = [(place, up.mean) for place in range(start, len(up.part.tokens))] + labels
                 up = up.parent
-            assert node.part is not None
-            found.append(Judged(node.part.prefix, node.part.tokens, steps=tuple(reversed(labels))))
+            found.append(Judged(node.part.prefix, node.part.tokens, steps=tuple(labels)))
     return found
 
 
@@ -185,13 +185,14 @@ def positives(task: Task, root: Node, *path: Part) -> list[Completion]:
 
 
 def shuffled(texts: Sequence[Judged], *path: Part) -> list[Judged]:
-    """The same texts with the Q of other steps, as often each: nothing is left to learn but their mean."""
+    """The same texts with the labels of other ones of the same length: nothing is left to learn but what length tells."""
     from ratchet.learn.critic import Judged
 
-    labels = [q for j in texts for _, q in j.steps]
-    rng(*path).shuffle(labels)
-    rest = iter(labels)
-    return [Judged(j.prefix, j.tokens, steps=tuple((place, next(rest)) for place, _ in j.steps)) for j in texts]
+    alike: dict[int, list[Judged]] = {}
+    for j in texts:
+        alike.setdefault(len(j.tokens), []).append(j)
+    mixed = {n: iter(rng(*path, n).sample(own, len(own))) for n, own in alike.items()}
+    return [Judged(j.prefix, j.tokens, steps=next(mixed[len(j.tokens)]).steps) for j in texts]
 
 
 def flat(task: Task, completions: Sequence[Completion], verify: Any) -> list[float]:
@@ -200,11 +201,11 @@ def flat(task: Task, completions: Sequence[Completion], verify: Any) -> list[flo
 
 
 def valued(critic: Critic, texts: Sequence[Judged], updates: int, *path: Part) -> None:
-    """Regression of Q at the ends of steps; half of each batch ended well, as in the paper, which takes as many of both."""
+    """Regression of Q; half of each batch ended well, as in the paper, which takes as many of both."""
     from ratchet.learn.critic import Verifier, at_steps, fit
     from ratchet.learn.heads import squared_error
 
-    kinds = [[j for j in texts if (j.steps[-1][1] > 0.5) == well] for well in (True, False)]
+    kinds = [[j for j in texts if (j.steps[-1][1] == 1.0) == well] for well in (True, False)]
 
     def lessons_of(update: int) -> list[Judged]:
         random = rng(*path, update)
@@ -253,8 +254,8 @@ def measured(
     spent = lambda samples: sum(len(c.tokens) for own in samples for c in own) / len(tasks)
     greedy = policy.sample([Draw(t.prompt, temperature=0.0) for t in tasks], [[0] for _ in tasks])
     many = policy.sample(
-        [Draw(t.prompt, n=k, temperature=TEMPERATURE) for t in tasks],
-        [[seed(*path, "whole", t.key, i) for i in range(k)] for t in tasks],
+        [Draw(t.prompt, n=k + 1, temperature=TEMPERATURE) for t in tasks],
+        [[seed(*path, "whole", t.key, i) for i in range(k + 1)] for t in tasks],
     )
     solved = {"greedy": share([c for [c] in greedy]), "majority": share([most_frequent(own) for own in many])}
     solved["any"] = sum(any(ended_right(t, c.text) for c in own) for t, own in zip(tasks, many, strict=True)) / len(tasks)
@@ -325,7 +326,12 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
         new = [j for t in searched for j in lessons(forest[t.key])]
         found = [positives(t, forest[t.key], *home, "positives", turn) for t in searched]
         texts, right_ones = texts + new, right_ones + [c for own in found for c in own]
-        trees.append({"solved": sum(map(bool, found)) / len(found), "nodes": sum(len(j.steps) for j in new)})
+        trees.append(
+            {
+                "solved": sum(map(bool, found)) / len(found),
+                "nodes": sum(known(n) for root in forest.values() for n in nodes_of(root)),
+            }
+        )
         valued(critic, texts, size.fitting, *home, "value", turn)
         learned(policy, right_ones, size.learning, *home, "policy", turn)
         scorers = {"value": scorer_of(critic)}
@@ -429,7 +435,7 @@ register(
             Claim(
                 "step-beam",
                 f"After {ROUNDS} rounds a beam of {BEAMS} by the value is at least 8 points above greedy decoding, and above the "
-                f"majority of {K}.",
+                f"majority of {K + 1}.",
                 planning("test"),
             ),
             Claim("out-of-domain", "The same with targets that are larger than any in training.", planning("larger")),
@@ -449,10 +455,10 @@ register(
         ),
         arms={
             "greedy": "the likeliest token each time: one whole answer",
-            "majority": f"cost-matched control: the solution that most of {K} samples share, whatever the order of its lines",
+            "majority": f"cost-matched control: the solution that most of {K + 1} samples share, whatever the order of its lines",
             "step-beam": f"{K} candidates for each line, the {BEAMS} best by value go on; in round 0, where no value has learned, the first",
             "shuffled beam": "placebo: the same by a value that learned the same texts with the targets of other steps",
-            "any": f"bound: whether one of the {K} samples is right",
+            "any": f"bound: whether one of the {K + 1} samples is right",
         },
         tasks=f"Countdown with 3 or 4 numbers up to {LARGEST}, all values at most 12, one operation per line; targets from "
         f"{TARGETS['test'][0]} to {TARGETS['test'][1]} for the seed, the search and the test, from {TARGETS['larger'][0]} to "
