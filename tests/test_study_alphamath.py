@@ -190,10 +190,10 @@ def test_areas_are_over_parts_whose_lines_are_right_and_whose_truth_is_known() -
     tidy = Plain()
     draws = [Draw(t.prompt, n=8) for t in TASKS]
     samples = tidy.sample(draws, [[*range(8)] for _ in TASKS])
-    parts = parts_of(TASKS, samples, 1_000, "contract")
+    parts = parts_of(TASKS, samples)
     assert all(1 < len(left_after(t, part) or ()) < len(start_of(t)) and part.endswith(STEP) for t, part in parts)
     wrong = [[said(c.text.replace("=", "+", 1)) for c in own] for own in samples]
-    assert not parts_of(TASKS, wrong, 1_000, "contract")
+    assert not parts_of(TASKS, wrong)
     truth = lambda task, left: float(solvable(tuple(sorted(left)), task.answer))
     assert set(ranks(tidy, Sure(parts, truth), parts).values()) == {1.0}  # type: ignore[arg-type]
     assert set(ranks(tidy, Sure(parts, lambda task, left: 0.5), parts).values()) == {0.5}  # type: ignore[arg-type]
