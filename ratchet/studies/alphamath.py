@@ -269,7 +269,8 @@ def measured(
         [[seed(*path, "whole", t.key, i) for i in range(k + 1)] for t in tasks],
     )
     solved = {"greedy": share([c for [c] in greedy]), "majority": share([most_frequent(own) for own in many])}
-    solved["any"] = sum(any(ended_right(t, c.text) for c in own) for t, own in zip(tasks, many, strict=True)) / len(tasks)
+    ok = [[ended_right(t, c.text) for c in own] for t, own in zip(tasks, many, strict=True)]
+    solved |= {"any": sum(map(any, ok)) / len(ok), "one sample": sum(map(sum, ok)) / sum(map(len, ok))}
     tokens = {"greedy": spent(greedy), "majority": spent(many), "any": spent(many)}
     scheduler = Scheduler(policy, verify, SCORERS | scorers, TOOLS)
     for name in scorers:
