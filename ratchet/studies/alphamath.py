@@ -54,10 +54,10 @@ class Size:
     held: int
 
 
-FULL = Size(400, 500, 16, 600, 150, 250, 120)
+FULL = Size(400, 800, 16, 600, 100, 250, 120)
 QUICK = Size(12, 3, 3, 2, 2, 2, 2)
 DEPARTURES = (
-    "The plan has 1,000 problems, 32 simulations and 300 problems of each test: here 500, 16 and 120, for time, and 0.1 million "
+    "The plan has 1,000 problems, 32 simulations and 300 problems of each test: here 800, 16 and 120, for time, and 0.1 million "
     "parameters where it has 0.3. "
     "Policy and value are two models: the value starts from the seed with one block of its own on top, and learns by itself, where the "
     "paper adds both losses on one trunk. It says (Q + 1) / 2 as the sigmoid of a logit, and learns it by squared error after every token "
@@ -69,6 +69,8 @@ DEPARTURES = (
     "That seed had learned for 250 updates with numbers up to 12, was right in 15 % of its greedy answers and 2 to 5 % of its samples, "
     "and the value learned nothing of parts from its trees (AUC 0.61, and 0.51 and 0.49 of those that leave two and three numbers; a "
     "placebo had 0.58). So the numbers go up to 9, and the seed learns for 600 updates. "
+    "With 500 problems and 150 updates of the policy in a round (seed 902) the beam solved 28, 62 and 66 % and greedy decoding 47, 46 and "
+    "41 %: the policy learned each of few answers often. So there are 800 problems and 100 updates, for which there was no pilot. "
     "Samples are drawn at a temperature of 0.7, as near the paper's 0.6, for all arms and for the tree. "
     "Majority is over solutions, whatever the order of their lines, since the last number is the target nearly always. It has 16 "
     "samples where the beam has 15 candidates for each line: a beam took up to 6 % more tokens than as many whole samples. "
@@ -320,7 +322,8 @@ def run(seed_: int, quick: bool, say: Say) -> Result:
     size, k, home = QUICK if quick else FULL, FEW if quick else K, ("alphamath", seed_)
     shown = problems("train", SEEN, size.primed, seed_, "shown")
     keys = {t.key for t in shown}
-    others = [t for t in problems("train", TARGETS["test"], size.primed + size.searched, seed_, "train") if t.key not in keys]
+    enough = size.searched + sum(t.answer <= TARGETS["test"][1] for t in shown)
+    others = [t for t in problems("train", TARGETS["test"], enough, seed_, "train") if t.key not in keys]
     searched = others[: size.searched]
     held = {name: problems("heldout", targets, size.held, seed_, name) for name, targets in TARGETS.items()}
     policy = weights(seed_)
