@@ -15,7 +15,7 @@ from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Outcome as Judgement
 from ratchet.core.types import Split, Task, Trace, Verdict
 from ratchet.report.chart import Axis, Series, estimated, line_chart, number, percent, whole
-from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, over_seeds, register
+from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks import maze_traces
 from ratchet.tasks.maze_traces import ANSWER, BACK, right, unsound
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 NAME = "meta-cot"
 SIZE = 5  # cells along a side of a maze
 BUDGETS = (8, 16, 24, 32, 40, 48)  # tokens of search after which the answer is asked for
-EXAMPLES, RATE, MUON = 64, 3e-3, 0.02  # of imitation
-GRPO_RATE, SAMPLES = 1e-3, 8
+RATE, GRPO_RATE = 3e-3, 1e-3
+GROUP = 8  # samples of each maze in reinforcement
 ARMS: dict[str, Callable[[Random, Task], str]] = {
     "solution": lambda r, t: maze_traces.solution(t),
     "optimal path": lambda r, t: maze_traces.optimal_path(t),
@@ -38,10 +38,11 @@ SEARCHES = ("depth first", "A*")
 
 @dataclass(frozen=True)
 class Scale:
-    """Tokens of imitation; updates of reinforcement, mazes of each; held-out mazes of each half, samples of each; the length cap of
-    reinforcement and of every look."""
+    """Tokens of imitation, mazes of an update; updates of reinforcement, mazes of each; held-out mazes of each half, samples of
+    each; the length cap of reinforcement and of every look."""
 
     tokens: int
+    batch: int
     updates: int
     mazes: int
     held: int
@@ -49,8 +50,8 @@ class Scale:
     longest: int
 
 
-FULL = Scale(1_200_000, 40, 16, 200, 2, 56)
-QUICK = Scale(1_500, 1, 2, 2, 1, 8)
+FULL = Scale(1_200_000, 64, 40, 16, 200, 2, 56)
+QUICK = Scale(300, 8, 1, 2, 1, 1, 4)
 
 
 # ---- mazes -------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def new_model(seed: int, longest: int) -> Policy:
     return new_policy(shape, tokenizer, seed, longest, 512)
 
 
-def taught(policy: Policy, write: Callable[[Random, Task], str], tokens: int, *path: Part) -> int:
+def taught(policy: Policy, write: Callable[[Random, Task], str], scale: Scale, *path: Part) -> int:
     """Imitation of about so many tokens, prompts and texts; every maze is shown once. The number of updates."""
     from ratchet.learn.batch import Example
     from ratchet.learn.imitate import imitate
@@ -107,12 +108,12 @@ def taught(policy: Policy, write: Callable[[Random, Task], str], tokens: int, *p
     encode, end = policy.tokenizer.encode, policy.tokenizer.end_id
 
     def examples(update: int) -> list[Example]:
-        drawn = mazes("train", EXAMPLES, *path, update)
+        drawn = mazes("train", scale.batch, *path, update)
         texts = [write(rng(NAME, *path, update, t.key), t) for t in drawn]
         return [Example(policy.encode(t.prompt), (*encode(x), end)) for t, x in zip(drawn, texts, strict=True)]
 
-    updates = max(1, round(tokens / sum(map(len, examples(0)))))
-    imitate(policy, examples, updates, RATE, MUON)
+    updates = max(1, round(scale.tokens / sum(map(len, examples(0)))))
+    imitate(policy, examples, updates, RATE)
     return updates
 
 
@@ -134,7 +135,7 @@ def reinforced(policy: Policy, scale: Scale, *path: Part) -> list[float]:
     method, learner = grpo(), Learner(policy, lr=GRPO_RATE, warmup=5, steps=scale.updates, final=0.1)
     shares: list[float] = []
     for update in range(scale.updates):
-        traces = sampled(policy, mazes("train", scale.mazes, *path, update), SAMPLES, *path, update)
+        traces = sampled(policy, mazes("train", scale.mazes, *path, update), GROUP, *path, update)
         rewards = rewards_of(traces, verdict_reward)
         learner.update(credits["outcome"](traces, rewards, method.advantage, policy.tokenizer), method)
         shares.append(share_right(traces))
@@ -220,7 +221,7 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     arms: Result = {}
     for arm, write in ARMS.items():
         policy = new_model(seed, scale.longest)  # the same for every arm
-        updates = taught(policy, write, scale.tokens, seed, "taught")
+        updates = taught(policy, write, scale, seed, "taught")
         before = looked(policy, held, scale.samples, seed, "before")
         say(f"{arm}: {before['hard']['right']:.1%} of the hard half after imitation, {before['hard']['sound']:.1%} sound")
         shares = reinforced(policy, scale, seed, "reinforced")
@@ -238,3 +239,175 @@ def run(seed: int, quick: bool, say: Say) -> Result:
         }
         say(f"{arm}: {after['hard']['right']:.1%} after reinforcement, {banned['hard']['right']:.1%} without {BACK}; {budgets}")
     return {"depth": usual_depth(), "arms": arms}
+
+
+# ---- what is claimed ---------------------------------------------------------------------------------------------
+
+STAGES = {0.0: "imitation", 1.0: "reinforcement", 2.0: f"without {BACK}"}
+LOOKS = ("before", "after", "banned")
+
+
+def hard(r: Result, arm: str, look: str, what: str = "right") -> float:
+    return r["arms"][arm][look]["hard"][what]
+
+
+def gap(one: tuple[str, str], other: tuple[str, str]) -> Effect:
+    """Of right answers on the hard half, between two pairs of an arm and a look."""
+    return over_seeds(lambda r: hard(r, *one) - hard(r, *other))
+
+
+def slope(r: Result, arm: str) -> float:
+    """By least squares: right answers that each doubling of the budget brings."""
+    x, y = [log2(b) for b in BUDGETS], r["arms"][arm]["budgets"]
+    mid, level = sum(x) / len(x), sum(y) / len(y)
+    return sum((a - mid) * (b - level) for a, b in zip(x, y, strict=True)) / sum((a - mid) ** 2 for a in x)
+
+
+def length(r: Result) -> float:
+    """Tokens of A* by those of depth first, on the same mazes."""
+    return hard(r, "A*", "after", "tokens") / hard(r, "depth first", "after", "tokens")
+
+
+def imagined(outcome: Outcome, seed: int) -> Result:
+    off = 0.04 * (seed - 1)
+    little = 0.001 * seed
+    apart = {Outcome.HELD: 0.3, Outcome.FAILED: -0.1, Outcome.UNRESOLVED: 0.1 + off}[outcome] + little
+    gain = {Outcome.HELD: 0.15, Outcome.FAILED: 0.0, Outcome.UNRESOLVED: 0.05 + off}[outcome] + little
+    tokens = {Outcome.HELD: 30.0, Outcome.FAILED: 50.0, Outcome.UNRESOLVED: 40 * (1 + off)}[outcome] + 0.01 * seed
+    rise = {Outcome.HELD: 0.1, Outcome.FAILED: -0.1, Outcome.UNRESOLVED: off}[outcome] + little
+
+    def arm(name: str) -> Result:
+        search = name in SEARCHES
+        first = 0.3 + (apart if search else 0.0)
+        last = first + (gain if search else 0.01) + (little if name == "A*" else 0.0)
+        look = lambda right_: {
+            half: {"right": right_, "tokens": tokens if name == "A*" else 40.0, "returns": 2.0, "sound": right_}
+            for half in ("easy", "hard")
+        }
+        return {
+            "updates": 100,
+            "before": look(first),
+            "rewards": [first, last],
+            "after": look(last),
+            "budgets": [last + (rise if search else 0.0) * i for i in range(len(BUDGETS))],
+            "banned": look(last - (gain if search else 0.0)),
+        }
+
+    return {"depth": 6, "arms": {name: arm(name) for name in ARMS}}
+
+
+def figures(results: Sequence[Result]) -> list[str]:
+    def drawn(title: str, x: Axis, y: Axis, places: Sequence[float], value: Callable[[Result, str, int], float]) -> str:
+        at = lambda arm, i: over_seeds(lambda r: value(r, arm, i))(results)
+        return line_chart(title, [Series(arm, [estimated(p, at(arm, i)) for i, p in enumerate(places)]) for arm in ARMS], x, y)
+
+    stage = Axis("after", STAGES.__getitem__, STAGES.__getitem__, names=STAGES)
+    right_, updates = percent("right", (0.0, 1.0)), len(results[0]["arms"]["A*"]["rewards"])
+    each = max(1, updates // 8)
+
+    def stages(title: str, half: str, what: str, y: Axis) -> str:
+        return drawn(title, stage, y, list(STAGES), lambda r, arm, i: r["arms"][arm][LOOKS[i]][half][what])
+
+    def reward(r: Result, arm: str, i: int) -> float:
+        part = r["arms"][arm]["rewards"][i * each : (i + 1) * each]
+        return sum(part) / len(part)
+
+    ends = [float(each * (i + 1)) for i in range(updates // each)]
+    budget = Axis("tokens of search", lambda v: f"{v:.0f}", lambda v: f"{v:.0f}", log2=True)
+    return [
+        stages("Right answers on deep mazes", "hard", "right", right_),
+        stages("Right answers on shallow mazes", "easy", "right", right_),
+        drawn(
+            "Deep mazes, the answer asked for after so many tokens",
+            budget,
+            right_,
+            list(BUDGETS),
+            lambda r, arm, i: r["arms"][arm]["budgets"][i],
+        ),
+        stages("Tokens of a text, deep mazes", "hard", "tokens", number("tokens", (0.0, 60.0))),
+        stages("Texts that are a sound search to the goal, deep mazes", "hard", "sound", percent("sound", (0.0, 1.0))),
+        drawn("Right samples in reinforcement", whole("updates"), right_, ends, reward),
+    ]
+
+
+register(
+    Study(
+        name=NAME,
+        title="Search written out, dead ends and all, teaches more than what it finds, and can be reinforced",
+        paper="Xiang et al. 2025, Towards System 2 Reasoning in LLMs: Learning How to Think With Meta Chain-of-Thought, arXiv 2501.04682",
+        claims=(
+            Claim(
+                "search is learned",
+                "After imitation of as many tokens, models of search traces solve at least 10 points more of the deep mazes than one of "
+                "solutions.",
+                (
+                    Check(
+                        "deep mazes after imitation: depth first minus solution",
+                        gap(("depth first", "before"), ("solution", "before")),
+                        0.10,
+                    ),
+                    Check("deep mazes after imitation: A* minus solution", gap(("A*", "before"), ("solution", "before")), 0.10),
+                ),
+            ),
+            Claim(
+                "reinforcement and budget",
+                "Reinforcement adds at least 5 points to the search models, which gain by every doubling of their tokens; solutions do not.",
+                (
+                    *(
+                        Check(f"deep mazes: what reinforcement adds to {arm}", gap((arm, "after"), (arm, "before")), 0.05)
+                        for arm in SEARCHES
+                    ),
+                    *(
+                        Check(
+                            f"right answers that a doubling of the tokens brings {arm}",
+                            over_seeds(lambda r, arm=arm: slope(r, arm)),
+                            0.0,
+                        )
+                        for arm in SEARCHES
+                    ),
+                    Check(
+                        "the same of solution, the steepest of a seed", extreme(max, lambda r: slope(r, "solution")), most=0.02
+                    ),
+                ),
+            ),
+            Claim(
+                "going back is the cause",
+                f"Where `{BACK}` cannot be said, the search models lose at least 5 points.",
+                (
+                    *(
+                        Check(f"deep mazes: what {arm} loses without {BACK}", gap((arm, "after"), (arm, "banned")), 0.05)
+                        for arm in SEARCHES
+                    ),
+                    Check(
+                        f"control: the most that solution loses without {BACK}",
+                        extreme(max, lambda r: hard(r, "solution", "after") - hard(r, "solution", "banned")),
+                        most=0.02,
+                    ),
+                ),
+            ),
+            Claim(
+                "the better procedure",
+                "A* takes fewer tokens than depth first, and is right as often.",
+                (
+                    Check("tokens on deep mazes: A* by depth first", over_seeds(length), most=1.0),
+                    Check("right answers there: A* minus depth first", gap(("A*", "after"), ("depth first", "after")), -0.05),
+                ),
+            ),
+        ),
+        arms={
+            "solution": "placebo: the way from the goal back to the start, and nothing before it",
+            "optimal path": "control: the way cell by cell from the start, then the same answer; no dead end is seen",
+            "depth first": "a blind search down to dead ends and back, then the same answer",
+            "A*": "a search led by the steps made and the steps to the goal as if there were no walls, then the same answer",
+        },
+        tasks="TASKS",
+        metric="METRIC",
+        budget="BUDGET",
+        departures="DEPARTURES",
+        scale="SCALE",
+        run=run,
+        imagined=imagined,
+        figures=figures,
+        seeds=3,
+    )
+)
