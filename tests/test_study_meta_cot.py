@@ -14,7 +14,7 @@ from ratchet.core.types import Task
 from ratchet.studies import meta_cot as study
 from ratchet.studies.study import Outcome, judged, studies
 from ratchet.tasks import maze_traces
-from ratchet.tasks.maze_traces import BACK, a_star, depth_first, right, unsound, way_back, written
+from ratchet.tasks.maze_traces import ANSWER, BACK, a_star, depth_first, right, unsound, way_back, written
 
 MAZES = [maze_traces.draw(Random(i), 5) for i in range(60)]
 
@@ -158,6 +158,28 @@ def test_what_was_cut_counts_by_its_final_answer() -> None:
     assert study.share_right([cut]) == 1.0
 
 
+def test_a_search_is_cut_and_its_answer_asked_for_but_no_answer_is_cut() -> None:
+    """The solution's model begins with its answer, so that no budget changes anything; a search is as long as it may be."""
+    from ratchet.models.machine import prepare
+
+    prepare(1)
+    policy: Any = study.new_model(0, 12)
+    words = policy.tokenizer.words
+    logits = policy.model.logits
+
+    def always(word: str) -> None:
+        column = words.index(word)
+        policy.model.logits = lambda hidden: logits(hidden).index_fill(-1, study_token(column), 1e4)
+
+    policy.steps = study.Plainly()
+    for word, searched in ((BACK, 5), (ANSWER, 0)):
+        always(word)
+        policy.forget()
+        [trace] = study.sampled(policy, MAZES[:1], 1, "cut", budget=5)
+        assert trace.answer is not None and trace.answer.text.split().index(ANSWER) == searched
+        assert len(trace.answer.given) == (word == BACK)
+
+
 def test_a_slope_is_per_doubling() -> None:
     level = [0.1 * study.log2(b) for b in study.BUDGETS]
     assert study.slope({"arms": {"A*": {"budgets": level}}}, "A*") == pytest.approx(0.1)
@@ -167,8 +189,8 @@ def test_a_slope_is_per_doubling() -> None:
     ("claim", "spoil"),
     [
         ("search is learned", lambda a: a["solution"]["before"]["hard"].update(right=0.59)),
-        ("reinforcement and budget", lambda a: a["depth first"].update(budgets=[0.5] * 5 + [0.4])),
-        ("reinforcement and budget", lambda a: a["solution"].update(budgets=[0.1 * i for i in range(6)])),
+        ("reinforcement and budget", lambda a: a["depth first"].update(budgets=[0.5] * 4 + [0.4])),
+        ("reinforcement and budget", lambda a: a["solution"].update(budgets=[0.1 * i for i in range(5)])),
         ("going back is the cause", lambda a: a["A*"].update(banned=a["A*"]["after"])),
         ("going back is the cause", lambda a: a["solution"]["banned"]["hard"].update(right=0.1)),
         ("the better procedure", lambda a: a["A*"]["after"]["hard"].update(tokens=41.0)),

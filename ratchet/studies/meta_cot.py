@@ -12,8 +12,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ratchet.core.seeds import Part, rng
+from ratchet.core.types import Draw, Play, Split, Task, Trace, Verdict
 from ratchet.core.types import Outcome as Judgement
-from ratchet.core.types import Split, Task, Trace, Verdict
 from ratchet.report.chart import Axis, Series, estimated, line_chart, number, percent, whole
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.tasks import maze_traces
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "meta-cot"
 SIZE = 5  # cells along a side of a maze
-BUDGETS = (8, 16, 24, 32, 40, 48)  # tokens of search after which the answer is asked for
+BUDGETS = (4, 8, 16, 32, 48)  # tokens of search after which the answer is asked for
 RATE, GRPO_RATE = 3e-3, 1e-3
 GROUP = 8  # samples of each maze in reinforcement
 ARMS: dict[str, Callable[[Random, Task], str]] = {
@@ -50,7 +50,7 @@ class Scale:
     longest: int
 
 
-FULL = Scale(1_200_000, 64, 40, 16, 200, 2, 56)
+FULL = Scale(1_200_000, 16, 40, 16, 200, 2, 56)
 QUICK = Scale(300, 8, 1, 2, 1, 1, 4)
 
 
@@ -117,13 +117,19 @@ def taught(policy: Policy, write: Callable[[Random, Task], str], scale: Scale, *
     return updates
 
 
-def sampled(
-    policy: Policy, tasks: Sequence[Task], samples: int, *path: Part, strategy: str = "single", **knobs: Any
-) -> list[Trace]:
+def sampled(policy: Policy, tasks: Sequence[Task], samples: int, *path: Part, budget: int | None = None) -> list[Trace]:
     from ratchet.models.scheduler import Scheduler
     from ratchet.search.strategy import strategies
 
-    return Scheduler(policy, verify, beside=False).run(strategies[strategy], tasks, NAME, *path, knobs=knobs, samples=samples)
+    strategy, knobs = (strategies["single"], {}) if budget is None else (cut_search, {"budget": budget})
+    return Scheduler(policy, verify, beside=False).run(strategy, tasks, NAME, *path, knobs=knobs, samples=samples)
+
+
+def cut_search(task: Task, *, budget: int) -> Play:
+    """A search that is cut after so many tokens, unless it has come to its answer; then the answer is asked for."""
+    [search] = yield Draw(task.prompt, max_tokens=budget, stop=(ANSWER,))
+    [text] = yield Draw(search, then="" if search.stop == "stop" else ANSWER)
+    return text
 
 
 def reinforced(policy: Policy, scale: Scale, *path: Part) -> list[float]:
@@ -176,11 +182,8 @@ def looked(policy: Policy, held: dict[str, list[Task]], samples: int, *path: Par
 
 
 def by_budget(policy: Policy, tasks: Sequence[Task], samples: int, *path: Part) -> list[float]:
-    """Right answers where the search is cut after so many tokens, and the answer asked for."""
-    forced = lambda tokens: sampled(
-        policy, tasks, samples, *path, tokens, strategy="budget-forcing", turns=1, thinking=tokens, answer=ANSWER
-    )
-    return [share_right(forced(tokens)) for tokens in BUDGETS]
+    """Right answers where the search is cut after so many tokens. All budgets have the same random numbers."""
+    return [share_right(sampled(policy, tasks, samples, *path, budget=tokens)) for tokens in BUDGETS]
 
 
 class Plainly:
