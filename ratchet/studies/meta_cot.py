@@ -50,7 +50,7 @@ class Scale:
     longest: int
 
 
-FULL = Scale(1_200_000, 16, 40, 16, 200, 2, 56)
+FULL = Scale(700_000, 16, 60, 16, 200, 2, 56)
 QUICK = Scale(300, 8, 1, 2, 1, 1, 4)
 
 
@@ -403,11 +403,23 @@ register(
             "depth first": "a blind search down to dead ends and back, then the same answer",
             "A*": "a search led by the steps made and the steps to the goal as if there were no walls, then the same answer",
         },
-        tasks="TASKS",
-        metric="METRIC",
-        budget="BUDGET",
-        departures="DEPARTURES",
-        scale="SCALE",
+        tasks="mazes of 5 by 5 cells that are trees; 200 held-out ones whose way has more cells than the training median (6), which are the "
+        "deep ones, and 200 others, apart from training by content",
+        metric="share of right samples on held-out mazes, 2 of each at temperature 1 and at most 56 tokens: after imitation of 0.7 million "
+        "tokens, and after 60 updates of GRPO on 128 samples each",
+        budget="about 9 minutes of one thread a seed",
+        departures="Mazes of 5 by 5 cells stand for those of 6 by 6, and a width of 64 for one of 96 to 128, for time. Countdown with four "
+        "numbers is left out, for time too; with three numbers a small model learned more from direct answers than from search (the record "
+        "of cognitive-behaviors), so that search has little to show there. What search a maze requires is taken as the cells of its way. "
+        "Equal tokens are those of prompts and texts together, which is equal computing: so solutions are shown of 1.5 times as many mazes as "
+        "searches by depth first. All arms see the same mazes in the same order, each once, start from the same weights, and end in the same "
+        "answer. A return names the cell that is gone on from, at once, however far it lies: two tokens in either search. A budget cuts a "
+        "search before its answer only, and then asks for the answer. A solution has nothing before its answer, so that it is flat by "
+        "construction: this control shows only that the measuring adds nothing. Both searches are asked for all that the plan asks of the "
+        "search model. As right as depth first is taken as at most 5 points less. No comments of value stand in the traces; other searches, "
+        "process rewards and verifiers at the time of answering are not tested.",
+        scale="A model of 0.16 million weights that knows nothing but mazes. That search is what a language model lacks, or that it can be "
+        "learned from traces where no program writes them, is not tested.",
         run=run,
         imagined=imagined,
         figures=figures,
