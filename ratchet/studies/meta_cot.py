@@ -51,7 +51,7 @@ class Scale:
 
 
 FULL = Scale(1_200_000, 16, 80, 16, 300, 1, 56)
-QUICK = Scale(300, 8, 1, 2, 1, 1, 4)
+QUICK = Scale(200, 4, 1, 1, 1, 1, 4)
 
 
 # ---- mazes -------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def looked(policy: Policy, held: dict[str, list[Task]], samples: int, *path: Par
 
 def by_budget(policy: Policy, tasks: Sequence[Task], samples: int, *path: Part) -> list[float]:
     """Right answers where the search is cut after so many tokens. All budgets have the same random numbers."""
-    return [share_right(sampled(policy, tasks, samples, *path, budget=tokens)) for tokens in BUDGETS]
+    return [share_right(sampled(policy, tasks, samples, *path, budget=min(tokens, policy.max_tokens))) for tokens in BUDGETS]
 
 
 class Plainly:
