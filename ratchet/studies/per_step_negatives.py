@@ -42,7 +42,7 @@ class Size:
     held: int
 
 
-FULL = Size((250, 500, 1_000, 2_000, 4_000, 8_000), 400, 100, BASE, 1_000)
+FULL = Size((250, 500, 1_000, 2_000, 4_000, 8_000), 250, 100, BASE, 1_000)
 QUICK = Size((16, BASE, 520), 2, 1, 4, 4)
 
 
@@ -198,15 +198,15 @@ def learn(
 
 
 def lessons(
-    policy: Policy, learned: Sequence[Task], run_seed: int
+    policy: Policy, learned: Sequence[Task], asked: Sequence[Task], run_seed: int
 ) -> tuple[dict[str, Sequence[Example] | Sequence[Pair]], Result]:
-    """What each arm learns from, drawn from the policy on the chains that it has imitated, and what was drawn."""
+    """What each arm learns from, drawn from the policy on chains of which only the answer is known, and how much of it there is."""
     from ratchet.learn.credit import rewards_of, verdict_reward
     from ratchet.learn.pairs import pairs_of
     from ratchet.learn.selectors import rejection
 
     path = (NAME, run_seed, "drawn")
-    tasks = [noted(t, rng(*path, t.key).random() >= WRONG, *path) for t in learned]
+    tasks = [noted(t, rng(*path, t.key).random() >= WRONG, *path) for t in asked]
     traces = rolled(policy, tasks, *path)
     rewards = rewards_of(traces, verdict_reward)
     shuffled = [rng(*path, "shuffled", i).sample(row, len(row)) for i, row in enumerate(rewards)]
@@ -228,7 +228,8 @@ def run(run_seed: int, quick: bool, say: Say) -> Result:
 
     prepare(1)
     size = QUICK if quick else FULL
-    learned = chains("train", size.grid[-1], run_seed)
+    known = chains("train", size.grid[-1] + size.drawn, run_seed)
+    learned, asked = known[: size.grid[-1]], known[size.grid[-1] :]
     held = chains("validation" if run_seed > 900 else "heldout", size.held, run_seed)
     curve: dict[str, dict[str, float]] = {}
     base = new_model(run_seed)
@@ -238,7 +239,7 @@ def run(run_seed: int, quick: bool, say: Say) -> Result:
         curve[str(n)] = measured(policy, held)
         base = policy if n == BASE else base
         say(f"{n} traces imitated: {curve[str(n)]['right notes']:.0%} right, {curve[str(n)]['wrong notes']:.0%} with wrong notes")
-    given, about = lessons(base, learned[: size.drawn], run_seed)
+    given, about = lessons(base, learned[:BASE], asked, run_seed)
     arms: dict[str, dict[str, float]] = {"SFT": curve[str(BASE)]}
     start = copy.deepcopy(base.model.state_dict())
     for arm, own in given.items():
@@ -401,9 +402,11 @@ register(
         "comes out of the second step: in every imitated trace truly, in the probe split never",
         metric="share of 1,000 held-out chains that are right, greedily; traces that imitation needs for as much; 95 % intervals over seeds",
         budget="about 5 minutes of one thread a seed",
-        departures="The note is the shortcut. Samples are drawn on the chains of the 500 traces that were imitated, as in the paper, and with "
-        "their notes drawn anew, half of them wrong: where every note is right no sample could show that copying it is not the way. All "
-        "arms but SFT see these same prompts. What a multiplier is read from are right notes, as SFT saw them, so that the arms gain "
+        departures="The note is the shortcut. Samples are drawn on 500 more chains, of which the answer is used and no trace; the paper "
+        "takes the questions that were imitated, which a model that began from nothing knows by heart (seed 901: of its samples of them "
+        "nearly all were right where the note was). Half of their notes are wrong: where every note is right no sample could show "
+        "that copying it is not the way. All arms but SFT see these same prompts. What a multiplier is read from are "
+        "right notes, as SFT saw them, so that the arms gain "
         "nothing there by having seen wrong ones. A pit is the first step behind which none of the completions is right (Q of 0), not the "
         "largest fall of Q; the samples of a chain count among the rollouts of every prefix that they go through. Outcome DPO draws as "
         "many samples of a chain as the per-step arm drew rollouts. All arms go on from the model of 500 traces, self-positive too. The interval of "
