@@ -60,13 +60,15 @@ def policy() -> Any:
 
 def test_notes_are_right_in_what_is_imitated_and_wrong_in_the_probe(policy: Any) -> None:
     tasks = study.chains("train", 40, 999)
-    at = lambda t, right: int(study.noted(t, right, "x").prompt.split()[1])
-    assert all(at(t, True) == study.results(t)[study.NOTED] != at(t, False) for t in tasks)
-    assert all(study.noted(t, False, "x").answer == t.answer == study.results(t)[-1] for t in tasks)
+    at = lambda t, note: int(study.noted(t, note, "x").prompt.split()[1])
+    assert all(at(t, "right") == study.results(t)[study.NOTED] != at(t, "wrong") for t in tasks)
+    assert all(study.noted(t, "wrong", "x").answer == t.answer == study.results(t)[-1] for t in tasks)
     assert study.results(TASK) == [5, 10, 9, 13] and study.trace_of(TASK) == RIGHT
-    # what is imitated: each trace behind its true note
+    # what is imitated: each trace behind its true note or none, and both are there
+    prompts = [policy.tokenizer.decode(e.prefix) for e in study.written(policy, tasks)]
+    kinds = [[study.noted(t, note).prompt for note in study.IMITATED].index(p) for p, t in zip(prompts, tasks, strict=True)]
+    assert set(kinds) == {0, 1}
     for example, t in zip(study.written(policy, tasks), tasks, strict=True):
-        assert policy.tokenizer.decode(example.prefix) == study.noted(t, True).prompt
         assert study.verified([(t, policy.tokenizer.decode(example.tokens))])[0].passed
 
 
@@ -128,7 +130,7 @@ def test_steps_are_compared_where_they_part(policy: Any) -> None:
 def result(own: float, **arms: float) -> dict[str, Any]:
     r = study.imagined(Outcome.HELD, 1)
     for arm, share in {"per-step DPO": own, **{k.replace("_", " "): v for k, v in arms.items()}}.items():
-        r["arms"][arm]["right notes"] = share
+        r["arms"][arm]["as imitated"] = share
     return r
 
 
@@ -139,7 +141,7 @@ def test_an_arm_is_worth_the_traces_at_which_the_curve_has_as_much() -> None:
     assert [worth(s) for s in (0.1, 0.95)] == [0.5, 16.0], "beyond the curve no more is said than its ends"
     # a curve that dips: more traces are never worth less than fewer
     dips = result(0.55)
-    dips["curve"]["2000"]["right notes"] = 0.3
+    dips["curve"]["2000"]["as imitated"] = 0.3
     assert study.worth(dips, "per-step DPO") == pytest.approx(4 * 2 ** (0.05 / 0.2))
 
 

@@ -28,7 +28,8 @@ STEPS, LARGEST, TOP = 3, 9, 20
 NOTED = 1  # the step whose result the note says
 BASE = 500
 ROLLOUTS = 8  # of each prompt, and of each prefix of a wrong sample
-WRONG = 0.5  # of the notes, where the model draws its own samples
+IMITATED = ("right", "none")
+DRAWN = ("right", "none", "wrong")
 BATCH, RATE, MUON = 48, 3e-3, 0.02
 PAIRS = 32  # of an update
 
@@ -58,11 +59,18 @@ def trace_of(task: Task) -> str:
     return demonstrate(rng("unused"), task)
 
 
-def noted(task: Task, right: bool, *path: Part) -> Task:
-    """The same chain behind a note that says what comes out of one step, or another value. The answer stays what it was."""
+def noted(task: Task, note: str, *path: Part) -> Task:
+    """The same chain behind a note that says what comes out of one step ("right"), another value ("wrong"), or nothing ("none").
+    The answer stays what it was."""
     true = results(task)[NOTED]
-    said = true if right else rng(*path, task.key).choice([v for v in range(TOP + 1) if v != true])
+    other = rng(*path, "note", task.key).choice([v for v in range(TOP + 1) if v != true])
+    said = {"right": true, "wrong": other, "none": "?"}[note]
     return replace(task, prompt=f"note {said} {task.prompt}")
+
+
+def with_some(tasks: Sequence[Task], notes: Sequence[str], *path: Part) -> list[Task]:
+    """Each with one of the kinds of note, by chance."""
+    return [noted(t, rng(*path, "kind", t.key).choice(notes), *path) for t in tasks]
 
 
 def chains(split: Split, n: int, run_seed: int) -> list[Task]:
@@ -84,7 +92,7 @@ def new_model(run_seed: int) -> Policy:
     from ratchet.models.machine import fast_bf16
     from ratchet.models.tokens import WordTokenizer
 
-    tokenizer = WordTokenizer(["note", "start", "then", ":", "answer", "=", *"+-*/", *map(str, range(TOP + 1))])
+    tokenizer = WordTokenizer(["note", "?", "start", "then", ":", "answer", "=", *"+-*/", *map(str, range(TOP + 1))])
     longest = 6 * STEPS + 4
     shape = llama.Shape(
         vocab=len(tokenizer.words), width=64, layers=3, heads=2, kv_heads=2, head_width=32, hidden=160, max_tokens=64
@@ -93,10 +101,11 @@ def new_model(run_seed: int) -> Policy:
 
 
 def written(policy: Policy, tasks: Sequence[Task]) -> list[Example]:
-    """Their traces, with right notes."""
+    """Their traces, half of them behind a right note."""
     from ratchet.learn.pairs import written_examples
 
-    return [e for t in tasks for e in written_examples(policy, noted(t, True).prompt, [trace_of(t)])]
+    asked = with_some(tasks, IMITATED, NAME, "written")
+    return [e for t in asked for e in written_examples(policy, t.prompt, [trace_of(t)])]
 
 
 def taught(policy: Policy, examples: Sequence[Example], updates: int, rate: float, muon: float, *path: Part) -> None:
@@ -167,13 +176,14 @@ BETAS = {"outcome DPO": 0.1, "per-step DPO": 0.1, "shuffled": 0.1}
 
 
 def measured(policy: Policy, held: Sequence[Task]) -> dict[str, float]:
-    """Greedy answers to chains with right notes and with wrong ones: shares that are right, and of wrong notes that are copied."""
+    """Greedy answers to chains with notes as they were imitated, and with wrong ones: shares that are right, and of wrong notes that
+    are copied."""
     found: dict[str, float] = {}
-    for name, right in (("right notes", True), ("wrong notes", False)):
-        tasks = [noted(t, right, NAME, "probe") for t in held]
+    for name, notes in (("as imitated", IMITATED), ("wrong notes", ("wrong",))):
+        tasks = with_some(held, notes, NAME, "probe")
         texts = [c.text for [c] in policy.sample([Draw(t.prompt, temperature=0.0) for t in tasks], [[0]] * len(tasks))]
         found[name] = fmean(v.passed for v in verified(list(zip(tasks, texts, strict=True))))
-        if not right:
+        if notes == ("wrong",):
             found["copied"] = fmean(copies(t, text) for t, text in zip(tasks, texts, strict=True))
     return found
 
@@ -206,7 +216,7 @@ def lessons(
     from ratchet.learn.selectors import rejection
 
     path = (NAME, run_seed, "drawn")
-    tasks = [noted(t, rng(*path, t.key).random() >= WRONG, *path) for t in asked]
+    tasks = with_some(asked, DRAWN, *path)
     traces = rolled(policy, tasks, *path)
     rewards = rewards_of(traces, verdict_reward)
     shuffled = [rng(*path, "shuffled", i).sample(row, len(row)) for i, row in enumerate(rewards)]
@@ -238,7 +248,7 @@ def run(run_seed: int, quick: bool, say: Say) -> Result:
         taught(policy, written(policy, learned[:n]), size.updates, RATE, MUON, NAME, run_seed, "imitated")
         curve[str(n)] = measured(policy, held)
         base = policy if n == BASE else base
-        say(f"{n} traces imitated: {curve[str(n)]['right notes']:.0%} right, {curve[str(n)]['wrong notes']:.0%} with wrong notes")
+        say(f"{n} traces imitated: {curve[str(n)]['as imitated']:.0%} right, {curve[str(n)]['wrong notes']:.0%} with wrong notes")
     given, about = lessons(base, learned[:BASE], asked, run_seed)
     arms: dict[str, dict[str, float]] = {"SFT": curve[str(BASE)]}
     start = copy.deepcopy(base.model.state_dict())
@@ -246,7 +256,7 @@ def run(run_seed: int, quick: bool, say: Say) -> Result:
         base.model.load_state_dict(start)
         learn(arm, base, own, size.tuning, RATES[arm], BETAS.get(arm, 0.0), NAME, run_seed, arm)
         arms[arm] = measured(base, held)
-        say(f"{arm}: {arms[arm]['right notes']:.0%} right, {arms[arm]['wrong notes']:.0%} with wrong notes")
+        say(f"{arm}: {arms[arm]['as imitated']:.0%} right, {arms[arm]['wrong notes']:.0%} with wrong notes")
     return {"curve": curve, "arms": arms, "drawn": about}
 
 
@@ -262,8 +272,8 @@ def worth(r: Result, arm: str) -> float:
     sizes = [int(n) for n in r["curve"]]
     shares: list[float] = []
     for look in r["curve"].values():
-        shares.append(max([look["right notes"], *shares[-1:]]))
-    y = r["arms"][arm]["right notes"]
+        shares.append(max([look["as imitated"], *shares[-1:]]))
+    y = r["arms"][arm]["as imitated"]
     above = next((i for i, share in enumerate(shares) if share >= y), None)
     if above is None or above == 0:
         return sizes[-1 if above is None else 0] / BASE
@@ -291,7 +301,7 @@ def bare(effect: Effect) -> Effect:
     return alone
 
 
-def more(other: str, notes: str = "right notes") -> Effect:
+def more(other: str, notes: str = "as imitated") -> Effect:
     """By how much per-step DPO is more often right."""
     return over_seeds(lambda r: r["arms"]["per-step DPO"][notes] - r["arms"][other][notes])
 
@@ -311,7 +321,7 @@ def imagined(outcome: Outcome, run_seed: int) -> Result:
         "per-step DPO": (own + off, 0.12 + off if outcome is Outcome.FAILED else 0.3 + off),
         "shuffled": (0.6, 0.1) if outcome is Outcome.FAILED else (0.4, 0.1),
     }
-    look = lambda right, wrong: {"right notes": right, "wrong notes": wrong, "copied": 1 - wrong}
+    look = lambda right, wrong: {"as imitated": right, "wrong notes": wrong, "copied": 1 - wrong}
     return {
         "curve": {str(n): look(share, 0.1) for n, share in zip(FULL.grid, shares, strict=True)},
         "arms": {arm: look(*both) for arm, both in arms.items()},
@@ -332,26 +342,26 @@ def figures(rs: Sequence[Result]) -> list[str]:
         return Series(what, [estimated(i, over_seeds(lambda r, arm=arm: r["arms"][arm][what])(rs)) for i, arm in enumerate(arms)])
 
     def reached(arm: str) -> Point:
-        return estimated(times(arm)(rs).value * BASE, over_seeds(lambda r: r["arms"][arm]["right notes"])(rs))
+        return estimated(times(arm)(rs).value * BASE, over_seeds(lambda r: r["arms"][arm]["as imitated"])(rs))
 
     as_much = Series(
-        "paper: 8 times, per-step DPO", [Point(8 * BASE, fmean(r["arms"]["per-step DPO"]["right notes"] for r in rs))]
+        "paper: 8 times, per-step DPO", [Point(8 * BASE, fmean(r["arms"]["per-step DPO"]["as imitated"] for r in rs))]
     )
     shares = percent("right answers", (0.0, 1.0))
     return [
-        line_chart("Imitation of more traces", [curve("right notes"), curve("wrong notes")], traces, shares),
+        line_chart("Imitation of more traces", [curve("as imitated"), curve("wrong notes")], traces, shares),
         line_chart(
             f"As many traces as an arm with {BASE} is worth",
-            [curve("right notes"), *(Series(arm, [reached(arm)]) for arm in arms[1:]), as_much],
+            [curve("as imitated"), *(Series(arm, [reached(arm)]) for arm in arms[1:]), as_much],
             traces,
             shares,
         ),
-        line_chart(f"From {BASE} traces", [ended(w) for w in ("right notes", "wrong notes", "copied")], named, shares),
+        line_chart(f"From {BASE} traces", [ended(w) for w in ("as imitated", "wrong notes", "copied")], named, shares),
         line_chart(
             "Per-step DPO less another arm",
             [
                 Series(notes, [estimated(i, more(arm, notes)(rs)) for i, arm in enumerate(arms) if arm != "per-step DPO"])
-                for notes in ("right notes", "wrong notes")
+                for notes in ("as imitated", "wrong notes")
             ],
             named,
             points("difference"),
@@ -392,26 +402,27 @@ register(
             ),
         ),
         arms={
-            "SFT": "imitation of 250 to 8,000 traces, whose notes are all right",
+            "SFT": "imitation of 250 to 8,000 traces, whose notes, where they have one, are all right",
             "self-positive": f"rejection sampling: {BASE} traces and every different right sample of their chains are imitated",
             "outcome DPO": "control at equal cost: right samples over wrong ones, as many samples as the per-step arm drew, as many updates",
             "per-step DPO": "a step that went right over the first step of a wrong sample behind which nothing does, after what stands before",
             "shuffled": "placebo: the same rollouts and the same updates, with rewards shuffled among those of a chain",
         },
         tasks="chains of four operations on whole numbers up to 20, with all results in the trace; a note before the chain says what "
-        "comes out of the second step: in every imitated trace truly, in the probe split never",
+        "comes out of the second step, or nothing: in imitated traces always truly, in the probe split never",
         metric="share of 1,000 held-out chains that are right, greedily; traces that imitation needs for as much; 95 % intervals over seeds",
         budget="about 5 minutes of one thread a seed",
-        departures="The note is the shortcut. Samples are drawn on 500 more chains, of which the answer is used and no trace; the paper "
-        "takes the questions that were imitated, which a model that began from nothing knows by heart (seed 901: of its samples of them "
-        "nearly all were right where the note was). Half of their notes are wrong: where every note is right no sample could show "
-        "that copying it is not the way. All arms but SFT see these same prompts. What a multiplier is read from are "
-        "right notes, as SFT saw them, so that the arms gain "
-        "nothing there by having seen wrong ones. A pit is the first step behind which none of the completions is right (Q of 0), not the "
-        "largest fall of Q; the samples of a chain count among the rollouts of every prefix that they go through. Outcome DPO draws as "
-        "many samples of a chain as the per-step arm drew rollouts. All arms go on from the model of 500 traces, self-positive too. The interval of "
-        "the multiplier has to exclude 1, those of the differences 0. A share beyond the curve counts as its end. The placebo claim is "
-        "added, and that self-generated positives double the data is shown, not asked.",
+        departures="The note is the shortcut. Half of the imitated traces have none: where every one has, a model of 500 traces copied 99 % of "
+        "wrong notes (seed 901), and what then came right did so by a second error that mended the first, so that Q said nothing of steps. "
+        "Samples are drawn on 500 more chains, of which the answer is used and no trace; the paper takes the questions that were imitated, "
+        "which a model that began from nothing knows by heart. A third of their notes is wrong, a third right, a third has none: where none is "
+        "wrong no sample could show that copying is not the way. All arms but SFT see these same prompts. What a multiplier is read from "
+        "are notes as SFT saw them, so that the arms gain nothing there by having seen wrong ones. A pit is the first step behind which "
+        "none of the completions is right (Q of 0), not the largest fall of Q; the samples of a chain count among the rollouts of every "
+        "prefix that they go through. Outcome DPO and self-positives draw as many samples of a chain as the per-step arm drew with its "
+        "rollouts. All arms go on from the model of 500 traces. Layers are learned by Muon: by AdamW 400 updates had taught less from 2,000 "
+        "traces than from 500. The interval of the multiplier has to exclude 1, those of the differences 0. A share beyond the curve counts "
+        "as its end. The placebo claim is added; that self-generated positives double the data is shown, not asked.",
         scale="A model that has learned nothing before: what 500 traces teach it is arithmetic itself, where the paper's models bring it along, "
         "and it has seen each trace dozens of times. Chains are worked out in one way only, so that a wrong step is a wrong number; "
         "texts have wrong plans too. One round of samples, all drawn before the first update.",
