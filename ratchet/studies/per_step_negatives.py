@@ -209,7 +209,7 @@ def learn(
 
 def lessons(
     policy: Policy, learned: Sequence[Task], asked: Sequence[Task], run_seed: int
-) -> tuple[dict[str, Sequence[Example] | Sequence[Pair]], Result]:
+) -> tuple[Mapping[str, Sequence[Example] | Sequence[Pair]], Result]:
     """What each arm learns from, drawn from the policy on chains of which only the answer is known, and how much of it there is."""
     from ratchet.learn.credit import rewards_of, verdict_reward
     from ratchet.learn.pairs import pairs_of
@@ -321,7 +321,10 @@ def imagined(outcome: Outcome, run_seed: int) -> Result:
         "per-step DPO": (own + off, 0.12 + off if outcome is Outcome.FAILED else 0.3 + off),
         "shuffled": (0.6, 0.1) if outcome is Outcome.FAILED else (0.4, 0.1),
     }
-    look = lambda right, wrong: {"as imitated": right, "wrong notes": wrong, "copied": 1 - wrong}
+
+    def look(right: float, wrong: float) -> dict[str, float]:
+        return {"as imitated": right, "wrong notes": wrong, "copied": 1 - wrong}
+
     return {
         "curve": {str(n): look(share, 0.1) for n, share in zip(FULL.grid, shares, strict=True)},
         "arms": {arm: look(*both) for arm, both in arms.items()},
@@ -335,8 +338,7 @@ def figures(rs: Sequence[Result]) -> list[str]:
     named = Axis("arm", str, str, names=dict(enumerate(arms)))
 
     def curve(notes: str) -> Series:
-        at = lambda n: over_seeds(lambda r: r["curve"][n][notes])(rs)
-        return Series(notes, [estimated(int(n), at(n)) for n in rs[0]["curve"]])
+        return Series(notes, [estimated(int(n), over_seeds(lambda r, n=n: r["curve"][n][notes])(rs)) for n in rs[0]["curve"]])
 
     def ended(what: str) -> Series:
         return Series(what, [estimated(i, over_seeds(lambda r, arm=arm: r["arms"][arm][what])(rs)) for i, arm in enumerate(arms)])
