@@ -170,8 +170,8 @@ def preferred(policy: Policy, pairs: Sequence[Pair], row: Preference, updates: i
 
 # ---- the run -----------------------------------------------------------------------------------------------------
 
-# what ended highest with right and wrong notes together, on validation chains under seed 901: rate, and beta
-RATES = {"self-positive": 1e-3, "outcome DPO": 3e-4, "per-step DPO": 3e-4, "shuffled": 3e-4}
+# Not chosen yet: 3e-4 ruined per-step DPO in a pilot of seed 901 (with an easier shortcut), 5e-5 did not
+RATES = {"self-positive": 3e-4, "outcome DPO": 1e-4, "per-step DPO": 1e-4, "shuffled": 1e-4}
 BETAS = {"outcome DPO": 0.1, "per-step DPO": 0.1, "shuffled": 0.1}
 
 
@@ -413,7 +413,7 @@ register(
         tasks="chains of four operations on whole numbers up to 20, with all results in the trace; a note before the chain says what "
         "comes out of the second step, or nothing: in imitated traces always truly, in the probe split never",
         metric="share of 1,000 held-out chains that are right, greedily; traces that imitation needs for as much; 95 % intervals over seeds",
-        budget="about 5 minutes of one thread a seed",
+        budget="not measured yet; by its parts about 7 minutes of one thread a seed on a crowded machine",
         departures="The note is the shortcut. Half of the imitated traces have none: where every one has, a model of 500 traces copied 99 % of "
         "wrong notes (seed 901), and what then came right did so by a second error that mended the first, so that Q said nothing of steps. "
         "Samples are drawn on 500 more chains, of which the answer is used and no trace; the paper takes the questions that were imitated, "
