@@ -126,6 +126,8 @@ class Arm:
     babbled: bool = False
 
 
+Spent = dict[str, int]
+"""Updates, and the tokens generated for them."""
 DECAY, REPEAT = 0.7, 0.25
 ARMS = {
     "single-turn": Arm(1),
@@ -154,8 +156,8 @@ def lesson(traces: Sequence[Trace], arm: Arm, policy: Policy) -> list[Example]:
     return credits["per-turn"](traces, rewards, group_normalised, policy.tokenizer, **knobs)
 
 
-def reinforced(policy: Policy, arm: Arm, sizes: Sizes, verify: Verify, *path: Part) -> int:
-    """GRPO until so many tokens were generated; how many updates that were."""
+def reinforced(policy: Policy, arm: Arm, sizes: Sizes, verify: Verify, *path: Part) -> Spent:
+    """GRPO until so many tokens were generated."""
     from ratchet.learn.policy import grpo
     from ratchet.learn.train import Learner
 
@@ -165,11 +167,11 @@ def reinforced(policy: Policy, arm: Arm, sizes: Sizes, verify: Verify, *path: Pa
         traces = played(policy, problems("train", sizes.tasks, *own), sizes.samples, verify, arm, *own)
         learner.update(lesson(traces, arm, policy), method)
         spent += sum(t.cost.sampled_tokens for t in traces)
-    return learner.taken
+    return {"updates": learner.taken, "tokens": spent}
 
 
-def imitated(policy: Policy, book: Book, tokens: int, *path: Part) -> int:
-    """Demonstrations for as many tokens as the other arms generate, at the rate at which priming ended; the number of updates."""
+def imitated(policy: Policy, book: Book, tokens: int, *path: Part) -> Spent:
+    """Demonstrations for as many tokens as the other arms generate, at the rate at which priming ended."""
     from ratchet.learn.policy import imitation
     from ratchet.learn.train import Learner
 
@@ -178,7 +180,7 @@ def imitated(policy: Policy, book: Book, tokens: int, *path: Part) -> int:
         examples = book.examples(policy, *path, learner.taken)
         learner.update(examples, method)
         spent += sum(e.learned for e in examples)
-    return learner.taken
+    return {"updates": learner.taken, "tokens": spent}
 
 
 # ---- what is measured --------------------------------------------------------------------------------------------
@@ -232,22 +234,22 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     start, found = snapshot(policy), dict[str, Result]()
     with VerifierPool() as verify:
 
-        def looked(name: str, updates: int, heard: Arm = ARMS["ufo"]) -> None:
+        def looked(name: str, spent: Spent, heard: Arm = ARMS["ufo"]) -> None:
             episodes = played(policy, held, sizes.draws, verify, Arm(TURNS, babbled=heard.babbled), NAME, seed, "held", name)
             alone = independent(policy, held, sizes.draws, verify, NAME, seed, "alone", name)
-            found[name] = {"updates": updates, "alone": alone, **measured(episodes)}
+            found[name] = {**spent, "alone": alone, **measured(episodes)}
             say(
                 f"{name}: solved in one turn {found[name]['success'][0]:.1%}, in four {found[name]['success'][-1]:.1%}, "
-                f"by four samples {alone[-1]:.1%}; repeated {found[name]['repeated']:.1%}, turn {found[name]['turns']:.2f}, {updates} updates"
+                f"by four samples {alone[-1]:.1%}; repeated {found[name]['repeated']:.1%}, turn {found[name]['turns']:.2f}, {spent}"
             )
 
-        looked("before", 0)
+        looked("before", {})
         looked("sft", imitated(policy, book, sizes.tokens, NAME, seed, "sft"))
         for name, arm in ARMS.items():
             restore(policy, start)
             looked(name, reinforced(policy, arm, sizes, verify, NAME, seed, name), arm)
             if name == "ufo":
-                looked("ufo, random token in tests", 0, Arm(TURNS, babbled=True))
+                looked("ufo, random token in tests", {}, Arm(TURNS, babbled=True))
     return {"arms": found}
 
 
