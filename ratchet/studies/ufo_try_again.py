@@ -13,7 +13,7 @@ from ratchet.core.types import Chance, Play, Split, Task, Trace
 from ratchet.measure.estimate import pass_at_k
 from ratchet.report.chart import Series, estimated, line_chart, percent, whole
 from ratchet.studies.study import Check, Claim, Outcome, Result, Say, Study, over_seeds, register
-from ratchet.tasks.countdown import OPERATIONS, random_tree
+from ratchet.tasks.countdown import OPERATIONS, Node, random_tree, task_of
 from ratchet.tasks.family import Source
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from ratchet.models.scheduler import Verify
 
 NAME = "ufo-try-again"
-KNOBS = {"numbers": (3,), "largest": 10, "target": (5, 30)}
+KNOBS = {"numbers": (3,), "largest": 12, "target": (5, 40)}
 AGAIN = "no try again"
 TURNS = 4
 LONGEST = 56  # tokens of an episode: four answers of ten, and what is said between them
+BEFORE = (0, 0, 0, 1, 2, 3)  # turns that stand before the imitated one, each as often
 SHOWN = 3  # right answers kept of a known problem
 EXAMPLES, PRIMING_RATE, PRIMING_MUON = 64, 4e-3, 0.02
 RATE = 5e-4
@@ -52,7 +53,8 @@ QUICK = Sizes(known=4, priming=1, tokens=1, tasks=1, samples=2, held=2, draws=4)
 
 
 def problems(split: Split, n: int, *path: Part) -> list[Task]:
-    return Source("countdown", "", KNOBS).take(split, n, *path)
+    """With their numbers in order, so that a small model has less to learn."""
+    return [task_of(sorted(t.facts["numbers"]), t.answer) for t in Source("countdown", "", KNOBS).take(split, n, *path)]
 
 
 def new_model(seed: int) -> Policy:
@@ -68,11 +70,21 @@ def new_model(seed: int) -> Policy:
     return new_policy(shape, tokenizer, seed, LONGEST, 256)
 
 
+def ordered(tree: Node) -> Node:
+    """The same with the larger part of a sum or product first: one way to say what is one answer."""
+    if tree.left is None or tree.right is None:
+        return tree
+    left, right = ordered(tree.left), ordered(tree.right)
+    if tree.operation in "+*" and left.value < right.value:
+        left, right = right, left
+    return Node(tree.value, tree.operation, left, right)
+
+
 def guesses(random: Random, task: Task) -> Iterator[tuple[str, bool]]:
     """Random answers that use every number once, without end, each with whether it is right."""
     while True:
         tree = random_tree(random, task.facts["numbers"], 99)
-        yield f"answer {tree.write(values=False)}", tree.value == task.answer
+        yield f"answer {ordered(tree).write(values=False)}", tree.value == task.answer
 
 
 def episode(policy: Policy, random: Random, task: Task, right: Sequence[str]) -> Example:
@@ -82,7 +94,7 @@ def episode(policy: Policy, random: Random, task: Task, right: Sequence[str]) ->
 
     tokenizer = policy.tokenizer
     before: list[int] = []
-    for guess, _ in islice(guesses(random, task), random.randrange(TURNS)):
+    for guess, _ in islice(guesses(random, task), random.choice(BEFORE)):
         before += [*tokenizer.encode(guess), tokenizer.end_id, *tokenizer.encode_turn(AGAIN)]
     tokens = (*before, *tokenizer.encode(random.choice(right)), tokenizer.end_id)
     return Example(policy.encode(task.prompt), tokens, given=tuple(range(len(before))))
@@ -363,11 +375,21 @@ register(
             "ufo, random token": "placebo for the phrase, in training and in tests: a number drawn anew for each episode",
             "ufo, random token in tests": "placebo for the phrase, in tests alone, for the model of ufo",
         },
-        tasks="Countdown with three numbers, each used once",
-        metric="share of held-out problems solved within one to four turns, of episodes at temperature 1; repeated answers; turn of success",
-        budget="DRAFT",
-        departures="DRAFT",
-        scale="DRAFT",
+        tasks="Countdown with three numbers of 1 to 12 in order, each used once, and targets of 5 to 40; an answer is an expression alone",
+        metric="share of held-out problems solved within one to four turns, of episodes at temperature 1; the share of later answers that had "
+        "been given before in their episode; the mean turn of the first success, among episodes that have one",
+        budget="about 5 minutes of one thread a seed",
+        departures="GRPO in place of PPO with a critic, and credit for each turn: a turn has the advantage of its return among the turns of its "
+        "task that are as deep, so that a wrong first answer is not praised for a later success as much as that success. The penalty is taken "
+        "off the turn that repeats, as much for each repetition, where the paper takes 1 - unique / total off the whole episode; the "
+        "two are the same in sum for an episode of four turns. The phrase is three words. An episode ends with the first right answer, said by "
+        "the verifier, in training and in tests. The base was primed to answer after random guesses with the phrase behind each: it knows the form "
+        "of several turns, but since guesses are right or wrong by chance, it was not shown that what failed is not to be said again. Answers "
+        "imitated have the larger part of a sum or product first, so that an answer is one text, and a repeated answer is the same text. A "
+        "single-turn arm has more updates than the others, of fewer tokens. The arm of imitation learns from as many tokens as the others "
+        "generate, of the problems that priming draws from. Turns to success are those of episodes with a success.",
+        scale="A model of 0.1 million weights that answers without a word of thought: a turn is a guess, not a chain of reasoning, and to use a "
+        "turn is not to say again what failed. Whether a model revises its reasoning is not seen here.",
         run=run,
         imagined=imagined,
         figures=figures,
