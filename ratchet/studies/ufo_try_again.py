@@ -46,7 +46,7 @@ class Sizes:
     draws: int = 8
 
 
-QUICK = Sizes(known=4, priming=1, tokens=1, tasks=1, samples=2, held=2, draws=4)
+QUICK = Sizes(known=4, priming=1, tokens=1, tasks=1, samples=2, held=1, draws=4)
 
 
 # ---- tasks and the base ------------------------------------------------------------------------------------------
