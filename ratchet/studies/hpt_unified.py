@@ -700,8 +700,8 @@ register(
         "carry over from half to half, and demonstrations of one may help or harm the other. Four solutions of each prompt are shown in an "
         "update where the paper has one, since so small a model learns little from one. Rewards are centred on the prompt's mean and not "
         "divided by their deviation, in every arm. One learning rate for all arms and both kinds of learning, and one number of updates; it "
-        "was taken from a few short pilots of imitation and of GRPO under another seed, not searched for each arm. Every arm draws the samples of its "
-        "updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
+        "was taken from a few short pilots of imitation and of GRPO under another seed, not searched for each arm. Every arm draws the samples "
+        "of its updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
         "demonstration counts as one more sequence of its group, so that the gradients of the closed and the open gate are those of the "
         "baselines times one factor, which is taken out before they are compared. The rows that part 1 is compared with are the "
         "library's, which tests hold to TRL's and verl's.",
