@@ -300,15 +300,15 @@ def bare(seed: int) -> float:
 # ---- part 2: the gate --------------------------------------------------------------------------------------------
 
 EASY, HARD = "signs", "words"  # how a solution is to be written; only signs are known to the model before
-IN_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over", "=": "makes", "left": "keep", ";": "then"}
+IN_WORDS = {"=": "makes"}  # with a word for every sign, imitation had still solved nothing in words after 100 updates
 IN_SIGNS = {word: sign for sign, word in IN_WORDS.items()}
 NUMBERS, LARGEST, TARGETS = 3, 9, (1, 12)
 LONGEST = 24
 KNOWN, EXAMPLES = 600, 64  # problems that priming draws from, and texts in an update of it
-PRIMING, PRIMING_RATE, PRIMING_MUON = 300, 4e-3, 0.02
+PRIMING, PRIMING_RATE, PRIMING_MUON = 400, 4e-3, 0.02
 UPDATES, RATE = 160, 1e-3
 TASKS, SAMPLES, SHOWN = 16, 8, 4  # prompts of an update, samples and texts of each
-PROBLEMS, DRAWS = 32, 32  # of each half, held out
+PROBLEMS, DRAWS = 64, 32  # of each half, held out
 EVERY = 20  # updates in one point of a curve
 GATES = {"hpt 0": 0.0, "hpt 0.25": 0.25}
 STATIC = ("sft", "grpo", "sft then grpo", "mixture")
