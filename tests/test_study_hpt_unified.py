@@ -1,4 +1,4 @@
-"""HPT's study: half of its world is out of reach of a model that only knows signs."""
+"""HPT's study: half of its world is out of reach of a model that only knows the sign."""
 
 from __future__ import annotations
 

@@ -299,7 +299,7 @@ def bare(seed: int) -> float:
 
 # ---- part 2: the gate --------------------------------------------------------------------------------------------
 
-EASY, HARD = "signs", "words"  # how a solution is to be written; only signs are known to the model before
+EASY, HARD = "sign", "word"  # how a solution writes that something is equal; the model knows only the sign before
 IN_WORDS = {"=": "makes"}  # with a word for every sign, imitation had still solved nothing in words after 100 updates
 IN_SIGNS = {word: sign for sign, word in IN_WORDS.items()}
 NUMBERS, LARGEST, TARGETS = 3, 9, (1, 12)
@@ -681,7 +681,7 @@ register(
             ),
         ),
         arms={
-            "before": "placebo: a model of 0.1 million parameters primed on solutions in signs",
+            "before": "placebo: a model of 0.1 million parameters primed on solutions with the sign",
             "sft": "control: the demonstrations alone, at as many updates",
             "grpo": "control: the samples alone, their rewards centred on the prompt's mean",
             "sft then grpo": "half of the updates the one, then the other",
@@ -689,14 +689,15 @@ register(
             "hpt 0": "samples where any is right, the demonstrations of the prompt elsewhere",
             "hpt 0.25": "samples where more than a quarter is right, the demonstrations of the prompt elsewhere",
         },
-        tasks="Countdown with three numbers, solved line by line, half of it to be written in signs and half in words; before, the model "
-        "has only seen signs, and none of its samples is in words",
+        tasks="Countdown with three numbers, solved line by line; half of the prompts ask for a sign in every line (3 + 5 = 8 left 2 8 ;), half "
+        "for a word in its place (3 + 5 makes 8 left 2 8 ;), which the model has never seen nor written before",
         metric="pass@1 and pass@32 on held-out problems of both halves, 32 samples each; gradients of random batches in float64",
-        budget="about 8 minutes of one thread a seed",
-        departures="What is out of reach is a way of writing: half of the prompts ask for the solution in words that the model has never "
-        "produced, where the map has problems that are too hard. A pilot in which that half were search traces for three numbers, and the "
-        "rest such for two, tested nothing: imitation solved under 3 % of that half after 160 updates. Countdown with three numbers up to 9 "
-        "and targets up to 12, a line for each operation, stands for three and four numbers, and a width of 64 for one of 96. So the sums "
+        budget="about 7 minutes of one thread a seed",
+        departures="What is out of reach is a way of writing: half of the prompts ask for a word that the model has never written, where the "
+        "map has problems that are too hard. Two other worlds tested nothing in pilots under seed 901: with search traces for three numbers "
+        "as that half (two numbers as the other) imitation solved under 3 % of it after 160 updates, and with seven new words, one for each "
+        "sign, none of it after 100. Countdown with three numbers up to 9 and targets up to 12, a line for each operation, stands for "
+        "three and four numbers, and a width of 64 for one of 96. So the sums "
         "carry over from half to half, and demonstrations of one may help or harm the other. Four solutions of each prompt are shown in an "
         "update where the paper has one, since so small a model learns little from one. Rewards are centred on the prompt's mean and not "
         "divided by their deviation, in every arm. One learning rate for all arms and both kinds of learning, and one number of updates; it "
