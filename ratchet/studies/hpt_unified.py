@@ -300,7 +300,7 @@ def bare(seed: int) -> float:
 # ---- part 2: the gate --------------------------------------------------------------------------------------------
 
 EASY, HARD = "sign", "word"  # how a solution writes that something is equal; the model knows only the sign before
-IN_WORDS = {"=": "makes"}  # with a word for every sign, imitation had still solved nothing in words after 100 updates
+IN_WORDS = {"=": "makes"}  # with a word for each of the seven signs, imitation had solved nothing after 100 updates
 IN_SIGNS = {word: sign for sign, word in IN_WORDS.items()}
 NUMBERS, LARGEST, TARGETS = 3, 9, (1, 12)
 LONGEST = 24
