@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ratchet.core.seeds import Part, rng
-from ratchet.core.types import Estimate, Split, Task
+from ratchet.core.types import Estimate, Split, Task, Verdict
+from ratchet.core.types import Outcome as Judged
 from ratchet.measure.estimate import pass_at_k, powers_of_two
 from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
 from ratchet.studies.study import Check, Claim, Outcome, Result, Say, Study, extreme, over_seeds, register
-from ratchet.tasks.countdown import OPERATIONS, demonstrate
-from ratchet.tasks.family import Source
+from ratchet.tasks.countdown import task_of
+from ratchet.tasks.countdown_lines import demonstrate, endings, right, start_of, words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from ratchet.learn.batch import Batch, Example
     from ratchet.learn.policy import PolicyGradient
     from ratchet.models.engine import Policy
-    from ratchet.models.scheduler import Verify
 
 NAME = "hpt-unified"
 
@@ -298,23 +299,58 @@ def bare(seed: int) -> float:
 
 # ---- part 2: the gate --------------------------------------------------------------------------------------------
 
-EASY, HARD = 2, 3  # numbers of a problem; only the easy ones are known to the model before
-RANGE = {"largest": 20, "target": (5, 60)}
-LONGEST = 32
-TRIES = 2
-KNOWN, EXAMPLES = 300, 64  # problems that priming draws from, and traces in an update of it
-PRIMING, PRIMING_RATE = 300, 3e-3
-UPDATES, RATE = 160, 1e-3  # under seed 901 imitation of the hard half took over 60 updates, at 6e-4 and at 1e-3
-TASKS, SAMPLES, SHOWN = 16, 8, 4  # prompts of an update, samples and traces of each
-PROBLEMS, DRAWS = 32, 32  # of each half, held out
+EASY, HARD = "sign", "word"  # how a solution writes that something is equal; the model knows only the sign before
+IN_WORDS = {"=": "makes"}  # with a word for each of the seven signs, imitation had solved nothing after 100 updates
+IN_SIGNS = {word: sign for sign, word in IN_WORDS.items()}
+NUMBERS, LARGEST, TARGETS = 3, 9, (1, 12)
+LONGEST = 24
+KNOWN, EXAMPLES = 600, 64  # problems that priming draws from, and texts in an update of it
+PRIMING, PRIMING_RATE, PRIMING_MUON = 400, 4e-3, 0.02
+UPDATES, RATE = 160, 1e-3
+TASKS, SAMPLES, SHOWN = 16, 8, 4  # prompts of an update, samples and texts of each
+PROBLEMS, DRAWS = 64, 32  # of each half, held out
 EVERY = 20  # updates in one point of a curve
 GATES = {"hpt 0": 0.0, "hpt 0.25": 0.25}
 STATIC = ("sft", "grpo", "sft then grpo", "mixture")
 ARMS = (*STATIC, *GATES)
 
 
-def problems(numbers: int, split: Split, n: int, *path: Part) -> list[Task]:
-    return Source("countdown", "", {"numbers": (numbers,), **RANGE}).take(split, n, *path)
+def asked(task: Task, half: str) -> Task:
+    """The task with the way to write its solution; a problem is on the same side of the split in both."""
+    prompt = task.prompt.replace(":", f"{half} :")
+    return replace(
+        task, prompt=prompt, facts={**task.facts, "half": half}, identity=f"{task.identity} {half}", cluster=task.identity
+    )
+
+
+def problems(half: str, split: Split, n: int, *path: Part) -> list[Task]:
+    """`n` distinct ones that have a solution in lines."""
+    random, found = rng(NAME, "problems", half, split, *path), dict[str, Task]()
+    while len(found) < n:
+        task = asked(task_of([random.randint(1, LARGEST) for _ in range(NUMBERS)], random.randint(*TARGETS)), half)
+        if task.split == split and endings(start_of(task), task.answer):
+            found[task.key] = task
+    return list(found.values())
+
+
+def solution(random: Random, task: Task) -> str:
+    """One of all that the task has, as it is to be written."""
+    written = demonstrate(random, task)
+    return said(written, IN_WORDS) if task.facts["half"] == HARD else written
+
+
+def said(text: str, other: Mapping[str, str]) -> str:
+    return " ".join(other.get(word, word) for word in text.split())
+
+
+def judge(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+    """Right where every line is, in the way that is asked for, and the last one leaves the target."""
+    return [Verdict(Judged.PASS if is_right(task, text) else Judged.FAIL) for task, text in pairs]
+
+
+def is_right(task: Task, text: str) -> bool:
+    wrong, signs = (IN_SIGNS, text) if task.facts["half"] == EASY else (IN_WORDS, said(text, IN_SIGNS))
+    return not any(word in wrong for word in text.split()) and right(task, signs)
 
 
 def new_model(seed: int) -> Policy:
@@ -323,21 +359,36 @@ def new_model(seed: int) -> Policy:
     from ratchet.models.load import new_policy
     from ratchet.models.tokens import WordTokenizer
 
-    signs = ["numbers", "target", ":", "try", "yes", "no", "answer", "(", ")", "=", *OPERATIONS]
-    tokenizer = WordTokenizer([*signs, *map(str, range(100))])
+    tokenizer = WordTokenizer([*words(), EASY, HARD, *IN_SIGNS])
     shape = llama.Shape(
-        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=192, max_tokens=64
+        vocab=len(tokenizer.words), width=64, layers=2, heads=4, kv_heads=4, head_width=16, hidden=192, max_tokens=40
     )
     return new_policy(shape, tokenizer, seed, LONGEST, 256)
 
 
-def shown(policy: Policy, tasks: Sequence[Task], *path: Part, traces: int = 1) -> list[Example]:
-    """Search traces of each task, others wherever it is shown."""
+def shown(policy: Policy, tasks: Sequence[Task], *path: Part, texts: int = 1) -> list[Example]:
+    """Solutions of each task, each one of all that it has; others wherever it is shown."""
     from ratchet.learn.batch import Example
 
     encode, end = policy.tokenizer.encode, policy.tokenizer.end_id
-    texts = [(t, demonstrate(rng(*path, t.key, i), t, tries=TRIES, longest=LONGEST - 2)) for t in tasks for i in range(traces)]
-    return [Example(policy.encode(t.prompt), (*encode(x), end)) for t, x in texts]
+    written = [(t, solution(rng(*path, t.key, i), t)) for t in tasks for i in range(texts)]
+    return [Example(policy.encode(t.prompt), (*encode(x), end)) for t, x in written]
+
+
+def primed(seed: int, known: int, updates: int) -> Policy:
+    """A model that has imitated solutions of easy problems."""
+    from ratchet.learn.imitate import imitate
+
+    policy, path = new_model(seed), (NAME, seed, "prime")
+    familiar = problems(EASY, "train", known, seed, "known")
+    imitate(
+        policy,
+        lambda u: shown(policy, rng(*path, u).choices(familiar, k=EXAMPLES), *path, u),
+        updates,
+        PRIMING_RATE,
+        PRIMING_MUON,
+    )
+    return policy
 
 
 Coefficients = Callable[[list[float]], tuple[float, float]]
@@ -362,18 +413,18 @@ def method_at(arm: str, done: float) -> PolicyGradient:
     return hpt(gate=GATES[arm]) if arm in GATES else replace(hpt(), shape=weighed(parts.group_centred, fixed[arm]))
 
 
-def drawn(policy: Policy, tasks: Sequence[Task], verify: Verify, *path: Part) -> tuple[list[Example], list[list[float]]]:
+def drawn(policy: Policy, tasks: Sequence[Task], *path: Part) -> tuple[list[Example], list[list[float]]]:
     """Samples with their rewards in place of advantages, and the rewards of each task."""
     from ratchet.learn import parts
     from ratchet.learn.credit import credits, rewards_of, verdict_reward
     from ratchet.loop.lab import sampled
 
-    traces = sampled(policy, tasks, SAMPLES, verify, *path)
+    traces = sampled(policy, tasks, SAMPLES, judge, *path)
     rewards = rewards_of(traces, verdict_reward)
     return credits["outcome"](traces, rewards, parts.plain, policy.tokenizer), rewards
 
 
-def trained(policy: Policy, arm: str, seed: int, updates: int, verify: Verify) -> list[Result]:
+def trained(policy: Policy, arm: str, seed: int, updates: int) -> list[Result]:
     """A curve: after every few updates the mean reward on prompts to learn from, and the share taught by demonstration."""
     from ratchet.learn.train import Learner
 
@@ -381,9 +432,9 @@ def trained(policy: Policy, arm: str, seed: int, updates: int, verify: Verify) -
     log: list[tuple[float, float]] = []
     for update in range(updates):
         path = (NAME, seed, "update", update)
-        tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path, n)]
-        samples, rewards = drawn(policy, tasks, verify, *path, arm)
-        learner.update([*samples, *shown(policy, tasks, *path, traces=SHOWN)], method_at(arm, update / updates))
+        tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path)]
+        samples, rewards = drawn(policy, tasks, *path, arm)
+        learner.update([*samples, *shown(policy, tasks, *path, texts=SHOWN)], method_at(arm, update / updates))
         means = [sum(row) / len(row) for row in rewards]
         log.append((sum(means) / len(means), sum(m <= GATES.get(arm, 0.0) for m in means) / len(means)))
     every = min(EVERY, updates)
@@ -394,10 +445,10 @@ def trained(policy: Policy, arm: str, seed: int, updates: int, verify: Verify) -
     ]
 
 
-def counts(policy: Policy, held: Sequence[Task], draws: int, verify: Verify, *path: Part) -> list[tuple[int, int]]:
+def counts(policy: Policy, held: Sequence[Task], draws: int, *path: Part) -> list[tuple[int, int]]:
     from ratchet.loop.lab import sampled, solved
 
-    return list(solved(sampled(policy, held, draws, verify, *path)).values())
+    return list(solved(sampled(policy, held, draws, judge, *path)).values())
 
 
 # the baselines that a gate must come to, written out: what is maximised, of log-probabilities (B, T)
@@ -420,7 +471,7 @@ def samples_alone(batch: Batch, logp: Tensor) -> tuple[Tensor, dict[str, float]]
     return -((kept * batch.mask).sum(-1) / batch.mask.sum(-1)).mean(), {}
 
 
-def reductions(policy: Policy, seed: int, verify: Verify) -> dict[str, float]:
+def reductions(policy: Policy, seed: int) -> dict[str, float]:
     """How far the gradient with a gate that always, or never, asks for demonstrations is from the baseline's, by the largest
     entry. HPT counts the demonstration as one sequence more of its group, which is one factor for all."""
     from ratchet.learn.batch import to_batch
@@ -428,9 +479,9 @@ def reductions(policy: Policy, seed: int, verify: Verify) -> dict[str, float]:
     from ratchet.models.engine import token_logprobs
 
     path = (NAME, seed, "reduction")
-    tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path, n)]
-    samples, _ = drawn(policy, tasks, verify, *path)
-    demonstrations = shown(policy, tasks, *path, traces=SHOWN)
+    tasks = [t for n in (EASY, HARD) for t in problems(n, "train", TASKS // 2, *path)]
+    samples, _ = drawn(policy, tasks, *path)
+    demonstrations = shown(policy, tasks, *path, texts=SHOWN)
     nobody: Any = None
 
     def gradient(examples: Sequence[Example], objective: Any, sequences: int) -> Tensor:
@@ -453,10 +504,8 @@ def reductions(policy: Policy, seed: int, verify: Verify) -> dict[str, float]:
 
 
 def run(seed: int, quick: bool, say: Say) -> Result:
-    from ratchet.learn.imitate import imitate
     from ratchet.loop.turn import restore, snapshot
     from ratchet.models.machine import prepare
-    from ratchet.verify.pool import VerifierPool
 
     prepare(1)
     batches, known, priming, updates, many, draws = (
@@ -464,25 +513,18 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     )
     say("gradients of the unified estimator, and of the library's rows")
     gradients = compared(seed, batches)
-    held = {n: problems(n, "heldout", many, NAME, seed) for n in (EASY, HARD)}
-    familiar = problems(EASY, "train", known, NAME, seed, "known")
-    policy = new_model(seed)
-    prime = (NAME, seed, "prime")
-    imitate(policy, lambda u: shown(policy, rng(*prime, u).choices(familiar, k=EXAMPLES), *prime, u), priming, PRIMING_RATE)
+    held = {n: problems(n, "heldout", many, seed) for n in (EASY, HARD)}
+    policy = primed(seed, known, priming)
     start = snapshot(policy)
+    reduced = reductions(policy, seed)
     arms: Result = {}
-    with VerifierPool() as verify:
-        measured = lambda arm: {
-            str(n): counts(policy, tasks, draws, verify, NAME, seed, "held", arm) for n, tasks in held.items()
-        }
-        arms["before"] = {"curve": [], "counts": measured("before")}
-        reduced = reductions(policy, seed, verify)
-        for arm in ARMS:
-            restore(policy, start)
-            curve = trained(policy, arm, seed, updates, verify)
-            arms[arm] = {"curve": curve, "counts": measured(arm)}
-            pass_1 = {n: sum(r for _, r in c) / sum(n_ for n_, _ in c) for n, c in arms[arm]["counts"].items()}
-            say(f"{arm}: pass@1 {pass_1['2']:.1%} with two numbers, {pass_1['3']:.1%} with three")
+    for arm in ("before", *ARMS):
+        restore(policy, start)
+        curve = trained(policy, arm, seed, updates) if arm in ARMS else []
+        found = {n: counts(policy, tasks, draws, NAME, seed, "held", arm) for n, tasks in held.items()}
+        arms[arm] = {"curve": curve, "counts": found}
+        pass_1 = {n: sum(r for _, r in c) / sum(n_ for n_, _ in c) for n, c in found.items()}
+        say(f"{arm}: pass@1 " + ", ".join(f"{share:.1%} in {half}" for half, share in pass_1.items()))
     return {"k": draws, "gradients": gradients, "without mask": bare(seed), "reductions": reduced, "arms": arms}
 
 
@@ -496,7 +538,7 @@ def pass_at(r: Result, arm: str, k: int) -> float:
 
 
 def on_the_hard(r: Result, arm: str, k: int) -> float:
-    half = r["arms"][arm]["counts"][str(HARD)]
+    half = r["arms"][arm]["counts"][HARD]
     return sum(pass_at_k(n, right, k) for n, right in half) / len(half)
 
 
@@ -533,13 +575,13 @@ def imagined(outcome: Outcome, seed: int) -> Result:
     good = outcome is Outcome.HELD or (outcome is Outcome.UNRESOLVED and seed < 4)
     many, lost = 20, seed % 5 + 1
     half = lambda right, unsolved=0: [[DRAWS, right]] * (many - unsolved) + [[DRAWS, 0]] * unsolved
-    gate = {"2": half(22), "3": half(14, lost)} if good else {"2": half(9, lost), "3": half(0)}
+    gate = {EASY: half(22), HARD: half(14, lost)} if good else {EASY: half(9, lost), HARD: half(0)}
     counts_ = {
-        "before": {"2": half(16), "3": half(0)},
-        "sft": {"2": half(12), "3": half(3)},
-        "grpo": {"2": half(19), "3": half(0)},
-        "sft then grpo": {"2": half(18), "3": half(6)},
-        "mixture": {"2": half(16), "3": half(6)},
+        "before": {EASY: half(16), HARD: half(0)},
+        "sft": {EASY: half(12), HARD: half(3)},
+        "grpo": {EASY: half(19), HARD: half(0)},
+        "sft then grpo": {EASY: half(18), HARD: half(6)},
+        "mixture": {EASY: half(16), HARD: half(6)},
         **dict.fromkeys(GATES, gate),
     }
     fell = (0.3 if good else -0.2) + seed / 100
@@ -639,7 +681,7 @@ register(
             ),
         ),
         arms={
-            "before": "placebo: a model of 0.1 million parameters primed on search traces of problems with two numbers",
+            "before": "placebo: a model of 0.1 million parameters primed on solutions with the sign",
             "sft": "control: the demonstrations alone, at as many updates",
             "grpo": "control: the samples alone, their rewards centred on the prompt's mean",
             "sft then grpo": "half of the updates the one, then the other",
@@ -647,15 +689,20 @@ register(
             "hpt 0": "samples where any is right, the demonstrations of the prompt elsewhere",
             "hpt 0.25": "samples where more than a quarter is right, the demonstrations of the prompt elsewhere",
         },
-        tasks="Countdown, half of it with two numbers and half with three; before, the model has only seen two, and writes no answer to three",
+        tasks="Countdown with three numbers, solved line by line; half of the prompts ask for a sign in every line (3 + 5 = 8 left 2 8 ;), half "
+        "for a word in its place (3 + 5 makes 8 left 2 8 ;), which the model has never seen nor written before",
         metric="pass@1 and pass@32 on held-out problems of both halves, 32 samples each; gradients of random batches in float64",
-        budget="about 8 minutes of one thread a seed",
-        departures="Countdown with two and three numbers stands for that with three and four, and a width of 64 for one of 96. Four search "
-        "traces of each prompt are shown in an update where the paper has one solution, since so small a model learns little from one; they "
-        "may hold attempts that miss, and all end in a right answer. Rewards are centred on the prompt's mean and not divided by their "
-        "deviation, in every arm. One learning rate for all arms and both kinds of learning, and one number of updates; it was taken from "
-        "a few short pilots of imitation and of GRPO under another seed, not searched for each arm. Every arm draws the samples of its "
-        "updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
+        budget="about 7 minutes of one thread a seed",
+        departures="What is out of reach is a way of writing: half of the prompts ask for a word that the model has never written, where the "
+        "map has problems that are too hard. Two other worlds tested nothing in pilots under seed 901: with search traces for three numbers "
+        "as that half (two numbers as the other) imitation solved under 3 % of it after 160 updates, and with seven new words, one for each "
+        "sign, none of it after 100. Countdown with three numbers up to 9 and targets up to 12, a line for each operation, stands for "
+        "three and four numbers, and a width of 64 for one of 96. So the sums "
+        "carry over from half to half, and demonstrations of one may help or harm the other. Four solutions of each prompt are shown in an "
+        "update where the paper has one, since so small a model learns little from one. Rewards are centred on the prompt's mean and not "
+        "divided by their deviation, in every arm. One learning rate for all arms and both kinds of learning, and one number of updates; it "
+        "was taken from a few short pilots of imitation and of GRPO under another seed, not searched for each arm. Every arm draws the samples "
+        "of its updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
         "demonstration counts as one more sequence of its group, so that the gradients of the closed and the open gate are those of the "
         "baselines times one factor, which is taken out before they are compared. The rows that part 1 is compared with are the "
         "library's, which tests hold to TRL's and verl's.",
