@@ -16,12 +16,13 @@ MAY_USE = {
     "search": {"core", "tasks", "verify", "models"},
     "learn": {"core", "tasks", "verify", "models"},
     "measure": {"core", "tasks", "verify", "models"},
+    "smith": {"core", "tasks", "verify", "models"},
     "loop": {"core", "tasks", "verify", "models", "search", "learn", "measure"},
-    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "loop"},
-    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "loop", "report"},
+    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "smith", "loop"},
+    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "smith", "loop", "report"},
 }
 MAY_USE["studies"] = set(MAY_USE)
-WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "report"}
+WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "smith", "report"}
 
 
 def imports(file: Path) -> set[str]:
