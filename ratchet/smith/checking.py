@@ -1,10 +1,14 @@
-"""Whether a task is right: assertions about its files, probes for leaks, a review of what it says, and runs of what it does."""
+"""Whether a task is right: assertions about its files, runs of what it does, probes for leaks, and a review of what it says.
+
+Each problem names the role whose work it is: the brainstormer chose what to ask, the designer what to say and how to score, the
+refactor how it is put into files.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,31 +16,25 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ratchet.core.errors import SmithError
-from ratchet.smith import leaks, trying
+from ratchet.smith import trying
+from ratchet.smith.leaks import Package, search
 
 if TYPE_CHECKING:
     from ratchet.verify.sandbox.sandbox import Sandbox
 
-FILES = (
-    "task.yaml",
-    "description.md",
-    "prepare.py",
-    "metric.py",
-    "public/train.csv",
-    "public/test.csv",
-    "public/sample_submission.csv",
-    "private/answers.csv",
-)
-TRIVIAL = 0.995  # of the way from the dummy's score to the optimum
-HOPELESS = 0.02
-LEAST = 20  # test rows
+SCRIPTS = ("task.yaml", "description.md", "prepare.py", "metric.py")
+SAMPLE, ANSWERS = "public/sample_submission.csv", "private/answers.csv"
+TABLES = ("public/train.csv", "public/test.csv", SAMPLE, ANSWERS)
+NEEDED = ("name", "kind", "targets", "answer", "metric", "split", "features", "sides", "query")
+TRIVIAL, HOPELESS = 0.995, 0.02  # of the way from the dummy's score to the optimum
+LEAST = 20  # rows to tell; twice as many to learn from
 TOLERANCE = 1e-9
+Claim = tuple[bool, str, str]
+"""Whether it holds, what is claimed, and what is wrong where it does not."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, by which check, and the role whose work it is."""
-
     check: str
     what: str
     role: str
@@ -50,20 +48,23 @@ class Report:
     checks: list[str] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
 
-    def need(self, good: bool, check: str, what: str, role: str) -> bool:
-        self.checks.append(check)
-        if not good:
-            self.problems.append(Problem(check, what, role))
-        return good
+    def need(self, role: str, claims: Iterator[Claim]) -> bool:
+        """Note all claims of a role's work; whether they hold."""
+        before = len(self.problems)
+        for holds, check, wrong in claims:
+            self.checks.append(check)
+            if not holds:
+                self.problems.append(Problem(check, wrong, role))
+        return len(self.problems) == before
 
     @property
     def accepted(self) -> bool:
         return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "accepted": self.accepted, "problems": [vars(p) for p in self.problems], "checks": sorted(set(self.checks)), "baselines": self.baselines,
-        }  # fmt: skip
+        problems = [vars(p) for p in self.problems]
+        checks = list(dict.fromkeys(self.checks))
+        return {"accepted": self.accepted, "problems": problems, "checks": checks, "baselines": self.baselines}
 
 
 def read_task(folder: Path) -> dict[str, Any]:
@@ -78,243 +79,170 @@ def read_task(folder: Path) -> dict[str, Any]:
         task = yaml.safe_load(file.read_text())
     except yaml.YAMLError as e:
         raise SmithError(f"{file}: not YAML ({str(e).splitlines()[0]})") from None
-    missing = [
-        k
-        for k in ("name", "kind", "targets", "answer", "metric", "split", "features", "sides")
-        if k not in (task if isinstance(task, dict) else {})
-    ]
+    missing = [k for k in NEEDED if not isinstance(task, dict) or k not in task]
     if missing:
         raise SmithError(f"{file} lacks {', '.join(missing)}")
     return task
+
+
+def files_in(folder: Path, part: str) -> dict[str, bytes]:
+    """Contents by name, below the folder; those of one part of it."""
+    found = sorted(p for p in (folder / part).rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
 
 
+def check(folder: Path, sandbox: Sandbox, raw: Path | None = None) -> Report:
+    """Of a task's folder. With the raw files, `prepare.py` is run twice as well, and must make what is there."""
+    report = Report()
+    task = read_task(folder)
+    missing = [name for name in (*SCRIPTS, *TABLES) if not (folder / name).is_file()]
+    if not report.need("refactor", iter([(not missing, "files", f"missing: {', '.join(missing)}")])):
+        return report
+    if raw is not None and (made := prepared(folder, raw, sandbox, report)):
+        same = digests(made) == digests(files_in(folder, "public") | files_in(folder, "private"))
+        wrong = "public/ and private/ are not what prepare.py makes"
+        report.need("refactor", iter([(same, "prepare.py makes these files", wrong)]))
+    package = Package(folder, task)
+    if not whole(package, report) or not executed(package, sandbox, report):
+        return report
+    found = search(package)
+    claims = ((not what, f"leak: {name}", what) for name, what in found.items())
+    report.need("brainstormer", claims)
+    report.need("designer", said(package))
+    return report
+
+
 def prepared(folder: Path, raw: Path, sandbox: Sandbox, report: Report) -> dict[str, bytes]:
     """What prepare.py makes, if it makes the same twice."""
     text = (folder / "prepare.py").read_text()
     first = trying.run(sandbox, text, {}, [str(raw), "out"])
-    if not report.need(not first.failed, "prepare runs", f"prepare.py: {first.failed}", "refactor"):
+    if not report.need("refactor", iter([(not first.failed, "prepare.py runs", first.failed)])):
         return {}
-    second = trying.run(
-        sandbox, f"import random, numpy\nrandom.seed(5), numpy.random.seed(5)\n{text_without_future(text)}", {}, [str(raw), "out"]
-    )
-    report.need(
-        digests(first.files) == digests(second.files),
-        "prepare is deterministic",
-        "a second run of prepare.py gave other files",
-        "refactor",
-    )
+    other = "import random, numpy\nrandom.seed(5), numpy.random.seed(5)\n"
+    second = trying.run(sandbox, other + text.replace("from __future__ import annotations\n", "", 1), {}, [str(raw), "out"])
+    same = digests(first.files) == digests(second.files)
+    report.need("refactor", iter([(same, "prepare.py is deterministic", "a second run gave other files")]))
     return dict(first.files)
 
 
-def text_without_future(text: str) -> str:
-    """A script that lines can be put before."""
-    return text.replace("from __future__ import annotations\n", "", 1)
+# ---- assertions ------------------------------------------------------------------------------------------------------
 
 
-def check(folder: Path, sandbox: Sandbox, raw: Path | None = None) -> Report:
-    """Of a task's folder; with the raw files `prepare.py` is run too, twice, and what it makes is compared with what is there."""
-    report = Report()
-    task = read_task(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if not report.need(not missing, "files", f"missing: {', '.join(missing)}", "refactor"):
-        return report
-    if raw is not None:
-        made = prepared(folder, raw, sandbox, report)
-        there = {
-            p.relative_to(folder).as_posix(): p.read_bytes()
-            for part in ("public", "private")
-            for p in sorted((folder / part).rglob("*"))
-            if p.is_file()
-        }
-        if made:
-            report.need(
-                digests(made) == digests(there),
-                "prepare made these files",
-                "public/ and private/ are not what prepare.py makes",
-                "refactor",
-            )
-    package = leaks.Package(folder, task)
-    if not shape(package, report) or not execute(package, sandbox, report):
-        return report
-    for name, what in leaks.search(package).items():
-        report.need(False, f"leak: {name}", what, "brainstormer")
-    report.checks += [f"leak: {probe.name}" for probe in leaks.probes]
-    review(package, report)
-    return report
-
-
-def shape(p: leaks.Package, report: Report) -> bool:
-    """Assertions about the tables."""
-    targets = p.task["targets"]
+def whole(p: Package, report: Report) -> bool:
+    """Tables are what they should be."""
     try:
-        train, test, answers, sample = p.train, p.test, p.answers, p.table("public/sample_submission.csv")
+        tables = p.train, p.test, p.answers, p.table(SAMPLE)
     except Exception as e:
-        return report.need(False, "tables can be read", str(e)[:200], "refactor")
-    ok = report.need("id" in train and "id" in test and "id" in answers, "ids are there", "a table has no column id", "refactor")
-    if not ok:
+        return report.need("refactor", iter([(False, "tables can be read", str(e)[:200])]))
+    without = [name for name, table in zip(TABLES, (*tables[:2], tables[3], tables[2])) if "id" not in table]
+    if not report.need("refactor", iter([(not without, "ids are there", f"no column id in {', '.join(without)}")])):
         return False
-    report.need(
-        set(targets) <= set(train.columns),
-        "training has the target",
-        f"train.csv lacks {', '.join(set(targets) - set(train.columns))}",
-        "refactor",
-    )
-    report.need(not set(targets) & set(test.columns), "the test set lacks the target", "test.csv holds the target", "refactor")
-    report.need(
-        list(answers.columns)[-len(targets) :] == targets,
-        "answers have the target",
-        "answers.csv does not end with the targets",
-        "refactor",
-    )
-    report.need(set(test["id"]) == set(answers["id"]) and not test["id"].duplicated().any() and not answers["id"].duplicated().any(),
-                "answers belong to the test set", "ids of test.csv and answers.csv are not the same, once each", "refactor")  # fmt: skip
-    report.need(not set(train["id"]) & set(test["id"]), "the sides are apart", "ids are on both sides", "refactor")
-    report.need(
-        list(sample.columns) == ["id", *targets] and set(sample["id"]) == set(test["id"]),
-        "sample submission",
-        "it has not the ids and columns that are asked for",
-        "refactor",
-    )
-    report.need(
-        len(test) >= LEAST and len(train) >= 2 * LEAST,
-        "size",
-        f"{len(train)} rows to learn from and {len(test)} to tell",
-        "brainstormer",
-    )
-    if not set(targets) <= set(answers.columns) or not set(targets) <= set(train.columns):
-        return False
-    report.need(not answers[targets].isna().any().any(), "answers are whole", "answers.csv has empty cells", "refactor")
-    for t in targets:
-        report.need(
-            answers[t].nunique() > 1 and train[t].nunique() > 1,
-            "the target varies",
-            f"{t} has one value on one side",
-            "brainstormer",
-        )
+    return report.need("refactor", shapes(p, tables[3])) and report.need("brainstormer", worth_it(p))
+
+
+def shapes(p: Package, sample: Any) -> Iterator[Claim]:
+    targets, train, test, answers = p.task["targets"], p.train, p.test, p.answers
+    lacking = [t for t in targets if t not in train]
+    yield not lacking, "training has the target", f"train.csv lacks {', '.join(lacking)}"
+    shown = [t for t in targets if t in test]
+    yield not shown, "the test set lacks the target", f"test.csv holds {', '.join(shown)}"
+    ends = list(answers.columns)[-len(targets) :] == targets
+    yield ends, "answers have the target", f"answers.csv has the columns {', '.join(answers.columns)}"
+    once = not test["id"].duplicated().any() and not answers["id"].duplicated().any()
+    both = once and set(test["id"]) == set(answers["id"])
+    yield both, "answers belong to the test set", "test.csv and answers.csv do not have the same ids, once each"
+    yield not set(train["id"]) & set(test["id"]), "the sides are apart", "ids are on both sides"
+    right = list(sample.columns) == ["id", *targets] and set(sample["id"]) == set(test["id"])
+    yield right, "the sample shows what is asked for", "sample_submission.csv has other ids or columns"
+    if ends:
+        yield not answers[targets].isna().any().any(), "answers are whole", "answers.csv has empty cells"
+
+
+def worth_it(p: Package) -> Iterator[Claim]:
+    enough = len(p.test) >= LEAST and len(p.train) >= 2 * LEAST
+    yield enough, "there are enough rows", f"{len(p.train)} rows to learn from and {len(p.test)} to tell"
+    flat = [t for t in p.task["targets"] if p.answers[t].nunique() < 2 or p.train[t].nunique() < 2]
+    yield not flat, "the target varies", f"{', '.join(flat)} has one value on one side"
     if p.task["answer"] == "class":
-        new = set(answers[targets[0]]) - set(train[targets[0]])
-        report.need(
-            not new, "classes are known", f"classes that training never shows: {', '.join(sorted(new))[:120]}", "brainstormer"
-        )
-    return report.accepted
-
-
-def execute(p: leaks.Package, sandbox: Sandbox, report: Report) -> bool:
-    """Solve and grade from end to end, and see what the metric says of good and bad submissions."""
-    spec = json.dumps(p.task, default=str).encode()
-    public = {
-        f"public/{f.relative_to(p.folder / 'public').as_posix()}": f.read_bytes()
-        for f in sorted((p.folder / "public").rglob("*"))
-        if f.is_file()
-    }
-    solved = trying.run(sandbox, (trying.INSIDE / "ladder.py").read_text(), {**public, "task.json": spec})
-    if not report.need(not solved.failed, "it can be solved", f"the baselines failed: {solved.failed}", "designer"):
-        return False
-    files = {f"submissions/{name}": data for name, data in solved.files.items()}
-    own = {
-        "metric.py": (p.folder / "metric.py").read_bytes(),
-        "answers.csv": (p.folder / "private/answers.csv").read_bytes(),
-        "task.json": spec,
-    }
-    graded = trying.run(sandbox, (trying.INSIDE / "grade.py").read_text(), {**own, **files})
-    found = trying.read_json(graded.said)
-    if not report.need(
-        not graded.failed and isinstance(found, dict),
-        "it can be graded",
-        f"metric.py: {graded.failed or graded.said[:200]}",
-        "designer",
-    ):
-        return False
-    metric_holds(p.task, found, report)
-    ladder_stands(p.task, found, report)
-    return report.accepted
-
-
-def metric_holds(task: dict[str, Any], found: dict[str, Any], report: Report) -> None:
-    optimum, higher = task["metric"]["optimum"], task["metric"]["higher_is_better"]
-    score = lambda name: found.get(name, {}).get("score")
-    perfect = score("perfect")
-    near = lambda value: value is not None and abs(value - optimum) <= TOLERANCE
-    report.need(near(perfect), "perfect answers reach the optimum", f"they score {found['perfect']}, not {optimum}", "designer")
-    report.need(
-        near(score("perfect, rows in another order")),
-        "the order of rows does not matter",
-        f"in another order they score {found['perfect, rows in another order']}",
-        "designer",
-    )
-    report.need(
-        found["declared"] == {"higher": higher, "optimum": optimum},
-        "metric.py says what task.yaml says",
-        str(found["declared"]),
-        "refactor",
-    )
-    exchanged = score("ids exchanged")
-    worse = exchanged is not None and perfect is not None and (exchanged < perfect if higher else exchanged > perfect)
-    report.need(worse, "ids matter", "answers under exchanged ids score as well as the perfect ones", "designer")
-    little, very = score("a little wrong"), score("very wrong")
-    if little is not None and very is not None:
-        right = (little > very) if higher else (little < very)
-        report.need(right, "the direction is right", f"a little wrong scores {little:g}, very wrong {very:g}", "designer")
-    for name, said in found["broken"].items():
-        clear = "refused" in said and said.get("by") == "InvalidSubmission" and len(said["refused"]) > 10
-        report.need(clear, "broken submissions are refused", f"{name}: {said}", "designer")
-
-
-def ladder_stands(task: dict[str, Any], found: dict[str, Any], report: Report) -> None:
-    ladder = {name: said.get("score") for name, said in found["ladder"].items()}
-    report.baselines = {"scores": ladder, "gaps": found.get("gaps")}
-    if not report.need(
-        all(v is not None for v in ladder.values()) and len(ladder) == 3, "baselines get scores", f"{found['ladder']}", "designer"
-    ):
-        return
-    optimum, dummy, strong = task["metric"]["optimum"], ladder["dummy"], ladder["strong"]
-    way = (strong - dummy) / (optimum - dummy) if optimum != dummy else 1.0
-    report.baselines["way"] = way
-    gaps = found.get("gaps") or {}
-    low = lambda name: (gaps.get(name) or [-1.0])[0]
-    report.need(
-        way < TRIVIAL,
-        "not trivial",
-        f"the strong baseline goes {way:.1%} of the way from the dummy to the optimum",
-        "brainstormer",
-    )
-    report.need(
-        way > HOPELESS and low("strong over dummy") > 0,
-        "not hopeless",
-        f"the strong baseline goes {way:.1%} of the way from the dummy to the optimum; resampled gap {gaps.get('strong over dummy')}",
-        "brainstormer",
-    )
-    report.need(
-        low("simple over dummy") > 0 or low("strong over simple") > 0,
-        "the ladder has rungs",
-        f"neither rung is surely above the one below: {gaps}",
-        "brainstormer",
-    )
-    report.need(
-        low("strong over simple") > 0 or (gaps.get("strong over simple") or [0, -1])[1] > 0,
-        "the ladder is in order",
-        f"strong is not above simple: {gaps.get('strong over simple')}",
-        "brainstormer",
-    )
-
-
-def review(p: leaks.Package, report: Report) -> None:
-    """What a careful reader would object to."""
-    text = (p.folder / "description.md").read_text()
-    missing = [w for w in (*p.task["targets"][:3], p.task["metric"]["name"], "sample_submission.csv") if w not in text]
-    report.need(not missing, "the description is whole", f"it does not speak of {', '.join(missing)}", "designer")
-    unused = [c for c in p.known if p.test[c].notna().sum() == 0]
-    report.need(
-        len(p.known) + len(p.task["sides"]) > 0 and len(unused) < max(1, len(p.known)),
-        "there is something to learn from",
-        "no feature has values",
-        "brainstormer",
-    )
+        new = set(p.answers[p.task["targets"][0]]) - set(p.train[p.task["targets"][0]])
+        yield not new, "training shows every class", f"it never shows {', '.join(sorted(new))[:120]}"
+    empty = [c for c in p.known if p.test[c].isna().all()]
+    yield len(p.known) + len(p.task["sides"]) > len(empty), "there is something to learn from", "no feature has values"
     from ratchet.smith.kinds.columns import CALENDAR
 
-    odd = [t for t in p.task["targets"] if CALENDAR.search(t) and p.task["kind"] != "forecasting"]
-    report.need(not odd, "the target is worth telling", f"{', '.join(odd)} is the calendar", "brainstormer")
+    odd = [t for t in p.task["targets"] if CALENDAR.search(t) and p.task["split"]["by"] != "time"]
+    yield not odd, "the target is worth telling", f"{', '.join(odd)} is the calendar"
+
+
+def said(p: Package) -> Iterator[Claim]:
+    text = (p.folder / "description.md").read_text()
+    missing = [w for w in (*p.task["targets"][:3], p.task["metric"]["name"], "sample_submission.csv") if w not in text]
+    yield not missing, "the description is whole", f"it does not speak of {', '.join(missing)}"
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------
+
+
+def executed(p: Package, sandbox: Sandbox, report: Report) -> bool:
+    """Solved and graded from end to end; what the metric says of good and bad submissions; the ladder of baselines."""
+    spec = json.dumps(p.task, default=str).encode()
+    solve, grade = ((trying.INSIDE / name).read_text() for name in ("ladder.py", "grade.py"))
+    solved = trying.run(sandbox, solve, {**files_in(p.folder, "public"), "task.json": spec})
+    if not report.need("designer", iter([(not solved.failed, "it can be solved", f"the baselines failed: {solved.failed}")])):
+        return False
+    own = {
+        "metric.py": (p.folder / "metric.py").read_bytes(),
+        "answers.csv": (p.folder / ANSWERS).read_bytes(),
+        "task.json": spec,
+    }
+    graded = trying.run(sandbox, grade, own | {f"submissions/{name}": data for name, data in solved.files.items()})
+    found = trying.read_json(graded.said)
+    fine = not graded.failed and isinstance(found, dict)
+    if not report.need("designer", iter([(fine, "it can be graded", f"metric.py: {graded.failed or graded.said[:200]}")])):
+        return False
+    scored = report.need("designer", metric_holds(p.task["metric"], found))
+    return scored and report.need("brainstormer", ladder_stands(p.task["metric"]["optimum"], found, report.baselines))
+
+
+def metric_holds(metric: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Claim]:
+    optimum, higher = metric["optimum"], metric["higher_is_better"]
+    score = lambda name: found.get(name, {}).get("score")
+    near = lambda name: score(name) is not None and abs(score(name) - optimum) <= TOLERANCE
+    better = lambda a, b: None not in (a, b) and (a > b if higher else a < b)
+    yield near("perfect"), "perfect answers reach the optimum", f"they get {found['perfect']}, not {optimum}"
+    turned = "perfect, rows in another order"
+    yield near(turned), "the order of rows does not matter", f"in another order perfect answers get {found[turned]}"
+    declared = {"higher": higher, "optimum": optimum}
+    yield found["declared"] == declared, "metric.py says what task.yaml says", f"it says {found['declared']}"
+    yield better(score("perfect"), score("ids exchanged")), "ids matter", "answers under exchanged ids score as well"
+    if "a little wrong" in found:
+        right = better(score("a little wrong"), score("very wrong"))
+        yield right, "the direction is right", f"a little wrong gets {found['a little wrong']}, very wrong {found['very wrong']}"
+    for name, said in found["broken"].items():
+        clear = said.get("by") == "InvalidSubmission" and len(said["refused"]) > 10
+        yield clear, "broken submissions are refused", f"{name}: {said}"
+
+
+def ladder_stands(optimum: float, found: Mapping[str, Any], baselines: dict[str, Any]) -> Iterator[Claim]:
+    ladder = {name: said.get("score") for name, said in found["ladder"].items()}
+    gaps = found.get("gaps") or {}
+    baselines.update(scores=ladder, gaps=gaps)
+    known = len(ladder) == 3 and None not in ladder.values()
+    yield known, "baselines get scores", f"{found['ladder']}"
+    if not known:
+        return
+    dummy, strong = ladder["dummy"], ladder["strong"]
+    way = baselines["way"] = (strong - dummy) / (optimum - dummy) if optimum != dummy else 1.0
+    least = lambda name: (gaps.get(name) or [-1.0])[0]
+    most = lambda name: (gaps.get(name) or [-1.0])[-1]
+    told = f"the strong baseline goes {way:.1%} of the way from the dummy to the optimum"
+    yield way < TRIVIAL, "it is not trivial", told
+    sure = way > HOPELESS and least("strong over dummy") > 0
+    yield sure, "it is not hopeless", f"{told}; resampled gap {gaps.get('strong over dummy')}"
+    rungs = least("simple over dummy") > 0 or least("strong over simple") > 0
+    yield rungs, "a rung is surely above the one below", f"{gaps}"
+    yield most("strong over simple") > 0, "the ladder is in order", f"strong over simple: {gaps.get('strong over simple')}"

@@ -14,13 +14,13 @@ METRICS = {
     "average_precision": "average precision of the rare class: 1 is perfect, its share of the rows is guessing",
     "accuracy": "the share of rows with the right class",
     "macro_f1": "F1 of each class, averaged over the classes, so that rare ones count as much as frequent ones",
-    "quadratic_kappa": "quadratically weighted kappa: 1 is perfect, 0 is chance; being far off costs more than being near. Predictions are rounded to whole levels",
+    "quadratic_kappa": "quadratically weighted kappa: 1 is perfect, 0 is chance; being far off costs more. Predictions are rounded to whole levels",
     "rmse": "root mean squared error: 0 is perfect",
     "mae": "mean absolute error: 0 is perfect",
     "rmsle": "root mean squared error of the logarithms of one plus the values: 0 is perfect, and a factor of two costs the same everywhere",
     "spearman": "Spearman's rank correlation: 1 is perfect, 0 is chance",
     "mean_auc": "the area under the ROC curve of each label, averaged over the labels",
-    "ndcg": "normalised discounted gain of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank within the query",
+    "ndcg": "NDCG of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank in its query",
 }
 SPLITS = {
     "random": "Rows of the test set were drawn at random.",

@@ -219,6 +219,5 @@ def ahead(p: Package) -> str:
 
 
 def search(p: Package) -> dict[str, str]:
-    """What each probe found, of those that found something."""
-    found = {probe.name: probe.value(p) for probe in probes}
-    return {name: what for name, what in found.items() if what}
+    """What each probe found: nothing, where it is well."""
+    return {probe.name: probe.value(p) for probe in probes}

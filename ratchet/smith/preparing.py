@@ -26,7 +26,7 @@ def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     for join in plan["joins"]:
         other = tables[join["table"]].drop_duplicates(join["key"])[[join["key"], *join["columns"]]]
-        other = other.rename(columns={c: n for c, n in join["columns"].items()} | {join["key"]: "_key"})
+        other = other.rename(columns={**join["columns"], join["key"]: "_key"})
         frame = frame.merge(other, how="left", left_on=join["column"], right_on="_key").drop(columns="_key")
     for name, parts_of in plan["dates"].items():
         frame[name] = moments(frame, parts_of)
@@ -149,14 +149,11 @@ def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:
     for side in plan["sides"]:
         table = sides[side["table"]]
         if side["own"]:  # rows of ours have many there: their name becomes our id, so that names tell nothing
-            ids = frame.set_index(side["column"])["id"]
-            table = (
-                table[table[side["key"]].isin(ids.index)].assign(id=lambda t: t[side["key"]].map(ids)).drop(columns=side["key"])
-            )
-            table = table[["id", *(c for c in table if c != "id")]].sort_values(["id", *side["order"]], kind="stable")
-        table[["id", *side["columns"]] if side["own"] else [side["key"], *side["columns"]]].to_csv(
-            public / f"{side['table']}.csv", index=False
-        )
+            numbers = table[side["key"]].map(frame.set_index(side["column"])["id"])
+            table = table.assign(id=numbers)[numbers.notna()].astype({"id": int})
+            table = table.sort_values(["id", *side["order"]], kind="stable")
+        columns = ["id" if side["own"] else side["key"], *side["columns"]]
+        table[columns].to_csv(public / f"{side['table']}.csv", index=False)
     features = [c for c in plan["features"] if c not in [s["column"] for s in plan["sides"] if s["own"]]]
     if "image" in features:
         (public / "images").mkdir(exist_ok=True)

@@ -43,7 +43,7 @@ def features(train, test, task):
             other.columns = ["_".join(c) for c in other.columns]
             frame = frame.merge(other.reset_index(), how="left", on="id")
         else:
-            other = other.drop_duplicates(side["key"]).rename(columns=lambda c: f"{side['table']}.{c}")
+            other = other.drop_duplicates(side["key"]).add_prefix(f"{side['table']}.")
             frame = frame.merge(other, how="left", left_on=side["column"], right_on=f"{side['table']}.{side['key']}")
     return numbers(frame.drop(columns="id")), len(train)
 
@@ -207,7 +207,6 @@ def later(train, test, task, target):
     simple = means.reindex(season).fillna(np.nanmedian(y)).to_numpy()
     recent = np.nanmean(y[-max(5, n // 20) :])
     x = parts.drop(columns=[" days"]).assign(season=simple)
-    level = np.full(len(x), np.nanmean(y))
     model = HistGradientBoostingRegressor(
         loss="absolute_error", random_state=0, max_iter=150, learning_rate=0.06, min_samples_leaf=max(3, min(20, n // 40))
     )

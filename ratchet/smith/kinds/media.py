@@ -78,7 +78,7 @@ def images(data: Dataset) -> Iterator[Formulation]:
                 found = classes_of(frame[c.name], 20)
                 if 2 <= len(found) <= 60:
                     yield Formulation(
-                        "image classification", names, (c.name,), "accuracy", ("image",), split_at_random(True), f"Which {words(c.name)} does an image show?",
+                        "image classification", names, (c.name,), "accuracy", ("image",), split_at_random(True), "What does an image show?",
                         f"{len(frame)} images of {len(found)} classes", {}, found, score=3,
                     )  # fmt: skip
             elif c.kind in ("count", "number"):
