@@ -1,0 +1,167 @@
+"""`ratchet smith`: raw data in, verified machine-learning competitions out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratchet.core.errors import SmithError
+
+TASK = click.argument("folder", type=click.Path(path_type=Path))
+RAW = click.option("--raw", type=click.Path(path_type=Path), help="The raw files it was made of: prepare.py is then run too.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def smith() -> None:
+    """Make competitions of raw data, check them, grade submissions, and solve them."""
+
+
+def there(path: Path) -> Path:
+    if not path.exists():
+        raise SmithError(f"no file or folder at {path}")
+    return path
+
+
+def datasets(paths: tuple[Path, ...]) -> list[tuple[Path, tuple[Path, ...]]]:
+    """A folder is a data set; files of one folder are one data set together."""
+    folders = [p for p in map(there, paths) if p.is_dir()]
+    loose: dict[Path, list[Path]] = {}
+    for p in paths:
+        if p.is_file():
+            loose.setdefault(p.parent, []).append(p)
+    return [(p, ()) for p in folders] + [(parent, tuple(files)) for parent, files in loose.items()]
+
+
+@smith.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("competitions"),
+    show_default=True,
+    help="Folder of the tasks.",
+)
+@click.option("--most", type=click.IntRange(1), default=6, show_default=True, help="Tasks of one data set.")
+@click.option(
+    "--tries", type=click.IntRange(1), default=14, show_default=True, help="Candidates that are built and verified for that."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def make(paths: tuple[Path, ...], out: Path, most: int, tries: int, as_json: bool) -> None:
+    """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop."""
+    from ratchet.smith.making import make as made
+
+    results: list[dict[str, Any]] = []
+    failed: list[str] = []
+    for root, only in datasets(paths):
+        try:
+            results.append(made(root, out, lambda line: click.echo(line, err=as_json), most, tries, only))
+        except SmithError as e:  # the others are still worth making
+            failed.append(str(e))
+            click.echo(f"ratchet: {e}", err=True)
+    total = sum(len(r["accepted"]) for r in results)
+    if as_json:
+        click.echo(json.dumps(results))
+    else:
+        click.echo(
+            f"\n{total} tasks from {sum(bool(r['accepted']) for r in results)} of {len(results) + len(failed)} data sets, in {out}"
+        )
+        kinds = sorted({t["kind"] for r in results for t in r["tried"] if t["accepted"]})
+        click.echo(f"kinds: {', '.join(kinds) or 'none'}")
+    if failed and not results:
+        raise SystemExit(2)
+
+
+@smith.command()
+@TASK
+@RAW
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(folder: Path, raw: Path | None, as_json: bool) -> None:
+    """Verify a task's folder: assertions, runs in the sandbox, leak probes, review. Exit code 1 where something is wrong."""
+    from ratchet.smith import checking, trying
+
+    trying.needed()
+    checking.read_task(there(folder))
+    with trying.room(there(raw).resolve() if raw else folder.resolve()) as sandbox:
+        report = checking.check(folder, sandbox, raw.resolve() if raw else None)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        for problem in report.problems:
+            click.echo(f"{problem.check}: {problem.what} (the {problem.role}'s work)")
+        click.echo(f"{len(set(report.checks))} checks, {len(report.problems)} problems")
+        for name, score in report.baselines.get("scores", {}).items():
+            click.echo(f"  {name}: {score:.4f}")
+    if not report.accepted:
+        raise SystemExit(1)
+
+
+@smith.command()
+@TASK
+@click.argument("submission", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the grade as JSON.")
+def grade(folder: Path, submission: Path, as_json: bool) -> None:
+    """Score a submission, beside the baselines. Exit code 1 where it is not valid."""
+    from ratchet.smith.grading import grade as graded
+
+    found = graded(there(folder), there(submission))
+    if as_json:
+        click.echo(json.dumps(found))
+    elif found["valid"]:
+        click.echo(f"{found['metric']}: {found['score']:.6g} ({'higher' if found['higher_is_better'] else 'lower'} is better)")
+        for name, score in found["baselines"].items():
+            click.echo(f"  {name}: {score:.6g}{' (passed)' if name in found['passed'] else ''}")
+    else:
+        click.echo(f"not valid: {found['why']}", err=True)
+    if not found["valid"]:
+        raise SystemExit(1)
+
+
+@smith.command()
+@TASK
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The page (default: card.html in the task's folder)."
+)
+def card(folder: Path, out: Path | None) -> None:
+    """Write one HTML page about a task: its data, its metric, its baselines, what was verified."""
+    from ratchet.core.files import write_text
+    from ratchet.report.smith import page
+
+    path = out or there(folder) / "card.html"
+    write_text(path, page(folder))
+    click.echo(path)
+
+
+@smith.command()
+@TASK
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of MLE-bench's layout.")
+def export(folder: Path, out: Path) -> None:
+    """Write a task in the layout of MLE-bench, so that its agents can run on it."""
+    from ratchet.smith.exporting import to_mle_bench
+
+    click.echo(to_mle_bench(there(folder), out))
+
+
+@smith.command()
+@TASK
+@click.option("--agent", default="ladder", show_default=True, help="ladder, pipelines, or another registered agent.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--submissions", type=click.IntRange(1), default=3, show_default=True, help="How many may be scored.")
+@click.option("--json", "as_json", is_flag=True, help="Print the episode as JSON.")
+def solve(folder: Path, agent: str, seed: int, submissions: int, as_json: bool) -> None:
+    """Let an agent solve a task: it looks at the data, runs code in the sandbox, and submits."""
+    from ratchet.smith import trying
+    from ratchet.smith.agents import agents
+    from ratchet.smith.solving import play
+
+    trying.needed()
+    episode = play(there(folder), agent, agents[agent](seed), submissions=submissions)
+    if as_json:
+        click.echo(json.dumps(episode.as_json()))
+        return
+    for step in episode.steps:
+        said = f"{step.score:.6g}" if step.score is not None else step.wrong or (step.said.strip().splitlines() or [""])[-1][:100]
+        click.echo(f"{step.what}: {said}")
+    click.echo(f"best: {episode.best if episode.best is not None else 'none'}")
