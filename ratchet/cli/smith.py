@@ -146,22 +146,50 @@ def export(folder: Path, out: Path) -> None:
 
 @smith.command()
 @TASK
-@click.option("--agent", default="ladder", show_default=True, help="ladder, pipelines, or another registered agent.")
+@click.option("--agent", default="ladder", show_default=True, help="An agent that needs no model: ladder, pipelines.")
+@click.option("--engine", help="A model (builtin, a folder, a hub name) that is the agent, by the strategy tool-use.")
+@click.option("--turns", type=click.IntRange(1), default=6, show_default=True, help="Texts of the model.")
+@click.option("--max-tokens", type=click.IntRange(1), default=1024, show_default=True, help="Longest completion of the model.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--submissions", type=click.IntRange(1), default=3, show_default=True, help="How many may be scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the episode as JSON.")
-def solve(folder: Path, agent: str, seed: int, submissions: int, as_json: bool) -> None:
+def solve(
+    folder: Path, agent: str, engine: str | None, turns: int, max_tokens: int, seed: int, submissions: int, as_json: bool
+) -> None:
     """Let an agent solve a task: it looks at the data, runs code in the sandbox, and submits."""
     from ratchet.smith import trying
     from ratchet.smith.agents import agents
-    from ratchet.smith.solving import play
+    from ratchet.smith.checking import read_task
+    from ratchet.smith.solving import Workbench, play
 
     trying.needed()
-    episode = play(there(folder), agent, agents[agent](seed), submissions=submissions)
+    read_task(there(folder))
+    chosen = agents[agent]
+    with trying.room(folder.resolve() / "public") as sandbox:
+        bench = Workbench(folder, sandbox, submissions)
+        if engine is None:
+            play(bench, chosen(bench.task), seed)
+        else:
+            by_engine(bench, engine, turns, max_tokens, seed)
     if as_json:
-        click.echo(json.dumps(episode.as_json()))
+        click.echo(json.dumps(bench.record(engine or agent)))
         return
-    for step in episode.steps:
-        said = f"{step.score:.6g}" if step.score is not None else step.wrong or (step.said.strip().splitlines() or [""])[-1][:100]
-        click.echo(f"{step.what}: {said}")
-    click.echo(f"best: {episode.best if episode.best is not None else 'none'}")
+    for step in bench.steps:
+        lines = step.answer.strip().splitlines() or [""]
+        click.echo(f"{step.tool}: {lines[-1 if step.tool != 'look' else 0][:120]}")
+    click.echo(f"best: {bench.best if bench.best is not None else 'none'}")
+
+
+def by_engine(bench: Any, engine: str, turns: int, max_tokens: int, seed: int) -> None:
+    """An episode of a model: what it writes between <run> and </run> is run, and it reads what came of it."""
+    from ratchet.cli.evaluate import model_folder
+    from ratchet.models.load import load_policy
+    from ratchet.models.machine import prepare
+    from ratchet.models.scheduler import Scheduler
+    from ratchet.search.strategy import strategies
+
+    prepare()
+    policy = load_policy(model_folder(engine), max_tokens, 1)
+    scheduler = Scheduler(policy, lambda pairs: [], tools=bench.tools())
+    knobs = {"turns": turns, "tool": "run", "opens": "<run>", "closes": "</run>", "result": "</run>\n<result>{}</result>\n"}
+    scheduler.run(strategies["tool-use"], [bench.task], seed, "solve", knobs=knobs)
