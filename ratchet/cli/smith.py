@@ -48,16 +48,24 @@ def datasets(paths: tuple[Path, ...]) -> list[tuple[Path, tuple[Path, ...]]]:
 @click.option(
     "--tries", type=click.IntRange(1), default=14, show_default=True, help="Candidates that are built and verified for that."
 )
+@click.option("--endpoint", help="An OpenAI-compatible URL: a model plays the roles, not the rules.")
+@click.option("--model", default="", help="The endpoint's model.")
+@click.option(
+    "--cap", type=click.IntRange(1), default=200_000, show_default=True, help="Most tokens that the model may cost, prompts too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def make(paths: tuple[Path, ...], out: Path, most: int, tries: int, as_json: bool) -> None:
+def make(
+    paths: tuple[Path, ...], out: Path, most: int, tries: int, endpoint: str | None, model: str, cap: int, as_json: bool
+) -> None:
     """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop."""
     from ratchet.smith.making import make as made
 
+    roles = by_model(endpoint, model, cap, out) if endpoint else None
     results: list[dict[str, Any]] = []
     failed: list[str] = []
     for root, only in datasets(paths):
         try:
-            results.append(made(root, out, lambda line: click.echo(line, err=as_json), most, tries, only))
+            results.append(made(root, out, lambda line: click.echo(line, err=as_json), most, tries, only, roles))
         except SmithError as e:  # the others are still worth making
             failed.append(str(e))
             click.echo(f"ratchet: {e}", err=True)
@@ -72,6 +80,15 @@ def make(paths: tuple[Path, ...], out: Path, most: int, tries: int, as_json: boo
         click.echo(f"kinds: {', '.join(kinds) or 'none'}")
     if failed and not results:
         raise SystemExit(2)
+
+
+def by_model(endpoint: str, model: str, cap: int, out: Path) -> Any:
+    from ratchet.models.endpoint import Endpoint
+    from ratchet.smith.model_roles import Model
+
+    if not model:
+        raise SmithError("--endpoint needs --model, the name that the server knows the model by")
+    return Model(Endpoint(endpoint, model, max_tokens=8_192), out / "exchanges.jsonl", cap)
 
 
 @smith.command()

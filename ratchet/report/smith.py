@@ -80,7 +80,7 @@ def column_charts(p: Package) -> list[str]:
     """What the first columns hold; sentences and names of rows have no picture."""
     drawn: list[str] = []
     for name in p.known:
-        values = p.train[name] if name in p.train else None
+        values = p.train.get(name)
         if values is None or len(drawn) == COLUMNS or (values.dtype.kind not in "ifb" and values.nunique() > 0.3 * len(values)):
             continue
         found = parts_of({"train": values, "test": p.test[name]})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import pprint
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,22 +50,32 @@ def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(folder: Path, data: Dataset, f: Formulation, description: str) -> dict[str, Any]:
-    """All of the folder but what `prepare.py` makes; returns what `task.yaml` holds."""
-    plan = plan_of(data, f)
-    task = {
+def task_of(data: Dataset, f: Formulation, plan: dict[str, Any]) -> dict[str, Any]:
+    """What `task.yaml` holds."""
+    return {
         "format": FORMAT, "name": f"{data.name}/{f.name}", "title": f.title, "kind": f.kind, "data": data.name, "why": f.why,
         "targets": list(f.targets), "answer": plan["answer"], "classes": list(f.classes) if plan["answer"] == "class" else [],
         "metric": {"name": f.metric, "higher_is_better": scoring.HIGHER[f.metric], "optimum": scoring.OPTIMUM[f.metric]},
         "split": f.split, "features": list(f.features), "dropped": dict(f.dropped), "sides": plan["sides"], "query": plan["query"],
         "raw": sorted({t["file"] for t in plan["tables"].values()}),
     }  # fmt: skip
+
+
+def scripts(data: Dataset, f: Formulation) -> dict[str, str]:
+    """`prepare.py` and `metric.py`."""
+    plan = plan_of(data, f)
+    task = task_of(data, f, plan)
+    return {"prepare.py": prepare_script(task, plan), "metric.py": metric_script(task)}
+
+
+def write(folder: Path, data: Dataset, f: Formulation, description: str, code: Mapping[str, str]) -> None:
+    """All of the folder but what `prepare.py` makes."""
+    task = task_of(data, f, plan_of(data, f))
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "prepare.py", prepare_script(task, plan))
-    write_text(folder / "metric.py", metric_script(task))
+    for name, text in code.items():
+        write_text(folder / name, text)
     write_text(folder / "description.md", description)
     write_text(folder / "task.yaml", yaml.safe_dump(task, sort_keys=False, allow_unicode=True, width=120))
-    return task
 
 
 def prepare_script(task: dict[str, Any], plan: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ratchet.smith.profiling import Column, Profile
 
 FEATURES = ("binary", "category", "level", "count", "number", "date", "text", "list")
-CALENDAR = re.compile(r"^(year|month|day|hour|minute|weekday|week|quarter)\b|\b(year|month|date|time)$", re.I)
+CALENDAR = re.compile(r"^(series|step|year|month|day|hour|minute|weekday|week|quarter)\b|\b(year|month|date|time)$", re.I)
 WANTED = re.compile(
     r"target|label|class|outcome|result|surviv|price|quality|rating|score|default|churn|exited|damage|status|delay|diagnos|sales|profit|cost|fare|tip|species|income",
     re.I,
@@ -89,7 +89,7 @@ def classes(data: Dataset) -> Iterator[Formulation]:
             share = counts.min() / counts.sum()
             if len(found) == 2:
                 kind, metric = ("imbalanced", "average_precision") if share < RARE else ("binary", "auc")
-                title = f"Which rows have {words(c.name)}?"
+                title = f"Is {words(c.name)} {rare_name(counts)}?"
             else:
                 kind, metric, title = "multiclass", "macro_f1", f"Which {words(c.name)} is it?"
             features, dropped = features_of(profile, c.name)

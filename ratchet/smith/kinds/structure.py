@@ -104,7 +104,8 @@ def groups(data: Dataset) -> Iterator[Formulation]:
                 )  # fmt: skip
                 if f.kind in ("regression", "count"):
                     yield replace(
-                        f, kind="ranking", metric="ndcg", split=split, features=features, title=f"Who has the most {words(f.targets[0])} of a {words(g.name)}?",
+                        f, kind="ranking", metric="ndcg", split=split, features=features,
+                        title=f"Who has the most {words(f.targets[0])} of a {words(g.name)}?",
                         dropped=f.dropped | {g.name: "is the query, shown with each row"}, extra=f.extra | {"query": g.name}, score=f.score + 0.2,
                     )  # fmt: skip
 
