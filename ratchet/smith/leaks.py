@@ -218,6 +218,33 @@ def ahead(p: Package) -> str:
     return ""
 
 
+@probes.add("files beside the tables", paper="mle-smith")
+def beside(p: Package) -> str:
+    """Files that nobody speaks of: what they hold was not looked at."""
+    named = {"train.csv", "test.csv", "sample_submission.csv", *(f"{s['table']}.csv" for s in p.task["sides"])}
+    images = set(p.train["image"]) | set(p.test["image"]) if "image" in p.known else set()
+    public = p.folder / "public"
+    strange = [
+        n for f in sorted(public.rglob("*")) if f.is_file() and (n := f.relative_to(public).as_posix()) not in named | images
+    ]
+    return f"public/ holds {', '.join(strange[:3])}, which the task does not speak of" if strange else ""
+
+
+@probes.add("side tables", paper="mle-smith")
+def sides(p: Package) -> str:
+    """Side tables that know less of the rows to be told than of those to learn from, or that hold the target."""
+    for side in p.task["sides"]:
+        table = p.table(f"public/{side['table']}.csv")
+        held = [t for t in p.task["targets"] if t in table.columns and side["own"]]
+        if held:
+            return f"{side['table']}.csv holds the target {held[0]}"
+        key, column = ("id", "id") if side["own"] else (side["key"], side["column"])
+        known = [f[column].dropna().isin(table[key]).mean() for f in (p.train, p.test)]
+        if known[1] < known[0] - 0.05:
+            return f"{side['table']}.csv knows {known[1]:.0%} of the test set's rows and {known[0]:.0%} of the others"
+    return ""
+
+
 def search(p: Package) -> dict[str, str]:
     """What each probe found: nothing, where it is well."""
     return {probe.name: probe.value(p) for probe in probes}
