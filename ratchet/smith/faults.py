@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,7 +144,7 @@ def lenient(p: Package) -> bool:
 def undefined(p: Package) -> bool:
     """All rows of the test set have one answer."""
     target = p.task["targets"][0]
-    save(p, ANSWERS, p.answers.assign(**{t: p.answers[target].iloc[0] for t in p.task["targets"]}))
+    save(p, ANSWERS, p.answers.assign(**dict.fromkeys(p.task["targets"], p.answers[target].iloc[0])))
     return True
 
 

@@ -124,8 +124,8 @@ def from_parquet(data: bytes) -> pd.DataFrame:
     return frame
 
 
-def from_excel(data: bytes, *, sheet: str, skip: int, names: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
-    frame = pd.read_excel(io.BytesIO(data), sheet_name=sheet, header=None, skiprows=skip, dtype=object)
+def from_excel(path: Path, *, sheet: str, skip: int, names: Sequence[str], missing: Sequence[str]) -> pd.DataFrame:
+    frame = pd.read_excel(path, sheet_name=sheet, header=None, skiprows=skip, dtype=object)
     as_text = lambda v: None if v is None or v != v or str(v).strip() in missing else str(v)
     return pd.DataFrame({name: typed(frame.iloc[:, i].map(as_text).astype(object)) for i, name in enumerate(names)})
 
@@ -196,7 +196,7 @@ def load(root: Path, reader: str, file: str, inside: str, how: dict) -> pd.DataF
     """The table that a reading speaks of: `file` is below the raw folder, `inside` says which of an archive's or folder's."""
     read = globals()[reader]
     path = root / file
-    if reader == "from_sqlite":
+    if reader in ("from_sqlite", "from_excel"):
         return read(path, **how)
     files = list(contents(path, inside))
     if reader in ("from_lines", "from_texts", "from_series", "from_images", "from_idx_pair"):
