@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratchet.core.errors import SmithError
 from ratchet.core.files import write_text
 from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
@@ -164,7 +165,11 @@ def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbo
     if fit is None:
         return record
     folder = home / f.name
-    report, last = attempt(data, fit, folder, root, sandbox, roles)
+    try:
+        report, last = attempt(data, fit, folder, root, sandbox, roles)
+    except SmithError as e:  # a role gave up: the next task may be well
+        shutil.rmtree(folder, ignore_errors=True)
+        return record | {"why": str(e), "by": "endpoint"}
     if report.accepted:
         return record | {"accepted": True, "by": "", "dropped": dict(last.dropped), "baselines": report.baselines}
     first = report.problems[0]
