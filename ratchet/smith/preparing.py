@@ -39,7 +39,10 @@ def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame
     seen = pd.DataFrame({c: frame[c].map(plain_text) if c in texts else frame[c] for c in (texts or subset)})
     if "image" in plan["features"]:
         seen["image"] = frame["image"].map(lambda v: hashlib.sha256(as_bytes(v)).hexdigest())
-    if plan["split"]["by"] != "time":
+    if plan["split"]["by"] == "time":
+        clock = plan["split"]["column"]
+        frame = frame[frame[clock].notna()].sort_values(clock, kind="stable")
+    else:
         frame = frame[~seen.duplicated()]
     sides = {side["table"]: tables[side["table"]] for side in plan["sides"]}
     return frame.reset_index(drop=True), sides
@@ -73,7 +76,8 @@ def class_name(value: object) -> str:
 
 
 def plain_text(value: object) -> str:
-    return " ".join(re.findall(r"\w+", str(value).lower()))
+    """What a text says but for case, signs and numbers: letters from one template are one text."""
+    return " ".join(re.findall(r"\w+", re.sub(r"\d", "0", str(value).lower())))
 
 
 def as_bytes(image: object) -> bytes:
