@@ -95,13 +95,18 @@ def columns(p: Package) -> str:
         values = p.test[name]
         example = values.dropna().iloc[0] if values.notna().any() else ""
         rows.append([safe(name), f"{values.nunique():,}", f"{values.isna().mean():.0%}", safe(str(example)[:60])])
-    return table(("column", "#different", "#missing", "for example"), rows, "the test set's columns")
+    return table(("column", "#different", "#missing", "for example"), rows, "the test set's columns") if rows else ""
 
 
 def first_rows(p: Package) -> str:
-    some = p.train.head(5)
-    names = list(some.columns)[:10]
-    return table(names, [[safe(str(v)[:80]) for v in row] for row in some[names].itertuples(index=False)])
+    """Of training and of the tables beside it."""
+    beside = {f"{s['table']}.csv": p.table(f"public/{s['table']}.csv") for s in p.task["sides"]}
+    return "".join(rows_of(frame.head(5), name) for name, frame in {"train.csv": p.train, **beside}.items())
+
+
+def rows_of(some: pd.DataFrame, caption: str) -> str:
+    names = [str(c) for c in some.columns][:10]
+    return table(names, [[safe(str(v)[:80]) for v in row] for row in some[names].itertuples(index=False)], caption)
 
 
 def baselines(report: Mapping[str, Any], task: Mapping[str, Any]) -> str:
