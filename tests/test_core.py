@@ -134,7 +134,7 @@ def test_budget_clamps_and_ends() -> None:
     with pytest.raises(BudgetError):
         budget.most_tokens(Cost(sampled_tokens=98), 4, 96)
     with pytest.raises(BudgetError):
-        budget.allow_call(Cost(calls=1))
+        budget.allow_calls(Cost(calls=1), 1)
 
 
 def test_import_is_light() -> None:

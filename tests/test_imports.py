@@ -16,13 +16,14 @@ MAY_USE = {
     "search": {"core", "tasks", "verify", "models"},
     "learn": {"core", "tasks", "verify", "models"},
     "measure": {"core", "tasks", "verify", "models"},
+    "data": {"core", "tasks", "verify", "models"},
     "smith": {"core", "tasks", "verify", "models"},
-    "loop": {"core", "tasks", "verify", "models", "search", "learn", "measure"},
-    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "smith", "loop"},
-    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "smith", "loop", "report"},
+    "loop": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data"},
+    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "smith", "loop"},
+    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "smith", "loop", "report"},
 }
 MAY_USE["studies"] = set(MAY_USE)
-WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "smith", "report"}
+WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "data", "smith", "report"}
 
 
 def imports(file: Path) -> set[str]:

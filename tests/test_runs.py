@@ -340,11 +340,14 @@ def test_wrong_overrides_are_refused_with_what_is_allowed(item: str, message: st
      ("reinforcement.strategy=votes", 'did you mean "vote"'), ("tasks.family=countdwn", 'did you mean "countdown"'),
      ("reinforcement.knobs.clp=0.1", 'did you mean "clip"'),
      ("reinforcement.strategy_knobs.temperature=0.6", "temperature 1"), ("reinforcement.credit=atempts", '"attempts"'),
-     ("reinforcement.strategy_knobs.x=1", 'no knob "x"')],
+     ("reinforcement.strategy_knobs.x=1", 'no knob "x"'), ("reinforcement.strategy_knobs.temperature=-1", "temperature of at least 0"),
+     ("reinforcement.method=opo reinforcement.credit=attempts", "method=opo with reinforcement.credit=attempts: .* use the credit"),
+     ("reinforcement.curriculum_knobs.floor=2 reinforcement.curriculum=success-band tasks.sources.easy.numbers=[3]", "floor must be"),
+     ("reinforcement.credit_knobs.prior=abc reinforcement.credit=attempts", "takes float")],
 )  # fmt: skip
 def test_wrong_names_are_refused_before_any_work(item: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=message):
-        begin(resolve("countdown-prime", [*SETTINGS, item]), tmp_path / "run", quiet)
+        begin(resolve("countdown-prime", [*SETTINGS, *item.split()]), tmp_path / "run", quiet)
     assert not (tmp_path / "run" / "recipe.json").exists()
 
 

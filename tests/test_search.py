@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import RecipeError, VerifierError
+from ratchet.core.errors import BudgetError, RecipeError, VerifierError
+from ratchet.core.ranges import from_0_to_1
 from ratchet.core.seeds import rng
 from ratchet.core.types import Call, Completion, Draw, Outcome, Play, Strategy, Task, Trace, Verdict
 from ratchet.loop.turn import scheduler_for
 from ratchet.models.engine import LocalEngine
-from ratchet.models.scheduler import Scheduler
+from ratchet.models.scheduler import Scheduler, strategy_knobs
 from ratchet.models.tokens import WordTokenizer
 from ratchet.search.strategy import SCORERS, strategies
 from ratchet.search.tools import TOOLS
@@ -111,6 +113,19 @@ def law_budget(strategy: Strategy) -> bool:
     return True
 
 
+def law_an_ended_budget_leaves_an_answer(strategy: Strategy) -> bool:
+    """Whatever the budget, a trace that holds a whole answer to its task answers, and not with a draw of its own that only the
+    budget's end cut."""
+    for budget in [*(Budget(tokens=tokens) for tokens in (9, 20, 35, 45)), Budget(calls=0), Budget(calls=2)]:
+        for t in run(strategy, {}, budget=budget):
+            if t.first_whole is None:
+                continue
+            alone = [e.answer[0] for e in t.events if isinstance(e.request, Draw) and e.request.n == 1]
+            if t.answer is None or (budget.tokens and alone[-1:] == [t.answer] and t.answer.stop == "length"):
+                return False
+    return True
+
+
 def really_sampled(t: Trace) -> int:
     """Tokens of all completions, each counted where it was drawn."""
     before = lambda e: e.request.prefix.sampled if isinstance(e.request.prefix, Completion) else 0
@@ -148,7 +163,7 @@ def law_leaves_the_record_as_it_is(strategy: Strategy) -> bool:
 
 LAWS = [
     law_budget, law_one_sample_is_plain_sampling, law_answers_with_what_it_drew, law_is_a_function_of_its_path,
-    law_leaves_the_record_as_it_is,
+    law_leaves_the_record_as_it_is, law_an_ended_budget_leaves_an_answer,
 ]  # fmt: skip
 
 
@@ -190,6 +205,15 @@ def takes_from_what_it_got(task: Task) -> Play:
     return best
 
 
+def gives_up(task: Task) -> Play:
+    try:
+        for _ in range(9):
+            [c] = yield Draw(task.prompt)
+    except BudgetError:
+        return None  # type: ignore[return-value]
+    return c
+
+
 wavers.calls = 0  # type: ignore[attr-defined]
 
 
@@ -197,7 +221,8 @@ wavers.calls = 0  # type: ignore[attr-defined]
     ("law", "strategy"),
     [(law_answers_with_what_it_drew, invents), (law_one_sample_is_plain_sampling, draws_twice),
      (law_answers_with_what_it_drew, swallows_its_budget), (law_is_a_function_of_its_path, wavers),
-     (law_leaves_the_record_as_it_is, takes_from_what_it_got)],
+     (law_leaves_the_record_as_it_is, takes_from_what_it_got),
+     (law_an_ended_budget_leaves_an_answer, gives_up)],
 )  # fmt: skip
 def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], strategy: Strategy) -> None:
     if strategy is swallows_its_budget:
@@ -210,6 +235,55 @@ def test_each_law_catches_a_broken_strategy(law: Callable[[Strategy], bool], str
 def test_the_budget_law_catches_a_scheduler_that_does_not_clamp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Budget, "most_tokens", lambda self, spent, samples, wanted: wanted)
     assert not law_budget(STRATEGIES["single"])
+
+
+def test_the_law_of_ended_budgets_catches_a_scheduler_that_forgets_or_hands_out_what_was_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    law = law_an_ended_budget_leaves_an_answer
+    with monkeypatch.context() as patched:
+        patched.setattr(Scheduler, "_told", lambda self, r, answers: lambda: r.play.send(answers if r.together else answers[0]))
+        assert law(STRATEGIES["best-of-n"]) and not law(STRATEGIES["critique-revise"])
+    whole = Trace.first_whole
+    with monkeypatch.context() as patched:
+        asked: list[Trace] = []
+        # there is a whole answer for the law, none for the scheduler
+        patched.setattr(Trace, "first_whole", property(lambda t: whole.fget(t) if t.verdicts else asked.append(t)))  # type: ignore[attr-defined]
+        assert not law(STRATEGIES["best-of-n"]) and asked
+
+
+def law_a_knob_is_refused_at_once_or_serves(strategy: Strategy, name: str) -> bool:
+    """Of a bad value of any knob is heard before the first request; what is not refused gives answers."""
+    for knob, p in inspect.signature(strategy).parameters.items():
+        for value in (0, -1, math.nan, math.inf, "", "abc") if p.kind is p.KEYWORD_ONLY else ():
+            try:
+                play = strategy(TASKS[0], **strategy_knobs(name, strategy, {knob: value}))
+                next(play)
+            except RecipeError:
+                continue
+            try:
+                if any(t.answer is None for t in run(strategy, {knob: value})):
+                    return False
+            except Exception as e:
+                # the names of scorers and tools are checked where the scheduler's are known
+                if knob not in ("scorer", "tool") or not isinstance(e, RecipeError):
+                    return False
+    return True
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_knob_is_refused_at_once_or_serves(name: str) -> None:
+    assert law_a_knob_is_refused_at_once_or_serves(STRATEGIES[name], name)
+
+
+def looks_at_its_knobs_late(task: Task, *, share: float = 0.5) -> Play:
+    cs = yield Draw(task.prompt, n=4)
+    from_0_to_1(share=share)
+    return cs[int(share * 3)]
+
+
+def test_the_law_of_knobs_catches_one_that_looks_late() -> None:
+    assert not law_a_knob_is_refused_at_once_or_serves(looks_at_its_knobs_late, "late")
 
 
 # ---- what the strategies are for ---------------------------------------------------------------------------------
@@ -349,6 +423,13 @@ def test_costs_are_booked() -> None:
     assert scheduler.spent.draws == engine.asked == 4 * len(TASKS)
     assert scheduler.spent.sampled_tokens == sum(len(c.tokens) for t in traces for c in t.completions)
     assert scheduler.spent.calls == 4 * len(TASKS) and all(t.cost.calls == 4 for t in traces)
+
+
+def test_each_judged_completion_is_a_call() -> None:
+    [many, *_] = run(STRATEGIES["best-of-n"], {"n": 8})
+    assert many.cost.calls == 8
+    [fewer, *_] = run(STRATEGIES["best-of-n"], {"n": 8}, budget=Budget(calls=7))
+    assert fewer.cost.calls == 0 and "0 of 7 judge and tool calls are spent; 8 more do not fit" in fewer.cut
 
 
 def test_unknown_scorer_and_knob_are_named() -> None:

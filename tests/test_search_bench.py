@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,30 @@ def test_bench_and_export_from_the_command_line(tmp_path: Path, ratchet: Any) ->
     assert done.code == 0 and (tmp_path / "labels.jsonl").read_text().count("\n") >= 6 and list(read_traces(traces)), done.err
 
 
+def test_what_another_model_of_the_same_name_did_is_not_used_again(tmp_path: Path, ratchet: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from ratchet.models.load import BUILTIN
+
+    model, file = tmp_path / "model", tmp_path / "model" / "model.safetensors"
+    shutil.copytree(BUILTIN, model)
+    small = ("--strategies", "single", "--n", "2", "--max-tokens", "4", "--budgets", "30", "--out", str(tmp_path / "bench"))
+    assert ratchet("search", "bench", str(model), *small).code == 0
+    assert ratchet("search", "bench", str(model), *small).code == 0
+    save_file({name: 2 * w for name, w in load_file(file).items()}, file)
+    done = ratchet("search", "bench", str(model), *small)
+    assert done.code == 2 and "other settings (model digest); give --out another folder" in done.err, done.err
+
+
+def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_drawn(
+    ratchet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.models.engine.LocalEngine.sample", lambda *args: pytest.fail("something was drawn"))
+    for args in (("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune")):
+        done = ratchet(*args, "--n", "2")
+        assert done.code == 2 and "cannot read that; name another scorer" in done.err and "scorer=logprob" in done.err, done.err
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -260,6 +285,27 @@ def test_bench_and_export_from_the_command_line(tmp_path: Path, ratchet: Any) ->
 def test_bad_input_is_one_sentence(args: tuple[str, ...], words: str, ratchet: Any) -> None:
     done = ratchet(*args)
     assert done.code == 2 and words in done.err and "Traceback" not in done.err, done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "words"),
+    [
+        ("adaptive-consistency", "sure=0.5", "sure must be above 0.5"), ("tool-use", "opens=", "opens must be a text that is not empty"),
+        ("budget-forcing", "thinking=abc", "takes int (default: none), got 'abc'"), ("vote", "temperature=NaN", "takes a number, got nan"),
+        ("abstraction", "most=0", "most must be 1 or more"), ("best-of-n", "scorer=orakle", 'did you mean "oracle"'),
+        ("tool-use", "tool=calc", 'did you mean "calculator"'), ("retry", "scorer=", 'asks for ""'), ("debate", "rounds=0", "rounds must be 1"),
+        ("beam", "step=no,step_tokens=4", "has no effect beside step_tokens=4"), ("vote", "n=0", "n must be at least 1"),
+        ("vote-over", "inner=best-of-n:scorer=orakle", 'did you mean "oracle"'), ("single", "temperature=-1", "temperature of at least 0"),
+    ],
+)  # fmt: skip
+def test_knobs_out_of_range_are_heard_of_before_a_model_is_loaded(
+    name: str, knobs: str, words: str, ratchet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.models.load.load_policy", lambda *args: pytest.fail("a model was loaded"))
+    pairs = [part for knob in knobs.split(",") for part in ("--knob", knob)]
+    for args in (("eval", "builtin", "--strategy", name, *pairs), ("search", "bench", "--strategies", f"single; {name}:{knobs}")):
+        done = ratchet(*args)
+        assert done.code == 2 and words in done.err and "Traceback" not in done.err and done.err.count("\n") == 1, done.err
 
 
 def test_traces_of_the_held_out_split_are_exported_by_name_only(tmp_path: Path, ratchet: Any) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.budget import Budget
+from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.types import Completion, Draw, Task, Trace, Verdict
 from ratchet.models.engine import begun
-from ratchet.models.scheduler import Scheduler
+from ratchet.models.scheduler import Scheduler, cut_short
 from ratchet.models.tokens import WordTokenizer
 from ratchet.search.prompts import written
 from ratchet.search.strategy import SCORERS, planned, strategies
@@ -63,6 +64,8 @@ class Saying:
         return drawn
 
     def one(self, draw: Draw) -> Completion:
+        if not isinstance(draw.prefix, Completion) and len(self.encode(draw.prefix)) >= self.context:
+            raise EngineError("a prompt does not fit")
         if isinstance(draw.prefix, Completion):
             start = begun(draw.prefix, draw, self.tokenizer)
         else:
@@ -85,10 +88,14 @@ def judge(pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
     return [find(t.verifier)(t, text) for t, text in pairs]
 
 
-def play(says: Says, plan: str, scorers: dict[str, Any] | None = None) -> tuple[Trace, Saying]:
+def play(
+    says: Says, plan: str, scorers: dict[str, Any] | None = None, budget: Budget | None = None, context: int = 1_000
+) -> tuple[Trace, Saying]:
     engine = Saying(says)
+    engine.context = context
     strategy, knobs = planned(plan)
-    [trace] = Scheduler(engine, judge, {**SCORERS, **(scorers or {})}, TOOLS).run(strategy, [TASK], "x", knobs=knobs)  # type: ignore[arg-type]
+    scheduler = Scheduler(engine, judge, {**SCORERS, **(scorers or {})}, TOOLS)  # type: ignore[arg-type]
+    [trace] = scheduler.run(strategy, [TASK], "x", knobs=knobs, budget=budget)
     return trace, engine
 
 
@@ -238,6 +245,50 @@ def test_samples_that_are_not_believed_in_are_dropped_half_way() -> None:
     trace, engine = play(says, "prune:n=4,at=2,scorer=promise", {"promise": promise})
     went_on = [d.prefix.text for d in engine.draws[4:]]  # type: ignore[union-attr]
     assert went_on == ["x x", "3 x"] and trace.cost.sampled_tokens == 4 * 2 + 2 * 3
+
+
+ANSWERS = ["answer 6", "answer 5", "answer 5", "answer 7", "answer 5"]
+CALLS = [f"<tool> {k} + 3 </tool>" for k in "2567"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "words", "tokens", "chosen"),
+    [  # an answer is two words and an end; the last draw does not fit whole, or not at all
+        ("retry:turns=9,scorer=worth,accept=2.0", ANSWERS, 9, 1), ("adaptive-sampling:n=9,scorer=worth,enough=2.0", ANSWERS, 9, 1),
+        ("adaptive-sampling:n=9,scorer=worth,enough=2.0", ANSWERS, 8, 1), ("try-again:turns=9,scorer=placebo,accept=2.0", ANSWERS, 6, 1),
+        ("try-again:turns=9,scorer=placebo,accept=2.0", ANSWERS, 5, 0), ("introspection:turns=5", ["answer 5", *ANSWERS[2:]], 11, 0),
+        ("self-refine:turns=5,criticise=wrong ?,improve=again", ["answer 6", "wrong", "answer 5", "wrong"], 11, 2),
+        ("critique-revise:turns=5", ["answer 6", "wrong", "answer 5", "wrong", "answer 7"], 12, 2),
+        ("budget-forcing:turns=4,more=wait", ["x x", "x", "x x"], 5, 1),
+        ("tool-use:turns=4,result=<result> {} </result>", CALLS, 15, 2), ("debate:n=3,rounds=3", ANSWERS, 10, 1),
+        ("vote-over:n=3,inner=retry", ANSWERS, 10, 1),
+        ("particle-gibbs:n=3,step=what", ANSWERS, 10, 1),
+    ],
+)  # fmt: skip
+def test_what_was_chosen_so_far_is_delivered_when_the_budget_ends(plan: str, words: list[str], tokens: int, chosen: int) -> None:
+    knows = lambda task, completions, verify: [float("5" in c.text) for c in completions]
+    plan = plan if "gibbs" not in plan else f"{plan},scorer=worth"
+    trace, _ = play(lambda draw, i, before: words[i % len(words)], plan, {"worth": knows}, Budget(tokens=tokens))
+    assert trace.answer is trace.completions[chosen] and trace.verdict is trace.verdicts[chosen] and "out of budget" in trace.cut
+
+
+@pytest.mark.parametrize(
+    ("plan", "chosen"),
+    [("debate:n=3", 1), ("critique-revise", 0), ("abstraction:n=2", None), ("proposer-solver", 0), ("vote-over:n=3,inner=critique-revise", 1)],
+)  # fmt: skip
+def test_a_prompt_that_does_not_fit_ends_the_search_of_its_task_alone(plan: str, chosen: int | None) -> None:
+    engine = Saying(lambda draw, i, before: ANSWERS[i % 3])
+    strategy, knobs = planned(plan)
+    long = Task("sequential", "what is 2 + 3 ?" + " x" * 30, "5", "math")
+    engine.context = 40
+    whole, cut = Scheduler(engine, judge, SCORERS, TOOLS).run(strategy, [TASK, long], "x", knobs=knobs)  # type: ignore[arg-type]
+    assert not whole.cut and whole.answer is not None
+    assert cut.answer is (None if chosen is None else cut.completions[chosen]) and "context of 40" in cut.cut
+    assert chosen is not None or (cut.verdict is not None and "no answer: out of context" in cut.verdict.evidence)
+    assert cut_short([whole, cut]) == "cut short: 1 of 2 searches (1 out of context); they answer with what they had"
+    with pytest.raises(EngineError):  # the task's own: no strategy can answer
+        engine.context = 36
+        Scheduler(engine, judge, SCORERS, TOOLS).run(strategies["single"], [long], "x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,11 @@ def eval(
     """Measure MODEL (builtin, a checkpoint's or a run's folder, a hub name) and print pass@1 with its interval and cost."""
     from ratchet.core.budget import Budget
     from ratchet.loop.store import write_traces
-    from ratchet.loop.turn import scheduler_for
+    from ratchet.loop.turn import checked_strategy, scheduler_for
     from ratchet.measure.record import record_of
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
+    from ratchet.models.scheduler import cut_short
     from ratchet.search.strategy import strategies
     from ratchet.verify.pool import VerifierPool
 
@@ -73,12 +74,12 @@ def eval(
     if kept is not None and not kept.name.endswith(".jsonl.gz"):
         raise RecipeError(f"--traces {kept}: the name must end in .jsonl.gz")
     chosen = pick_tasks(tasks, path, knobs_of(task_knobs), split, count, seed)
-    play = strategies[strategy]
+    play, given = strategies[strategy], checked_strategy(strategy, knobs_of(knobs))
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
-        traces = scheduler.run(play, chosen, seed, "eval", knobs=knobs_of(knobs), samples=samples, budget=Budget(tokens=budget))
+        traces = scheduler.run(play, chosen, seed, "eval", knobs=given, samples=samples, budget=Budget(tokens=budget))
     if kept is not None:
         write_traces(kept, traces)
     record = record_of(
@@ -92,6 +93,7 @@ def eval(
     if as_json:
         abstained = sum(r.abstained for r in record.rows)
         click.echo(json.dumps({"pass_at_1": asdict(estimate), "strategy": strategy, "samples": samples, "abstained": abstained,
+                               "cut_short": sum(bool(t.cut) for t in traces),
                                "cost": asdict(scheduler.spent), "model": model, "tasks": path or tasks}))  # fmt: skip
         return
     spent = scheduler.spent
@@ -101,6 +103,8 @@ def eval(
         f"cost: {spent.sampled_tokens:,} tokens sampled ({spent.sampled_tokens / answers:.1f} per answer), {spent.draws:,} draws, "
         f"{spent.calls:,} calls, {spent.seconds:.1f} s"
     )
+    if cut := cut_short(traces):
+        click.echo(cut)
     if abstentions := sum(r.abstained for r in record.rows):
         click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
 

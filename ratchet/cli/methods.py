@@ -10,6 +10,7 @@ import click
 
 
 def registries() -> list[Any]:
+    from ratchet.data.filters import filters, set_filters
     from ratchet.learn.credit import credits
     from ratchet.learn.critic import critics
     from ratchet.learn.curricula import curricula
@@ -27,7 +28,7 @@ def registries() -> list[Any]:
     from ratchet.verify.verifier import verifiers
 
     learning = [rows, preferences, selectors, divergences, credits, rewards, abstentions, critics, heads, curricula, references]
-    return [recipes, families, verifiers, strategies, *learning, formats]
+    return [recipes, families, verifiers, strategies, *learning, filters, set_filters, formats]
 
 
 @click.command()

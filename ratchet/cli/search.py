@@ -30,7 +30,11 @@ def search() -> None:
 @click.option("--in", "unit", type=click.Choice(["tokens", "flops", "seconds"]), default="tokens", show_default=True,
               help="What budgets are counted in: sampled tokens, operations of all models, or seconds.")  # fmt: skip
 @click.option(
-    "--call-price", type=click.FloatRange(0), default=0.0, show_default=True, help="Tokens that a judge or tool call is worth."
+    "--call-price",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Tokens that a judged completion or a tool call is worth.",
 )
 @click.option("--critic", "critics", multiple=True, metavar="NAME=FOLDER", help="A saved critic as the scorer NAME; repeatable.")
 @click.option("--n", "count", type=click.IntRange(2), default=200, show_default=True, help="Held-out tasks.")
@@ -46,29 +50,42 @@ def bench(
 ) -> None:  # fmt: skip
     """Accuracy of MODEL against cost, for each strategy and its placebo, on the same held-out tasks."""
     from ratchet.cli.evaluate import family_of, knobs_of, model_folder, pick_tasks
+    from ratchet.core.seeds import digest
     from ratchet.loop.search_bench import Bench, areas, with_controls
-    from ratchet.loop.turn import scheduler_for
-    from ratchet.models.load import load_policy
+    from ratchet.loop.store import digest_of_model
+    from ratchet.loop.turn import checked_strategy, scheduler_for
+    from ratchet.models.critic import load_critic, scorer_of
+    from ratchet.models.load import folder_of, load_policy
     from ratchet.models.machine import prepare
     from ratchet.report.search_bench import page
+    from ratchet.search.strategy import planned
     from ratchet.verify.pool import VerifierPool
 
     plans = [p.strip() for p in strategies.split(";") if p.strip()]
     limits = costs_of(budgets)
-    controls = with_controls(plans)  # wrong names are heard of before a model is loaded
+    folders = critics_of(critics)
+    controls = with_controls(plans)  # wrong names and knobs are heard of before a model is loaded
+    for plan in controls:
+        checked_strategy(plan.partition(":")[0].strip(), planned(plan)[1], folders)
     tasks, path = family_of(tasks, path)
     held = pick_tasks(tasks, path, knobs_of(task_knobs), "heldout", count, seed)
     sizing = pick_tasks(tasks, path, knobs_of(task_knobs), "validation", max(2, min(40, count)), seed)
+    extra = {name: scorer_of(load_critic(folder)) for name, folder in folders.items()}
     settings = {
         "model": model, "tasks": path or tasks, "task knobs": " ".join(task_knobs), "n": len(held), "budgets": budgets, "unit": unit,
         "call price": call_price, "critics": " ".join(critics), "max_tokens": max_tokens, "seed": seed,
+        # names stay where what they name changes
+        "model digest": digest_of_model(folder_of(model_folder(model))),
+        "critic digests": " ".join(f"{name}={digest_of_model(folder)}" for name, folder in folders.items()),
+        "task digest": digest(*(t.key for t in [*held, *sizing])).hex()[:16],
     }  # fmt: skip
-    extra = scorers_from(critics)
     prepare()
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
         scheduler.scorers = {**scheduler.scorers, **extra}
+        for plan in controls:
+            scheduler.check(*planned(plan))
         say = (lambda text: None) if as_json else click.echo
         spots = Bench(scheduler, sizing, held, limits, unit, seed, out, settings, say, call_price).run(plans)
     found, bounds = areas(spots, unit, limits)
@@ -110,13 +127,12 @@ def costs_of(text: str) -> list[float]:
     return found
 
 
-def scorers_from(critics: tuple[str, ...]) -> dict[str, object]:
-    from ratchet.models.critic import load_critic, scorer_of
-
-    found: dict[str, object] = {}
-    for pair in critics:
+def critics_of(pairs: tuple[str, ...]) -> dict[str, Path]:
+    """The folder of each critic by its name as a scorer."""
+    found: dict[str, Path] = {}
+    for pair in pairs:
         name, equals, folder = pair.partition("=")
         if not equals or not name.strip():
             raise RecipeError(f'--critic takes NAME=FOLDER, got "{pair}"; for example value=runs/critic')
-        found[name.strip()] = scorer_of(load_critic(Path(folder)))
+        found[name.strip()] = Path(folder)
     return found

@@ -10,7 +10,7 @@ from ratchet.core.types import Cost
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits for one trace: sampled tokens, and judge and tool calls. None is no limit."""
+    """Limits for one trace: sampled tokens, and judged completions and tool calls together. None is no limit."""
 
     tokens: int | None = None
     calls: int | None = None
@@ -21,10 +21,14 @@ class Budget:
             return wanted
         each = min(wanted, (self.tokens - spent.sampled_tokens) // max(samples, 1))
         if each < 1:
-            raise BudgetError(f"{spent.sampled_tokens} of {self.tokens} tokens are spent; {samples} more draws do not fit")
+            raise BudgetError(
+                f"out of budget: {spent.sampled_tokens} of {self.tokens} tokens are spent; {samples} more draws do not fit"
+            )
         return each
 
-    def allow_call(self, spent: Cost) -> None:
-        """Raises BudgetError when no judge or tool call is left."""
-        if self.calls is not None and spent.calls >= self.calls:
-            raise BudgetError(f"all {self.calls} judge and tool calls are spent")
+    def allow_calls(self, spent: Cost, wanted: int) -> None:
+        """Raises BudgetError when so many judged completions or tool calls are not left."""
+        if self.calls is not None and spent.calls + wanted > self.calls:
+            raise BudgetError(
+                f"out of budget: {spent.calls} of {self.calls} judge and tool calls are spent; {wanted} more do not fit"
+            )

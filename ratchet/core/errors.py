@@ -38,6 +38,10 @@ class BudgetError(RatchetError):
     """A strategy asked for more than its budget holds."""
 
 
+class ContextError(BudgetError):
+    """A prompt that a strategy wrote does not fit the model's context: for that one task it is as a budget that has ended."""
+
+
 class StudyError(RatchetError):
     """A study is unknown, or one of its seeds gave no result."""
 

@@ -25,10 +25,16 @@ def from_0_to_1(**knobs: float) -> None:
         require(0 <= value <= 1, name, value, "a share from 0 to 1")
 
 
-def at_least_1(**knobs: int) -> None:
-    """RecipeError for a knob that is below 1."""
+def at_least_1(**knobs: int | None) -> None:
+    """RecipeError for a knob that is below 1; None is one that is not set."""
     for name, value in knobs.items():
-        require(value >= 1, name, value, "1 or more")
+        require(value is None or value >= 1, name, value, "1 or more")
+
+
+def some_text(**knobs: str) -> None:
+    """RecipeError for a knob that is an empty text."""
+    for name, value in knobs.items():
+        require(bool(value.strip()), name, repr(value), "a text that is not empty")
 
 
 def require(fits: bool, name: str, value: object, allowed: str) -> None:

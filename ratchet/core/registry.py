@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 import threading
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -86,7 +88,7 @@ class Registry(Generic[T]):
 def check_knobs(kind: str, name: str, function: Callable[..., Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
     """The knobs, checked against the keyword-only arguments of a method; whole numbers widen to floats.
 
-    Raises RecipeError for a wrong name (with the nearest right one) or a wrong type.
+    Raises RecipeError for a wrong name (with the nearest right one), a wrong type, or what is not a number (nan).
     """
     allowed = {p.name: p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
     checked: dict[str, Any] = {}
@@ -105,5 +107,14 @@ def check_knobs(kind: str, name: str, function: Callable[..., Any], knobs: Mappi
         if isinstance(default, tuple) and any(type(v) is not type(default[0]) for v in cast(tuple[Any, ...], value)):
             kinds = f"{type(default[0]).__name__} values such as {default!r}"
             raise RecipeError(f'{kind} "{name}": knob "{knob}" takes {kinds}, got {value!r}')
+        if (
+            default is None
+            and value is not None
+            and type(value) not in (kinds := typing.get_args(typing.get_type_hints(function)[knob]))
+        ):
+            named = " or ".join(k.__name__ for k in kinds if k is not type(None))
+            raise RecipeError(f'{kind} "{name}": knob "{knob}" takes {named} (default: none), got {value!r}')
+        if any(isinstance(v, float) and math.isnan(v) for v in (value if isinstance(value, tuple) else (value,))):
+            raise RecipeError(f'{kind} "{name}": knob "{knob}" takes a number, got {value!r}')
         checked[knob] = value
     return checked

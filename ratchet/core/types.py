@@ -169,8 +169,8 @@ Strategy = Callable[..., Play]
 
 @dataclass
 class Cost:
-    """What was spent. Tokens are sampled and read (prefix) tokens; calls are judge and tool calls; flops are floating-point
-    operations of all models, the scorers' too, at two for each weight and token."""
+    """What was spent. Tokens are sampled and read (prefix) tokens; calls are completions that a scorer judged, each of them one, and
+    tool calls; flops are floating-point operations of all models, the scorers' too, at two for each weight and token."""
 
     sampled_tokens: int = 0
     prefix_tokens: int = 0
@@ -194,7 +194,9 @@ class Event:
 
 @dataclass
 class Trace:
-    """Everything that happened for one task. `verdict` judges `answer`; `verdicts` judges every drawn completion."""
+    """Everything that happened for one task. `verdict` judges `answer`; `verdicts` judges every drawn completion. `cut` is why the
+    strategy could not go on as it wanted (a budget that ended, a prompt that does not fit the context), empty where it could.
+    """
 
     task: Task
     strategy: str
@@ -204,11 +206,29 @@ class Trace:
     verdict: Verdict | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
+    cut: str = ""
 
     @property
     def completions(self) -> list[Completion]:
         """All completions drawn, in the order of drawing."""
         return [c for e in self.events if isinstance(e.request, Draw) for c in e.answer]
+
+    @property
+    def own_prompts(self) -> list[bool]:
+        """Of each completion drawn whether it answers the task's own prompt, and not one that a strategy made of it."""
+        known: dict[int, bool] = {}
+        for e in self.events:
+            if isinstance(e.request, Draw):
+                prefix = e.request.prefix
+                own = known.get(id(prefix), True) if isinstance(prefix, Completion) else prefix == self.task.prompt
+                known.update({id(c): own for c in e.answer})
+        return [known[id(c)] for c in self.completions]
+
+    @property
+    def first_whole(self) -> Completion | None:
+        """The first answer to the task's own prompt that has ended: what there is to answer with where nothing was chosen."""
+        every = zip(self.completions, self.own_prompts, strict=True)
+        return next((c for c, own in every if own and c.role == "solver" and c.stop == "end"), None)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ratchet.loop import measuring
 from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
 from ratchet.loop.recipe import MEANING, Recipe, Step, from_json, plan, recipe_hash, to_json
+from ratchet.loop.rehearsal import rehearse
 from ratchet.loop.store import (
     digest_of_weights,
     holds_run,
@@ -46,7 +47,7 @@ from ratchet.loop.turn import (
     Weights,
     Workshop,
     anchor,
-    curriculum_of,
+    checked_strategy,
     history_of,
     learner_for,
     method_of,
@@ -63,7 +64,6 @@ from ratchet.models.engine import Policy
 from ratchet.models.load import load_policy, new_policy
 from ratchet.models.lora import add_adapter, apart
 from ratchet.models.tokens import WordTokenizer, reasoning_words, words_of
-from ratchet.search.strategy import strategies
 from ratchet.tasks.family import Source, source_of
 from ratchet.verify.attacks import attacked, must_pass, nearly
 from ratchet.verify.pool import VerifierPool
@@ -138,13 +138,12 @@ def check_names(recipe: Recipe) -> None:
             )
     for drawing in (recipe.imitation, recipe.preferences):
         if drawing is not None:
-            check_knobs("strategy", drawing.strategy, strategies[drawing.strategy], drawing.strategy_knobs)
+            checked_strategy(drawing.strategy, drawing.strategy_knobs)
     r = recipe.reinforcement
     if r is None:
         return
     method = method_of(r)
     reference_of(r)
-    curriculum_of(r)
     if r.curriculum != "uniform" and not recipe.tasks.sources:
         raise RecipeError(
             f"reinforcement.curriculum={r.curriculum} chooses among tasks.sources, and there are none; name some, easy ones first, such as "
@@ -163,7 +162,8 @@ def check_names(recipe: Recipe) -> None:
             f"reinforcement.method={r.method} learns from what was drawn alone; with demonstrations take one of {learn}"
         )
     check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
-    check_knobs("strategy", r.strategy, strategies[r.strategy], r.strategy_knobs)
+    rehearse(recipe, r, method)
+    checked_strategy(r.strategy, r.strategy_knobs)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
         raise RecipeError(
             "reinforcement.strategy_knobs: training samples at temperature 1 and top_p 1, since the importance ratio compares "

@@ -24,7 +24,7 @@ from ratchet.core.seeds import digest
 from ratchet.core.types import Cost, Estimate, Task, Trace
 from ratchet.loop.store import write_traces
 from ratchet.measure.estimate import mean, paired_difference
-from ratchet.models.scheduler import Scheduler
+from ratchet.models.scheduler import Scheduler, cut_short
 from ratchet.search.strategy import planned
 
 UNITS = ("tokens", "flops", "seconds")
@@ -86,6 +86,8 @@ class Bench:
             if size not in found:
                 played = self._play(plan, size, self.held, "held")
                 traces, _ = played
+                if cut := cut_short(traces):
+                    self.say(f"{plan} with {sized_by(plan) or 'size'}={size}: {cut}")
                 right = tuple(float(t.verdict is not None and t.verdict.passed) for t in traces)
                 found[size] = Spot(
                     plan, budget, size, right, self._price(played), tuple(t.task.cluster or t.task.key for t in traces)
@@ -145,8 +147,11 @@ class Bench:
             if not text:
                 return {}
             head, *rows = [json.loads(line) for line in text.splitlines()]
-            if head != json.loads(json.dumps(self.settings)):
-                raise StoreError(f"{self.folder} holds a comparison of other settings; give --out another folder")
+            mine = json.loads(json.dumps(self.settings))
+            if other := [name for name in {**head, **mine} if head.get(name) != mine.get(name)]:
+                raise StoreError(
+                    f"{self.folder} holds a comparison of other settings ({', '.join(other)}); give --out another folder"
+                )
             tuples = lambda s: {**s, "right": tuple(s["right"]), "clusters": tuple(s["clusters"])}
             return {row["plan"]: [Spot(**tuples(s)) for s in row["spots"]] for row in rows}
         except (OSError, ValueError, KeyError, TypeError) as e:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ratchet.core.errors import StoreError
-from ratchet.core.types import Completion, Draw, Judge, Trace, Verdict
+from ratchet.core.types import Draw, Judge, Trace, Verdict
 
 Tensors = dict[str, torch.Tensor]
 
@@ -97,6 +97,12 @@ def digest_of_weights(folder: Path) -> str:
     return digest_of_text(" ".join(digest_of(file) for file in sorted(folder.glob("*.safetensors"))))
 
 
+def digest_of_model(folder: Path) -> str:
+    """16 hexadecimal digits of a model's folder: its weights, its configuration and its tokenizer, by name and content."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json", ".jinja", ".model") and f.is_file())
+    return digest_of_text(" ".join(f"{f.name} {digest_of(f)}" for f in files))[:16]
+
+
 def digest_of(file: Path) -> str:
     with file.open("rb") as f:
         return hashlib.file_digest(f, "blake2b").hexdigest()
@@ -130,7 +136,7 @@ def trace_json(trace: Trace) -> dict[str, Any]:
                 "own_prompt": asked,
                 **verdict_json(v),
             }
-            for c, v, parent, asked in zip(completions, trace.verdicts, parents, own_prompts(trace), strict=False)
+            for c, v, parent, asked in zip(completions, trace.verdicts, parents, trace.own_prompts, strict=False)
         ],
         "judgements": [
             [e.request.scorer, list(e.answer), [places.get(id(c)) for c in e.request.completions]]
@@ -140,18 +146,8 @@ def trace_json(trace: Trace) -> dict[str, Any]:
         "chosen": places.get(id(trace.answer)),
         **verdict_json(trace.verdict),
         "cost": asdict(trace.cost),
+        **({"cut": trace.cut} if trace.cut else {}),
     }
-
-
-def own_prompts(trace: Trace) -> list[bool]:
-    """Of each draw whether it answers the task's own prompt, and not one that a strategy made of it."""
-    known: dict[int, bool] = {}
-    for e in trace.events:
-        if isinstance(e.request, Draw):
-            prefix = e.request.prefix
-            own = known.get(id(prefix), True) if isinstance(prefix, Completion) else prefix == trace.task.prompt
-            known.update({id(c): own for c in e.answer})
-    return [known[id(c)] for c in trace.completions]
 
 
 def tree_of(trace: Mapping[str, Any]) -> list[tuple[int, int, str, list[tuple[str, float]]]]:

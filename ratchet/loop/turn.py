@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -29,12 +29,13 @@ from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinf
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Scheduler, Verify
 from ratchet.models.self_evaluation import self_evaluation
-from ratchet.search.strategy import SCORERS, strategies
+from ratchet.search.strategy import SCORERS, checked_knobs, refuse_unknown, strategies
 from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Mixture, Source
 from ratchet.verify.pool import Timing, timings
 
 Tell = Callable[[dict[str, Any]], None]
+OWN = "self-evaluation"  # the scorer that asks the policy itself
 APART = 0.01  # of the tokens: rounding, in bfloat16 too, moves none by so much
 
 
@@ -98,7 +99,15 @@ class Costs:
 
 
 def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
-    return Scheduler(policy, verify, {**SCORERS, "self-evaluation": self_evaluation(policy)}, TOOLS)
+    return Scheduler(policy, verify, {**SCORERS, OWN: self_evaluation(policy)}, TOOLS)
+
+
+def checked_strategy(name: str, knobs: Mapping[str, Any], scorers: Iterable[str] = ()) -> dict[str, Any]:
+    """The knobs of a strategy that `scheduler_for` is going to play, checked before anything is computed: names, types, ranges, and
+    scorers and tools, to which `scorers` are added. RecipeError."""
+    checked = checked_knobs(name, knobs)
+    refuse_unknown(name, checked, {*SCORERS, OWN, *scorers}, TOOLS)
+    return checked
 
 
 def learner_for(policy: Policy, settings: Optimizer, steps: int) -> Learner:
@@ -388,12 +397,15 @@ def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def describe(traces: Sequence[Trace]) -> dict[str, float]:
-    """Mean length, shares of stop reasons and of abstentions, and the mean negative log-probability of what was drawn."""
+    """Mean length, shares of stop reasons, of abstentions and (where there are any) of searches that were cut short, and the mean
+    negative log-probability of what was drawn."""
     drawn = [c for t in traces for c in t.completions]
     verdicts = [v for t in traces for v in t.verdicts]
     tokens = sum(len(c.tokens) for c in drawn)
+    cut = sum(bool(t.cut) for t in traces)
     return {
         "mean_tokens": tokens / max(len(drawn), 1),
+        **({"cut_short": cut / len(traces)} if cut else {}),
         **{f"stop_{reason}": sum(c.stop == reason for c in drawn) / max(len(drawn), 1) for reason in ("end", "stop", "length")},
         "abstained": sum(v.outcome == "abstain" for v in verdicts) / max(len(verdicts), 1),
         "entropy": -sum(sum(c.logprobs) for c in drawn) / max(tokens, 1),

@@ -7,7 +7,6 @@ to tell anything and are left out. Near-duplicates (`ratchet.tasks.near_duplicat
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,11 @@ from ratchet.core.errors import StoreError
 from ratchet.core.types import SPLITS, Estimate, Task
 from ratchet.measure.intervals import wilson
 from ratchet.tasks.near_duplicates import jaccard, near_matches, word_pairs
+from ratchet.tasks.runs import Words, first_held, held_runs, lengths, runs, words_of
 
 N = 13
 LEAST = 5
 NEAR = 0.8
-WORD = re.compile(r"\w+|[-+*/=<>^]")  # with the signs of arithmetic: 3 + 5 is not 3 - 5
-
-Words = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -93,25 +90,16 @@ def between_splits(
     return {(b, a): overlap(parts[b], parts[a], **settings) for a, b in combinations(there, 2)}  # type: ignore[arg-type]
 
 
-def words_of(text: str) -> list[str]:
-    return WORD.findall(text.casefold())
-
-
-def runs(words: Words, n: int) -> Iterator[tuple[str, ...]]:
-    return (tuple(words[i : i + n]) for i in range(len(words) - n + 1))
-
-
 def shared_runs(texts: Sequence[Words], against: Sequence[Words], n: int) -> Iterator[tuple[int, int, str]]:
     """For each text that shares one: its place, the place of a text that has it, and the run of words.
 
     Of long texts every run of n words counts, of one shorter than n the whole: first the runs of `against` are looked for
     in the texts, then the short texts in `against`.
     """
-    holding = {run: j for j, words in reversed(list(enumerate(against))) for run in runs(words, min(n, len(words)))}
-    sizes = lengths(against, n)
+    holding, sizes = held_runs(against, n), lengths(against, n)
     found: dict[int, tuple[int, str]] = {}
     for i, words in enumerate(texts):
-        run = next((r for size in sizes for r in runs(words, size) if r in holding), None)
+        run = first_held(words, holding, sizes)
         if run is not None:
             found[i] = holding[run], " ".join(run)
     short: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -124,10 +112,6 @@ def shared_runs(texts: Sequence[Words], against: Sequence[Words], n: int) -> Ite
             for i in short.pop(run):
                 found[i] = j, " ".join(run)
     return ((i, *found[i]) for i in sorted(found))
-
-
-def lengths(texts: Iterable[Words], n: int) -> list[int]:
-    return sorted({min(n, len(words)) for words in texts}, reverse=True)
 
 
 def nearest_of(texts: Sequence[Words], against: Sequence[Words], near: float) -> Iterator[tuple[int, int, float]]:

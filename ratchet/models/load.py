@@ -18,15 +18,19 @@ from ratchet.models.tokens import Tokenizer, WordTokenizer
 BUILTIN = Path(__file__).parent / "builtin"
 
 
+def folder_of(name: str) -> Path:
+    """The folder of a model: of "builtin", a folder as it is, or of a hub name's snapshot."""
+    folder = BUILTIN if name == "builtin" else Path(name)
+    return folder if folder.is_dir() else download(name)
+
+
 def load_policy(name: str, max_tokens: int, batch: int = 256, bf16: bool = False) -> Policy:
     """A policy from "builtin", a checkpoint's folder, or a hub name.
 
     Llama, Qwen2 and Qwen3 checkpoints run in our own code; any other architecture through transformers. Raises
     EngineError for a folder without a config or weights.
     """
-    folder = BUILTIN if name == "builtin" else Path(name)
-    if not folder.is_dir():
-        folder = download(name)
+    folder = folder_of(name)
     try:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as e:

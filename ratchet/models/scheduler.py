@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratchet.core.budget import Budget
-from ratchet.core.errors import BudgetError, RecipeError, nearest
+from ratchet.core.errors import BudgetError, ContextError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng, seed
 from ratchet.core.types import (
@@ -48,6 +50,7 @@ class Running:
     waiting: Sequence[Draw] = ()
     together: bool = False  # whether the strategy asked for several draws at once, and is answered with a list of answers
     done: Sequence[list[Completion] | None] = ()  # of what it asked for: answers that need no sampling
+    limited: bool = False  # whether the budget leaves less to what it waits for than it wanted
     judged: list[Future[list[Verdict]]] = field(default_factory=list)  # one for each draw, in their order
 
 
@@ -62,10 +65,12 @@ def strategy_knobs(name: str, strategy: Strategy, knobs: Mapping[str, Any]) -> d
 
 @dataclass(frozen=True)
 class Priced:
-    """A scorer that costs something: `flops(completions)` are the operations that it takes."""
+    """A scorer that costs something: `flops(completions)` are the operations that it takes. `ready` raises where it cannot serve at
+    all, so that this is heard of before anything is drawn."""
 
     scorer: Scorer
     flops: Callable[[Sequence[Completion]], float]
+    ready: Callable[[], object] = lambda: None
 
     def __call__(self, task: Task, completions: Sequence[Completion], verify: Verify) -> Sequence[float]:
         return self.scorer(task, completions, verify)
@@ -84,6 +89,18 @@ def cost_of(draw: Draw, completions: Sequence[Completion], flops: float) -> Cost
     sampled = sum(len(c.tokens) - before for c in completions)
     computed = max(before - kept, 0) if kept else len(first.prefix)
     return Cost(sampled, len(first.prefix) + before, len(completions), flops=flops * (sampled + computed))
+
+
+def calls_of(request: Judge | Call) -> int:
+    """What a request counts as: each completion that is judged is a call of its own."""
+    return len(request.completions) if isinstance(request, Judge) else 1
+
+
+def cut_short(traces: Sequence[Trace]) -> str:
+    """A sentence about the searches that could not go on as they wanted, by reason; empty where there are none."""
+    kinds = Counter(t.cut.partition(":")[0] for t in traces if t.cut)
+    counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+    return f"cut short: {kinds.total()} of {len(traces)} searches ({counts}); they answer with what they had" if kinds else ""
 
 
 def full(draw: Draw) -> list[Completion]:
@@ -125,6 +142,7 @@ class Scheduler:
         """Traces in the order of tasks, `samples` for each. The randomness of each is a function of path, key, sample."""
         name = strategy.__name__.replace("_", "-")
         checked = strategy_knobs(name, strategy, knobs or {})
+        self.check(strategy, checked)
         start = time.perf_counter()
         for engine in self._engines():
             engine.forget()
@@ -139,16 +157,23 @@ class Scheduler:
                 return self._wait(thread.submit(self.verify, pairs))
 
             for r in running:
-                self._advance(r, None, budget or Budget(), verify)
+                self._advance(r, lambda r=r: next(r.play), budget or Budget(), verify)
             while waiting := [r for r in running if r.waiting]:
                 for r, answers in zip(waiting, self._sample(waiting, thread), strict=True):
                     r.trace.events += [Event(draw, own) for draw, own in zip(r.waiting, answers, strict=True)]
                     rest, r.waiting = iter(answers), ()
                     answers = [next(rest) if own is None else own for own in r.done]
-                    self._advance(r, answers if r.together else answers[0], budget or Budget(), verify)
+                    self._advance(r, self._told(r, answers), budget or Budget(), verify)
             self._judge(running, verify)
         self.spent.seconds += time.perf_counter() - start
         return [r.trace for r in running]
+
+    def check(self, strategy: Strategy, knobs: Mapping[str, Any]) -> None:
+        """Whether the scorer that a strategy asks by its knob `scorer` can serve; an error of its own where it cannot."""
+        parameter = inspect.signature(strategy).parameters.get("scorer")
+        scorer = self.scorers.get(knobs.get("scorer", parameter.default)) if parameter else None
+        if isinstance(scorer, Priced):
+            scorer.ready()
 
     def _engines(self) -> list[Engine]:
         return list({id(e): e for e in (self.engine, *self.roles.values())}.values())
@@ -189,9 +214,16 @@ class Scheduler:
         rest = iter(drawn)
         return [[next(rest) for _ in r.waiting] for r in waiting]
 
-    def _advance(self, r: Running, answer: Any, budget: Budget, verify: Verify) -> None:
-        """Send an answer to the strategy and serve what it asks for, up to its next draw or its end."""
-        send: Callable[[], Request] = lambda: r.play.send(answer)
+    def _told(self, r: Running, answers: Sequence[list[Completion]]) -> Callable[[], Request]:
+        """Give the strategy its answers; or the end of its budget, where that cut all of them and there is a whole answer already: a
+        strategy would take a text that breaks off for its next answer."""
+        if r.limited and r.trace.first_whole is not None and all(c.stop == "length" for own in answers for c in own):
+            r.trace.cut = r.trace.cut or "out of budget: the last draw was cut"
+            return lambda: r.play.throw(BudgetError(r.trace.cut))
+        return lambda: r.play.send(answers if r.together else answers[0])
+
+    def _advance(self, r: Running, send: Callable[[], Request], budget: Budget, verify: Verify) -> None:
+        """Tell the strategy what it waits for and serve what it asks for, up to its next draw or its end."""
         while True:
             try:
                 request = send()
@@ -199,7 +231,10 @@ class Scheduler:
                 r.trace.answer = end.value
                 return
             except BudgetError as e:
-                r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: out of budget: {e}")
+                r.trace.cut = r.trace.cut or str(e)
+                r.trace.answer = r.trace.first_whole  # nothing was chosen: what is there serves
+                if r.trace.answer is None:
+                    r.trace.verdict = Verdict(Outcome.FAIL, f"no answer: {r.trace.cut}")
                 return
             try:
                 if isinstance(request, Chance):
@@ -209,6 +244,8 @@ class Scheduler:
                     continue
                 if not isinstance(request, Judge | Call):
                     draws = [request] if isinstance(request, Draw) else list(request)
+                    for draw in draws:
+                        self._fits(draw, r.trace.task)
                     r.together = not isinstance(request, Draw)
                     # one that is as long as one may be cannot be gone on from: it is its own answer
                     rooms = [self._room(d) for d in draws]
@@ -222,10 +259,11 @@ class Scheduler:
                     wanted = [room if d.max_tokens is None else min(d.max_tokens, room) for d, room in going]
                     limits = [budget.most_tokens(r.trace.cost, samples, most) for most in wanted]
                     r.waiting = [replace(d, max_tokens=limit) for (d, _), limit in zip(going, limits, strict=True)]
-                    r.done = done
+                    r.done, r.limited = done, any(limit < most for limit, most in zip(limits, wanted, strict=True))
                     return
-                budget.allow_call(r.trace.cost)
+                budget.allow_calls(r.trace.cost, calls_of(request))
             except BudgetError as e:
+                r.trace.cut = r.trace.cut or str(e)
                 send = lambda e=e: r.play.throw(e)
                 continue
             reply = self._serve(r.trace, request, verify)
@@ -236,7 +274,7 @@ class Scheduler:
         table, name = (self.scorers, request.scorer) if isinstance(request, Judge) else (self.tools, request.tool)
         if name not in table:
             raise RecipeError(f'strategy "{trace.strategy}" asks for "{name}"; {nearest(name, table)}')
-        cost = Cost(calls=1)
+        cost = Cost(calls=calls_of(request))
         if isinstance(request, Judge) and isinstance(scorer := self.scorers[name], Priced):
             cost.flops = scorer.flops(request.completions)
         trace.cost.add(cost)
@@ -244,6 +282,17 @@ class Scheduler:
         if isinstance(request, Judge):
             return list(self.scorers[name](trace.task, request.completions, verify))
         return self.tools[name](trace.task, request.argument)
+
+    def _fits(self, draw: Draw, task: Task) -> None:
+        """ContextError where a prompt that a strategy made of the task's leaves no room for an answer. That the task's own does not fit
+        is for the engine to say, since then no strategy can answer."""
+        engine = self._engine(draw)
+        if isinstance(draw.prefix, Completion) or draw.prefix == task.prompt:
+            return
+        if (length := len(engine.encode(draw.prefix))) >= engine.context:
+            raise ContextError(
+                f"out of context: a prompt that the strategy wrote has {length} tokens, and a context of {engine.context} must hold its answer too"
+            )
 
     def _room(self, draw: Draw) -> int:
         """How many tokens the answers of a draw may have beyond what it goes on from."""

@@ -19,8 +19,8 @@ ASK, YES, NO = "Would starting over give a better answer, yes or no?", "yes", "n
 
 
 def self_evaluation(engine: Engine, ask: str = ASK, yes: str = YES, no: str = NO) -> Priced:
-    """A scorer in (0, 1): `no` against `yes` after the sample and the question. EngineError, when it is used, for an engine to which
-    the two are no different tokens."""
+    """A scorer in (0, 1): `no` against `yes` after the sample and the question. EngineError, before anything is drawn for it, for an
+    engine that cannot read the question, or to which the two are no different tokens."""
 
     def verdicts() -> tuple[int, int]:
         first = [engine.tokenizer.encode(word)[:1] for word in (no, yes)]
@@ -36,4 +36,20 @@ def self_evaluation(engine: Engine, ask: str = ASK, yes: str = YES, no: str = NO
         return said(engine, [(c.prefix, asked(c)) for c in completions], *verdicts())
 
     each = 2 * flops_of(engine)  # both verdicts are scored, each with all that stands before it
-    return Priced(scorer, lambda completions: each * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions))
+
+    def price(completions: Sequence[Completion]) -> float:
+        return each * sum(len(c.prefix) + len(asked(c)) + 1 for c in completions)
+
+    return Priced(scorer, price, lambda: (legible(engine, ask, yes, no), verdicts()))
+
+
+def legible(engine: Engine, *texts: str) -> None:
+    """EngineError where the engine has no tokens for one of the texts."""
+    for text in texts:
+        try:
+            engine.tokenizer.encode(text)
+        except EngineError:
+            raise EngineError(
+                f'the scorer "self-evaluation" asks the model "{text}", and this model of few words cannot read that; name another scorer '
+                "(the strategy's knob scorer, such as scorer=logprob), or take a model with a full tokenizer"
+            ) from None

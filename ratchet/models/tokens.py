@@ -68,7 +68,7 @@ class WordTokenizer:
         except KeyError as e:
             raise EngineError(
                 f"the word {e.args[0]!r} of {text[:60]!r} is not among the {len(self.words)} words that this small model "
-                "knows; use tasks in its words, or a model with a full tokenizer (--set model=DIR_OR_HUB_NAME)"
+                "knows; use tasks in its words (and, for a strategy that talks to it, knobs in its words), or a model with a full tokenizer"
             ) from None
 
     def decode(self, ids: Sequence[int]) -> str:

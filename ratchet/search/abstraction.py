@@ -6,6 +6,7 @@ without an abstraction. Both roles are one model where the scheduler has no engi
 
 from __future__ import annotations
 
+from ratchet.core.ranges import at_least_1, some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -25,6 +26,8 @@ def abstraction(
 ) -> Play:
     """`n` solutions over as many as `abstractions` ideas of at most `most` tokens, in equal shares (paper: more ideas beat more
     solutions at large budgets)."""
+    at_least_1(abstractions=abstractions, most=most)
+    some_text(ask=ask, use=use)
     if n == 1:
         [alone] = yield Draw(task.prompt, temperature=temperature)
         return alone

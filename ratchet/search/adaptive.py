@@ -7,7 +7,8 @@ scorer in [0, 1]. Departures: in `prune` all samples are cut at one length, and 
 
 from __future__ import annotations
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.errors import BudgetError, RecipeError
+from ratchet.core.ranges import at_least_0
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.best_of_n import best
 from ratchet.search.retry import accepted
@@ -26,6 +27,7 @@ def adaptive_sampling(
 ) -> Play:
     """Samples one by one, at most `n`, until one scores `enough`; else the best. The temperature goes from `temperature` to `hottest`
     as the n-th is neared (paper: 16 samples, and annealed upwards)."""
+    at_least_0(hottest=hottest)
     temperatures = [temperature + (hottest - temperature) * i / max(n - 1, 1) for i in range(n)]
     return (yield from accepted(task, temperatures, scorer, enough))
 
@@ -49,7 +51,11 @@ def prune(
     ended = [begun[i] for i in kept if begun[i].stop == "end"]
     going = [begun[i] for i in kept if begun[i].stop != "end"]
     if going:
-        answers = yield [Draw(c, temperature=temperature) for c in going]
-        ended += [c for own in answers for c in own]
+        try:
+            answers = yield [Draw(c, temperature=temperature) for c in going]
+            ended += [c for own in answers for c in own]
+        except BudgetError:
+            if not ended:
+                raise
     scores = yield Judge(ended, scorer)
     return best(ended, scores)

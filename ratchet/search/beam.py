@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task, Tokens
 from ratchet.search.steps import Asking, Steps, distinct, shares_of, steps_of
@@ -29,24 +30,28 @@ def judged(scorer: str) -> Worth:
 
 def beamed(task: Task, steps: Steps, n: int, beams: int, worth: Worth) -> Play:
     """The best answer of a beam search in which `worth` ranks the parts. An answer that has ended is scored once and remembered: it
-    takes a place among the beams as long as it is one of the best, and is the answer where none that ended later is better."""
+    takes a place among the beams as long as it is one of the best, and is the answer where none that ended later is better. Out of
+    budget, the best that has ended is returned."""
     at_least_1(beams=beams)
     ended: dict[Tokens, tuple[float, Completion]] = {}
     candidates: list[Completion] = yield steps.draw(task.prompt, n)
-    while True:
-        scores = yield from worth(candidates)
-        new = [(scores[i], candidates[i]) for i in distinct(candidates)]
-        best = sorted([*ended.values(), *new], key=lambda s: -s[0])[:beams]
-        for score, c in new:
-            if not steps.going(c):
-                ended.setdefault(c.tokens, (score, c))
-        going = [c for _, c in best if steps.going(c)]
-        if not going:
-            return max(ended.values(), key=lambda s: s[0])[1]
-        drawn = yield from steps.on(going, shares_of(n, len(going)))
-        candidates = [c for own in drawn for c in own if c.tokens not in ended]
-        if not candidates:
-            return max(ended.values(), key=lambda s: s[0])[1]
+    try:
+        while candidates:
+            scores = yield from worth(candidates)
+            new = [(scores[i], candidates[i]) for i in distinct(candidates)]
+            best = sorted([*ended.values(), *new], key=lambda s: -s[0])[:beams]
+            for score, c in new:
+                if not steps.going(c):
+                    ended.setdefault(c.tokens, (score, c))
+            going = [c for _, c in best if steps.going(c)]
+            if not going:
+                break
+            drawn = yield from steps.on(going, shares_of(n, len(going)))
+            candidates = [c for own in drawn for c in own if c.tokens not in ended]
+    except BudgetError:
+        if not ended:
+            raise
+    return max(ended.values(), key=lambda s: s[0])[1]
 
 
 @strategies.add("beam", paper="arXiv 2311.09724")

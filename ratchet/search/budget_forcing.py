@@ -7,6 +7,10 @@ in its place. `answer` is what makes a model answer where its thinking was cut.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1, some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -23,12 +27,15 @@ def budget_forcing(
 ) -> Play:
     """Thinking that ends is made to go on `turns` - 1 times (paper: up to 6 times "Wait"); after `thinking` tokens it is cut, and the
     answer asked for (paper: 500 to 16,000; None cuts nothing)."""
+    at_least_1(thinking=thinking)
+    some_text(more=more, answer=answer)
     [text] = yield Draw(task.prompt, max_tokens=thinking, temperature=temperature)
-    for _ in range(turns - 1):
-        left = None if thinking is None else thinking - text.sampled
-        if text.stop == "length" or (left is not None and left < 1):
-            break
-        [text] = yield Draw(text, then=more, max_tokens=left, temperature=temperature)
-    if thinking is not None and text.stop == "length":
-        [text] = yield Draw(text, then=answer, temperature=temperature)
+    with suppress(BudgetError):
+        for _ in range(turns - 1):
+            left = None if thinking is None else thinking - text.sampled
+            if text.stop == "length" or (left is not None and left < 1):
+                break
+            [text] = yield Draw(text, then=more, max_tokens=left, temperature=temperature)
+        if thinking is not None and text.stop == "length":
+            [text] = yield Draw(text, then=answer, temperature=temperature)
     return text

@@ -7,6 +7,10 @@ scheduler's role "critic". Departures: the papers help people to judge; here the
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -22,10 +26,12 @@ def critique_revise(
     temperature: float = 1.0,
 ) -> Play:
     """An answer, and `turns` - 1 revisions, each after a criticism of the answer before."""
+    some_text(criticise=criticise, revise=revise)
     [answer] = yield Draw(task.prompt, temperature=temperature)
-    for _ in range(turns - 1):
-        asked = written(criticise, task=task.prompt, answer=answer.text)
-        [criticism] = yield Draw(asked, role="critic", temperature=temperature)
-        asked = written(revise, task=task.prompt, answer=answer.text, criticism=criticism.text)
-        [answer] = yield Draw(asked, temperature=temperature)
+    with suppress(BudgetError):
+        for _ in range(turns - 1):
+            asked = written(criticise, task=task.prompt, answer=answer.text)
+            [criticism] = yield Draw(asked, role="critic", temperature=temperature)
+            asked = written(revise, task=task.prompt, answer=answer.text, criticism=criticism.text)
+            [answer] = yield Draw(asked, temperature=temperature)
     return answer

@@ -6,6 +6,10 @@ Departures: the judge is any scorer; with `scorer=""` the most frequent answer o
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import at_least_1, some_text
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.best_of_n import best
 from ratchet.search.prompts import written
@@ -24,14 +28,17 @@ def debate(
     temperature: float = 1.0,
 ) -> Play:
     """`n` debaters and `rounds` rounds, of which the first is without the others (paper: 3 and 2)."""
+    at_least_1(rounds=rounds)
+    some_text(answer_again=answer_again)
     said = yield Draw(task.prompt, n=n, temperature=temperature)
-    for _ in range(rounds - 1 if n > 1 else 0):
-        others = ["\n".join(c.text.strip() for c in said if c is not own) for own in said]
-        answers = yield [
-            Draw(written(answer_again, task=task.prompt, others=texts), role="debater", temperature=temperature)
-            for texts in others
-        ]
-        said = [c for own in answers for c in own]
+    with suppress(BudgetError):
+        for _ in range(rounds - 1 if n > 1 else 0):
+            others = ["\n".join(c.text.strip() for c in said if c is not own) for own in said]
+            answers = yield [
+                Draw(written(answer_again, task=task.prompt, others=texts), role="debater", temperature=temperature)
+                for texts in others
+            ]
+            said = [c for own in answers for c in own]
     if not scorer:
         return (yield from most_voted(said))
     scores = yield Judge(said, scorer)

@@ -3,11 +3,12 @@ Beeching, Tunstall, Rush 2024, "Scaling test-time compute with open models").
 
 Scale: any, only the order counts.
 Departures: what is left over where `width` does not divide `n` goes to the first subtrees; a subtree that has ended gives its
-draws to nobody; the answer is the best-scored one, where the blog also votes.
+draws to nobody; the answer is the best-scored one, where the blog also votes; out of budget, the best-scored that has ended.
 """
 
 from __future__ import annotations
 
+from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task
 from ratchet.search.steps import shares_of, steps_of
@@ -34,13 +35,19 @@ def diverse_beam(
     rest = iter(first)  # the list itself is the trace's
     drawn, trees, scores = [[next(rest) for _ in range(k)] for k in each], list(range(len(each))), [0.0] * len(each)
     best: list[Completion] = [own[0] for own in drawn]
-    while True:
-        values = iter((yield Judge([c for own in drawn for c in own], scorer)))
-        for tree, own in zip(trees, drawn, strict=True):
-            ranked = [next(values) for _ in own]
-            scores[tree] = max(ranked)
-            best[tree] = own[ranked.index(scores[tree])]
-        trees = [tree for tree in trees if steps.going(best[tree])]
-        if not trees:
-            return best[scores.index(max(scores))]
-        drawn = yield from steps.on([best[tree] for tree in trees], [each[tree] for tree in trees])
+    ended: list[int] = []
+    try:
+        while trees:
+            values = iter((yield Judge([c for own in drawn for c in own], scorer)))
+            for tree, own in zip(trees, drawn, strict=True):
+                ranked = [next(values) for _ in own]
+                scores[tree] = max(ranked)
+                best[tree] = own[ranked.index(scores[tree])]
+            ended = [tree for tree, part in enumerate(best) if not steps.going(part)]
+            trees = [tree for tree in trees if tree not in ended]
+            if trees:
+                drawn = yield from steps.on([best[tree] for tree in trees], [each[tree] for tree in trees])
+    except BudgetError:
+        if not ended:
+            raise
+    return best[max(ended, key=lambda tree: scores[tree])]

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ratchet.core.errors import BudgetError
-from ratchet.core.ranges import at_least_1
+from ratchet.core.ranges import at_least_0, at_least_1, require
 from ratchet.core.types import Call, Completion, Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -58,6 +58,8 @@ def vote_until_agreed(
     """A vote of at most `n` that stops when no answer can overtake the leader or, where `equal` is set, so many samples agree
     (paper: n = 40, windows of 5 that agree)."""
 
+    at_least_0(equal=equal)
+
     def settled(votes: list[tuple[str, int]], left: int) -> bool:
         if not votes:
             return False
@@ -74,6 +76,8 @@ def adaptive_consistency(
 ) -> Play:
     """A vote of at most `n` that stops when the leader leads with a posterior chance of `sure` (paper: n = 40, sure = 0.95,
     temperature 0.7, one at a time)."""
+
+    require(0.5 < sure <= 1, "sure", sure, "above 0.5, which is the chance before any sample, and at most 1")
 
     def settled(votes: list[tuple[str, int]], left: int) -> bool:
         counts = [count for _, count in votes] + [0, 0]

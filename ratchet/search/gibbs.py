@@ -8,6 +8,9 @@ Departures: those of particles.py, but with multinomial resampling, for which th
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Chance, Play, Task
 from ratchet.search.particles import Cloud, Particle, filtered, heaviest, multinomial, weighed_by
@@ -38,8 +41,9 @@ def particle_gibbs(
     steps, weigh = steps_of(n, step, step_tokens, temperature), weighed_by(scorer)
     cloud = yield from filtered(task, steps, n, weigh)
     found = list(cloud.particles)
-    for _ in range(sweeps - 1 if n > 1 else 0):
-        held = yield from retained(cloud)
-        cloud = yield from filtered(task, steps, n, weigh, held)
-        found += cloud.particles
+    with suppress(BudgetError):
+        for _ in range(sweeps - 1 if n > 1 else 0):
+            held = yield from retained(cloud)
+            cloud = yield from filtered(task, steps, n, weigh, held)
+            found += cloud.particles
     return heaviest(found)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ratchet.core.errors import BudgetError
-from ratchet.core.ranges import at_least_1
+from ratchet.core.ranges import at_least_0, at_least_1
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
 from ratchet.search.steps import Asking, Steps, distinct, steps_of
 from ratchet.search.strategy import strategies
@@ -121,6 +121,7 @@ def nodes_of(root: Node) -> list[Node]:
 def searched(task: Task, steps: Steps, n: int, width: int, explore: float, evaluate: Evaluate) -> Play:
     """The best answer of `n` simulations."""
     at_least_1(width=width)
+    at_least_0(explore=explore)
     root, found = Node(), list[Scored]()
     try:
         for _ in range(n):

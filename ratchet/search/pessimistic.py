@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import above_0
 from ratchet.core.types import Chance, Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -38,8 +38,7 @@ def pessimistic_best_of_n(
     task: Task, *, n: int = 8, scorer: str = "logprob", beta: float = 0.1, temperature: float = 1.0, top_p: float = 1.0
 ) -> Play:
     """One of `n` completions, the better ones likelier; `beta` is how far the scores are mistrusted (paper: beta by validation)."""
-    if beta <= 0:
-        raise RecipeError(f'strategy "pessimistic-best-of-n": beta must be above 0, got {beta:g}; best-of-n is what 0 would be')
+    above_0(beta=beta)  # best-of-n is what 0 would be
     completions = yield Draw(task.prompt, n=n, temperature=temperature, top_p=top_p)
     scores = yield Judge(completions, scorer)
     random = yield Chance()

@@ -6,6 +6,10 @@ Departures: the paper shows examples of divisions for each kind of task; here on
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.prompts import written
 from ratchet.search.strategy import strategies
@@ -22,11 +26,13 @@ def proposer_solver(
     temperature: float = 1.0,
 ) -> Play:
     """Answers to at most `turns` - 1 smaller questions, and with them to the task."""
+    some_text(divide=divide, step=step, last=last)
     known = ""
     if turns > 1:
-        [plan] = yield Draw(written(divide, task=task.prompt), role="proposer", temperature=temperature)
-        for question in [line.strip() for line in plan.text.splitlines() if line.strip()][: turns - 1]:
-            [reply] = yield Draw(written(step, task=task.prompt, known=known, question=question), temperature=temperature)
-            known += f"{question}\n{reply.text.strip()}\n"
+        with suppress(BudgetError):
+            [plan] = yield Draw(written(divide, task=task.prompt), role="proposer", temperature=temperature)
+            for question in [line.strip() for line in plan.text.splitlines() if line.strip()][: turns - 1]:
+                [reply] = yield Draw(written(step, task=task.prompt, known=known, question=question), temperature=temperature)
+                known += f"{question}\n{reply.text.strip()}\n"
     [answer] = yield Draw(written(last, task=task.prompt, known=known).strip() if known else task.prompt, temperature=temperature)
     return answer

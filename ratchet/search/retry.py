@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ratchet.core.errors import BudgetError
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -19,15 +20,19 @@ def retry(task: Task, *, turns: int = 4, scorer: str = "oracle", accept: float =
 
 
 def accepted(task: Task, temperatures: Sequence[float], scorer: str, enough: float) -> Play:
-    """Samples one by one, each at its temperature, until one scores `enough`; else the best, the first among equals. A single one is
-    not judged."""
+    """Samples one by one, each at its temperature, until one scores `enough` or the budget ends; else the best, the first among
+    equals. A single one is not judged."""
     best: tuple[float, Completion] | None = None
-    for temperature in temperatures:
-        [completion] = yield Draw(task.prompt, temperature=temperature)
-        [score] = (yield Judge([completion], scorer)) if len(temperatures) > 1 else [enough]
-        if best is None or score > best[0]:
-            best = score, completion
-        if score >= enough:
-            break
+    try:
+        for temperature in temperatures:
+            [completion] = yield Draw(task.prompt, temperature=temperature)
+            [score] = (yield Judge([completion], scorer)) if len(temperatures) > 1 else [enough]
+            if best is None or score > best[0]:
+                best = score, completion
+            if score >= enough:
+                break
+    except BudgetError:
+        if best is None:
+            raise
     assert best is not None
     return best[1]

@@ -6,6 +6,10 @@ turns of one conversation. A criticism that holds `enough` ends the play.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -21,21 +25,23 @@ def self_refine(
     temperature: float = 1.0,
 ) -> Play:
     """An answer, and at most `turns` - 1 improvements (paper: up to 4 iterations, temperature 0.7)."""
+    some_text(criticise=criticise, improve=improve, enough=enough)
     [answer] = yield Draw(task.prompt, temperature=temperature)
-    for _ in range(turns - 1):
-        [criticism] = yield Draw(answer, then=criticise, turn=True, role="critic", temperature=temperature)
-        if (
-            criticism is answer
-            or criticism.stop == "length"
-            or said(enough, criticism.text[len(answer.text) :]) > said(enough, criticise)
-        ):
-            break
-        [better] = yield Draw(criticism, then=improve, turn=True, temperature=temperature)
-        if better is criticism:
-            break  # there is no room for another answer
-        answer = better
-        if answer.stop == "length":
-            break
+    with suppress(BudgetError):
+        for _ in range(turns - 1):
+            [criticism] = yield Draw(answer, then=criticise, turn=True, role="critic", temperature=temperature)
+            if (
+                criticism is answer
+                or criticism.stop == "length"
+                or said(enough, criticism.text[len(answer.text) :]) > said(enough, criticise)
+            ):
+                break
+            [better] = yield Draw(criticism, then=improve, turn=True, temperature=temperature)
+            if better is criticism:
+                break  # there is no room for another answer
+            answer = better
+            if answer.stop == "length":
+                break
     return answer
 
 

@@ -61,6 +61,10 @@ def steps_of(n: int, step: str, step_tokens: int, temperature: float = 1.0) -> S
             f"a step ends at a text (step) or after a number of tokens of at least 1 (step_tokens), "
             f"got step={step!r}, step_tokens={step_tokens}"
         )
+    if step_tokens and step.strip():
+        raise RecipeError(
+            f"a step ends at a text or after a number of tokens: step={step!r} has no effect beside step_tokens={step_tokens}"
+        )
     return Steps("", 0, temperature) if n == 1 else Steps(step, step_tokens, temperature)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ratchet.core.errors import RecipeError
+from ratchet.core.errors import RecipeError, nearest
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import fraction
 from ratchet.core.types import Completion, Strategy, Task
@@ -19,10 +20,11 @@ strategies: Registry[Strategy] = Registry("strategy", "ratchet.search")
 def planned(text: str) -> tuple[Strategy, dict[str, Any]]:
     """The strategy and the knobs that a text such as "vote:n=8,temperature=0.7" names; values are JSON, else text.
 
-    Raises RecipeError for a strategy or a knob that does not exist. `then=Try again` may hold blanks, but no comma.
+    Raises RecipeError for a strategy or a knob that does not exist, or is out of its range. `then=Try again` may hold blanks, but no
+    comma.
     """
     name, _, rest = text.partition(":")
-    strategy, knobs = strategies[name.strip()], dict[str, Any]()
+    knobs = dict[str, Any]()
     for pair in filter(None, (p.strip() for p in rest.split(","))):
         knob, equals, value = pair.partition("=")
         if not equals:
@@ -31,7 +33,29 @@ def planned(text: str) -> tuple[Strategy, dict[str, Any]]:
             knobs[knob.strip()] = json.loads(value)
         except ValueError:
             knobs[knob.strip()] = value
-    return strategy, strategy_knobs(name.strip(), strategy, knobs)
+    return strategies[name.strip()], checked_knobs(name.strip(), knobs)
+
+
+def checked_knobs(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """The knobs of a strategy, checked by name, type and range: a strategy checks them before it asks for anything, so it is played to
+    its first request, on no task, and left. RecipeError."""
+    strategy = strategies[name]
+    checked = strategy_knobs(name, strategy, knobs)
+    play = strategy(Task("", "", None, ""), **checked)
+    next(play)
+    play.close()
+    return checked
+
+
+def refuse_unknown(name: str, knobs: Mapping[str, Any], scorers: Iterable[str], tools: Iterable[str]) -> None:
+    """RecipeError where a knob `scorer` or `tool` of a strategy, or of the `inner` one, names none of these. An empty one is none at
+    all, where that is the default."""
+    parameters = inspect.signature(strategies[name]).parameters
+    for knob, table in (("scorer", scorers), ("tool", tools)):
+        if knob in knobs and knobs[knob] not in table and not knobs[knob] == parameters[knob].default == "":
+            raise RecipeError(f'strategy "{name}" asks for "{knobs[knob]}"; {nearest(knobs[knob], table)}')
+    if inner := knobs.get("inner"):
+        refuse_unknown(inner.partition(":")[0].strip(), planned(inner)[1], scorers, tools)
 
 
 def logprob(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:

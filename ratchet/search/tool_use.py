@@ -7,6 +7,10 @@ Departures: no training of when to call; what a tool answers is not learned, sin
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import require, some_text
 from ratchet.core.types import Call, Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -23,13 +27,16 @@ def tool_use(
     temperature: float = 1.0,
 ) -> Play:
     """At most `turns` - 1 calls of the `tool`, each an argument between `opens` and `closes`; `result` is how its answer is written."""
+    some_text(opens=opens, closes=closes)
+    require("{}" in result, "result", repr(result), "a text with {}, where what the tool answers is put")
     [text] = yield Draw(task.prompt, stop=(closes,) if turns > 1 else (), temperature=temperature)
     before = ""
-    for left in reversed(range(turns - 1)):
-        new = text.text[len(before) :]  # an earlier call is not made again
-        if text.stop != "stop" or opens not in new:
-            break
-        answer = yield Call(tool, new.rpartition(opens)[2].partition(closes)[0].strip())
-        before = text.text
-        [text] = yield Draw(text, then=result.replace("{}", answer), stop=(closes,) if left else (), temperature=temperature)
+    with suppress(BudgetError):
+        for left in reversed(range(turns - 1)):
+            new = text.text[len(before) :]  # an earlier call is not made again
+            if text.stop != "stop" or opens not in new:
+                break
+            answer = yield Call(tool, new.rpartition(opens)[2].partition(closes)[0].strip())
+            before = text.text
+            [text] = yield Draw(text, then=result.replace("{}", answer), stop=(closes,) if left else (), temperature=temperature)
     return text

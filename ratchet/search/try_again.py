@@ -6,6 +6,10 @@ Departures: whether to say it is decided by a scorer, by default the task's own 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ratchet.core.errors import BudgetError
+from ratchet.core.ranges import some_text
 from ratchet.core.types import Draw, Judge, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -21,13 +25,15 @@ def try_again(
     temperature: float = 1.0,
 ) -> Play:
     """At most `turns` answers; after each that scores below `accept` the user says `again` (paper: 5 turns)."""
+    some_text(again=again)
     [completion] = yield Draw(task.prompt, temperature=temperature)
-    for _ in range(turns - 1):
-        [score] = yield Judge([completion], scorer)
-        if score >= accept or completion.stop == "length":
-            break
-        before = completion
-        [completion] = yield Draw(before, then=again, turn=True, temperature=temperature)
-        if completion is before:
-            break  # there is no room for another turn
+    with suppress(BudgetError):
+        for _ in range(turns - 1):
+            [score] = yield Judge([completion], scorer)
+            if score >= accept or completion.stop == "length":
+                break
+            before = completion
+            [completion] = yield Draw(before, then=again, turn=True, temperature=temperature)
+            if completion is before:
+                break  # there is no room for another turn
     return completion

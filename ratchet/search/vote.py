@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
+from ratchet.core.errors import BudgetError
 from ratchet.core.types import Call, Completion, Draw, Play, Task
 from ratchet.search.strategy import strategies
 
@@ -25,10 +27,12 @@ def most_voted(completions: Sequence[Completion]) -> Play:
 
 
 def elected(completions: Sequence[Completion], weights: Sequence[float]) -> Play:
-    """The heaviest completion of the heaviest answer; one without an answer has no vote. Ties go to the first drawn."""
+    """The heaviest completion of the heaviest answer; one without an answer has no vote, nor one that was not looked at before the
+    budget ended. Ties go to the first drawn."""
     votes: defaultdict[str, list[int]] = defaultdict(list)
-    for place, completion in enumerate(completions):
-        votes[(yield Call("extract", completion.text))].append(place)
+    with suppress(BudgetError):
+        for place, completion in enumerate(completions):
+            votes[(yield Call("extract", completion.text))].append(place)
     answers = [places for answer, places in votes.items() if answer] or [list(range(len(completions)))]
     winner = max(answers, key=lambda places: sum(weights[i] for i in places))
     return completions[max(winner, key=lambda i: weights[i])]

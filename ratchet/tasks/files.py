@@ -1,4 +1,4 @@
-"""Tasks from a file: JSON Lines (also gzipped), JSON or Parquet with `prompt`, `answer` and a verifier's name; or a data set of the hub.
+"""Tasks from a file: JSON Lines, JSON, CSV (all also gzipped) or Parquet with `prompt`, `answer` and a verifier's name; or of the hub.
 
 A row that is judged by its `facts`, such as the tests of a program or the constraints on a text, needs no answer; a text that passes
 may stand in `facts.gold`.
@@ -6,17 +6,22 @@ may stand in `facts.gold`.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ratchet.core.errors import TaskError
 from ratchet.core.types import Task
 from ratchet.tasks.family import Family, families
 
+Rows = Iterator[tuple[int, Any]]
+ENDINGS = ".jsonl, .json, .csv, .tsv (each also .gz) or .parquet"
+TEXT: dict[str, Any] = {"encoding": "utf-8-sig", "newline": ""}
+CHUNK = 1 << 16  # characters that are read of a list at a time
 FIELDS = ("prompt", "answer", "verifier", "facts", "cluster")
 
 
@@ -32,45 +37,97 @@ def read(path: str, *, verifier: str = "", prompt: str = "prompt", answer: str =
     return list({t.key: t for t in tasks}.values())
 
 
-def rows_of(path: str) -> Iterator[tuple[int, Any]]:
-    """(number, row) from a file by its ending, or from a data set of the hub where no such file exists."""
+def rows_of(path: str) -> Rows:
+    """(number, row) from a file by its ending, read as it is walked; of a data set of the hub where no such file exists."""
     file = Path(path)
+    kind = next((k for k in READERS if file.name.removesuffix(".gz").endswith(k)), "")
     if not file.exists():
         yield from enumerate(hub_rows(path), start=1)
     elif file.is_dir():
-        raise TaskError(f"{path} is a folder; give one .jsonl, .jsonl.gz, .json or .parquet file")
+        raise TaskError(f"{path} is a folder; give one {ENDINGS} file")
     elif file.suffix == ".parquet":
         yield from enumerate(parquet_rows(file), start=1)
-    elif file.suffix == ".json":
-        try:
-            data = parse(file.read_text(encoding="utf-8"), path)
-        except UnicodeDecodeError as e:
-            raise TaskError(f"{path} cannot be read as UTF-8 text: {e}") from None
-        yield from enumerate(data if isinstance(data, list) else [data], start=1)
-    elif file.name.endswith((".jsonl", ".jsonl.gz", ".ndjson")):
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
-            try:
-                for number, line in enumerate(lines, start=1):
-                    if line.strip():
-                        yield number, parse(line, f"{path}, row {number}")
-            except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as e:
-                raise TaskError(f"{path} cannot be read as UTF-8 text: {e}") from None
+    elif not kind:
+        raise TaskError(f'{path} ends in "{file.suffix}"; task files end in {ENDINGS}')
     else:
-        raise TaskError(f'{path} ends in "{file.suffix}"; task files end in .jsonl, .jsonl.gz, .json or .parquet')
+        number = 0
+        try:
+            with gzip.open(file, "rt", **TEXT) if file.suffix == ".gz" else file.open(**TEXT) as text:
+                for number, row in READERS[kind](text, path):
+                    yield number, row
+        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as e:
+            raise TaskError(f"{path} cannot be read as UTF-8 text after row {number}: {e}") from None
+
+
+def line_rows(text: TextIO, path: str) -> Rows:
+    for number, line in enumerate(text, start=1):
+        if line.strip():
+            yield number, parse(line, f"{path}, row {number}")
 
 
 def parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise TaskError(f"{where} is not JSON: {e}") from None
 
 
-def parquet_rows(file: Path) -> Iterable[Any]:
+def json_rows(text: TextIO, path: str) -> Rows:
+    """The members of an array, each as soon as it is read; else the one value that the file holds."""
+    held = text.read(CHUNK)
+    at, number = len(held) - len(held.lstrip()), 0
+    if not held.startswith("[", at):
+        yield 1, parse(held + text.read(), path)
+        return
+    at += 1
+    while True:
+        at = next((i for i in range(at, len(held)) if held[i] not in " \t\r\n,"), len(held))
+        if held.startswith("]", at):
+            return
+        wrong = "the list has no end"
+        try:
+            row, end = json.JSONDecoder().raw_decode(held, at)
+        except (ValueError, RecursionError) as e:
+            wrong, end = str(e), len(held)
+        if end < len(held):  # a number at the end of what is held may go on
+            number, at = number + 1, end
+            yield number, row
+            continue
+        held = held[at:]
+        more = text.read(max(CHUNK, len(held)))
+        if not more:
+            raise TaskError(f"{path}, row {number + 1} is not JSON: {wrong}")
+        held, at = held + more, 0
+
+
+def table_rows(text: TextIO, path: str, separator: str = ",") -> Rows:
+    """The rows of a table, by the names in its first line. Every cell is text."""
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(text, delimiter=separator)
+    try:
+        for number, row in enumerate(reader, start=1):
+            if None in row:
+                raise TaskError(f"{path}, row {number} has more cells than the first line has names")
+            yield number, row
+    except csv.Error as e:
+        raise TaskError(f"{path}, line {reader.line_num} is not of a table: {e}") from None
+
+
+READERS: dict[str, Callable[[TextIO, str], Rows]] = {
+    ".jsonl": line_rows,
+    ".ndjson": line_rows,
+    ".json": json_rows,
+    ".csv": table_rows,
+    ".tsv": lambda text, path: table_rows(text, path, "\t"),
+}
+
+
+def parquet_rows(file: Path) -> Iterator[Any]:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.read_table(file).to_pylist()
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(1_000):
+            yield from batch.to_pylist()
     except (OSError, ValueError) as e:
         raise TaskError(f"{file} is not a Parquet file: {e}") from None
 
@@ -79,8 +136,8 @@ def hub_rows(name: str) -> Iterable[Any]:
     """Rows of `owner/name` or `owner/name:split` from the Hugging Face hub."""
     dataset, _, split = name.partition(":")
     missing = TaskError(f"{name} is neither a file nor a data set of the hub that can be reached")
-    if name.endswith((".jsonl", ".json", ".gz", ".parquet")) or dataset.count("/") > 1:
-        raise TaskError(f"{name} does not exist; give a .jsonl, .jsonl.gz, .json or .parquet file")
+    if name.endswith((*READERS, ".gz", ".parquet")) or dataset.count("/") > 1:
+        raise TaskError(f"{name} does not exist; give a {ENDINGS} file")
     try:
         import datasets  # pyright: ignore[reportMissingImports]
     except ImportError:

@@ -1,0 +1,1 @@
+"""Question-answer files into training sets that can be verified: filters, normalisation, open questions, difficulty."""
