@@ -16,6 +16,7 @@ import yaml
 from conftest import Answer
 from test_endpoint import Server, completion
 
+from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, making, trying
 from ratchet.smith.exporting import to_mle_bench
 from ratchet.smith.leaks import Package
@@ -142,7 +143,16 @@ def test_a_second_make_keeps_what_is_there(made: tuple[Path, Path, dict[str, Any
         raise AssertionError("a task was built again")
 
     monkeypatch.setattr(making, "attempt", nobody)
-    assert making.make(made[0], made[1].parent, lambda line: None, most=3, tries=6)["accepted"] == made[2]["accepted"]
+    again = making.make(made[0], made[1].parent, lambda line: None, most=3, tries=6)
+    assert again["accepted"] == made[2]["accepted"]
+
+
+def test_a_folder_belongs_to_its_raw_files(made: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    other = shop(tmp_path)
+    with (other / "customers.csv").open("a") as f:
+        f.write("9999,K2,30.5,20.1,north,40.5,3.2,43.7,no\n")
+    with pytest.raises(SmithError, match="holds tasks of other raw files"):
+        making.make(other, made[1].parent, lambda line: None)
 
 
 def test_grades_and_agents(made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.core.errors import SmithError
-from ratchet.core.files import write_text
+from ratchet.core.files import locked, write_text
+from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write
@@ -126,37 +128,46 @@ def make(
     """Tasks from one data set, into `out/<data>/<task>`; what was rejected into `out/<data>/rejected`. Returns and writes the record.
 
     What is there of an earlier run with the same raw files is kept, so an interrupted run goes on.
+
+    Raises SmithError where there is nothing to read, or the folder holds tasks of other raw files; StoreError where another run is
+    at work in it.
     """
     trying.needed()
-    roles = roles or Rules()
-    data = understood(root, only)
+    root, roles = root.resolve(), roles or Rules()
+    data = understood(root, [p.resolve() for p in only])
     home = out / data.name
-    home.mkdir(parents=True, exist_ok=True)
-    journal = home / "journal.jsonl"
-    done = {r["task"]: r for r in map(json.loads, journal.read_text().splitlines())} if journal.exists() else {}
-    accepted: list[str] = []
-    records: list[dict[str, Any]] = []
-    with trying.room(root) as sandbox:
+    with locked(home), trying.room(root) as sandbox:
+        journal = opened(home, root, only)
+        done = {r["task"]: r for r in journal.of("task")}
+        records: list[dict[str, Any]] = []
         for f in islice(roles.brainstorm(data), tries):
-            if len(accepted) >= most:
+            if sum(r["accepted"] for r in records) >= most:
                 break
-            record = done.get(f.name)
-            if record is None or (record["accepted"] and not (home / f.name / "verification.json").is_file()):
-                record = tried(data, f, home, root, sandbox, roles)
-                with journal.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
-            accepted += [f.name] if record["accepted"] else []
-            records.append(record)
-            say(f"{data.name}: {f.name}: {'accepted' if record['accepted'] else 'rejected, ' + record['why']}")
-    result = {
-        "data": data.name,
-        "accepted": accepted,
-        "tried": records,
-        "left": list(data.left),
-        "tables": {n: p.rows for n, p in data.profiles.items()},
-    }
-    write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
+            if f.name not in done:
+                journal.append("task", **tried(data, f, home, root, sandbox, roles))
+            records.append(done.get(f.name) or journal.entries[-1])
+            why = records[-1]["why"]
+            say(f"{data.name}: {f.name}: {f'rejected, {why}' if why else 'accepted'}")
+        accepted = [r["task"] for r in records if r["accepted"]]
+        tables = {name: p.rows for name, p in data.profiles.items()}
+        result = {"data": data.name, "accepted": accepted, "tried": records, "left": list(data.left), "tables": tables}
+        write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
     return result
+
+
+def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
+    """The journal of a folder of tasks, which belongs to the raw files that it began with."""
+    digest = hashlib.sha256()
+    for path in sorted(only) or sorted(p for p in root.rglob("*") if p.is_file()):
+        with path.open("rb") as f:
+            digest.update(f"{path.name} {hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+    journal = Journal(home / "journal.jsonl")
+    raw = [e["digest"] for e in journal.of("raw")]
+    if raw and raw[0] != digest.hexdigest():
+        raise SmithError(f"{home} holds tasks of other raw files; choose another folder with --out, or remove it first")
+    if not raw:
+        journal.append("raw", digest=digest.hexdigest())
+    return journal
 
 
 def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> dict[str, Any]:
