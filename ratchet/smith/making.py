@@ -138,14 +138,14 @@ def make(
     home = out / data.name
     with locked(home), trying.room(root) as sandbox:
         journal = opened(home, root, only)
-        done = {r["task"]: r for r in journal.of("task")}
+        done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
         for f in islice(roles.brainstorm(data), tries):
             if sum(r["accepted"] for r in records) >= most:
                 break
             if f.name not in done:
-                journal.append("task", **tried(data, f, home, root, sandbox, roles))
-            records.append(done.get(f.name) or journal.entries[-1])
+                journal.append("task", made=tried(data, f, home, root, sandbox, roles))
+            records.append(done.get(f.name) or journal.entries[-1]["made"])
             why = records[-1]["why"]
             say(f"{data.name}: {f.name}: {f'rejected, {why}' if why else 'accepted'}")
         accepted = [r["task"] for r in records if r["accepted"]]
