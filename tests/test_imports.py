@@ -17,12 +17,13 @@ MAY_USE = {
     "learn": {"core", "tasks", "verify", "models"},
     "measure": {"core", "tasks", "verify", "models"},
     "data": {"core", "tasks", "verify", "models"},
+    "smith": {"core", "tasks", "verify", "models"},
     "loop": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data"},
-    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "loop"},
-    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "loop", "report"},
+    "report": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "smith", "loop"},
+    "cli": {"core", "tasks", "verify", "models", "search", "learn", "measure", "data", "smith", "loop", "report"},
 }
 MAY_USE["studies"] = set(MAY_USE)
-WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "data", "report"}
+WITHOUT_TORCH = {"core", "tasks", "verify", "measure", "data", "smith", "report"}
 
 
 def imports(file: Path) -> set[str]:

@@ -24,11 +24,15 @@ def registries() -> list[Any]:
     from ratchet.loop.export import formats
     from ratchet.loop.recipe import recipes
     from ratchet.search.strategy import strategies
+    from ratchet.smith.agents import agents
+    from ratchet.smith.faults import faults
+    from ratchet.smith.formulation import proposers
+    from ratchet.smith.leaks import probes
     from ratchet.tasks.family import families
     from ratchet.verify.verifier import verifiers
 
     learning = [rows, preferences, selectors, divergences, credits, rewards, abstentions, critics, heads, curricula, references]
-    return [recipes, families, verifiers, strategies, *learning, filters, set_filters, formats]
+    return [recipes, families, verifiers, strategies, *learning, filters, set_filters, proposers, probes, faults, agents, formats]
 
 
 @click.command()

@@ -46,6 +46,10 @@ class StudyError(RatchetError):
     """A study is unknown, or one of its seeds gave no result."""
 
 
+class SmithError(RatchetError):
+    """Raw data cannot be read, or a competition's folder is not what it should be."""
+
+
 def nearest(wrong: str, allowed: Iterable[str], most: int = 12) -> str:
     """The end of a sentence about a wrong name: what is near it, or what there is.
 

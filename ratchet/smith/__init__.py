@@ -1,0 +1,1 @@
+"""Raw data in, verified machine-learning competitions out."""

@@ -1,0 +1,84 @@
+"""The second role's text: what a person who wants to compete reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ratchet.smith import scoring
+
+if TYPE_CHECKING:
+    from ratchet.smith.formulation import Dataset, Formulation
+
+METRICS = {
+    "auc": "the area under the ROC curve: 1 is perfect, 0.5 is guessing",
+    "average_precision": "average precision of the rare class: 1 is perfect, its share of the rows is guessing",
+    "accuracy": "the share of rows with the right class",
+    "macro_f1": "F1 of each class, averaged over the classes, so that rare ones count as much as frequent ones",
+    "quadratic_kappa": "quadratically weighted kappa: 1 is perfect, 0 is chance; being far off costs more. Predictions are rounded to whole levels",
+    "rmse": "root mean squared error: 0 is perfect",
+    "mae": "mean absolute error: 0 is perfect",
+    "rmsle": "root mean squared error of the logarithms of one plus the values: 0 is perfect, and a factor of two costs the same everywhere",
+    "spearman": "Spearman's rank correlation: 1 is perfect, 0 is chance",
+    "mean_auc": "the area under the ROC curve of each label, averaged over the labels",
+    "ndcg": "NDCG of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank in its query",
+}
+SPLITS = {
+    "random": "Rows of the test set were drawn at random.",
+    "stratified": "Rows of the test set were drawn at random, the same share of each class.",
+    "group": "All rows of one `{column}` are on the same side: the test set has only new ones.",
+    "blocks": "The map was cut into cells; the test set has cells that training does not show.",
+    "time": "The test set is what came later: training ends where it begins.",
+}
+ANSWERS = {
+    "chance": "a chance between 0 and 1",
+    "class": "one of the classes",
+    "number": "a finite number",
+}
+
+
+def describe(data: Dataset, f: Formulation, answer: str) -> str:
+    """Markdown."""
+    frame, profile = data.main(f.tables)
+    columns = [c for c in profile.columns if c.name in f.features]
+    targets = ", ".join(f"`{t}`" for t in f.targets)
+    lines = [
+        f"# {f.title}",
+        "",
+        f"Data: **{data.name}**, {len(frame):,} rows ({', '.join(f.tables)}). {f.why[0].upper()}{f.why[1:]}.",
+        "",
+    ]
+    lines += [
+        "## Task",
+        "",
+        f"Tell {targets} for each row of `public/test.csv`, from its other columns and from `public/train.csv`.",
+    ]
+    if f.extra.get("positive") is not None:
+        lines.append(f"`{f.targets[0]}` is 1 where the raw data says *{f.extra['positive']}*, else 0.")
+    if f.classes and answer == "class":
+        lines.append(f"Classes: {', '.join(f'`{c}`' for c in f.classes)}.")
+    if f.extra.get("query"):
+        lines.append(f"Rows are ranked within each `{f.extra['query']}`: only the order of your numbers counts, and only there.")
+    if f.extra.get("hidden"):
+        lines.append(f"Measured together with it, and known for training only: {', '.join(f'`{h}`' for h in f.extra['hidden'])}.")
+    lines += ["", SPLITS[f.split["by"]].format(column=f.split.get("column", "")), ""]
+    lines += [
+        "## Score",
+        "",
+        f"**{f.metric}**: {METRICS[f.metric]}. {'Higher' if scoring.HIGHER[f.metric] else 'Lower'} is better.",
+        "",
+    ]
+    lines += ["## Submission", "", f"A file with commas, `id` and {targets}, a row for each row of the test set; {ANSWERS[answer]} in each cell.",
+              "`public/sample_submission.csv` shows it.", ""]  # fmt: skip
+    lines += ["## Columns", "", "| column | kind | different | missing |", "| --- | --- | --- | --- |"]
+    lines += [f"| {c.name.replace('|', '/')} | {c.kind} | {c.distinct:,} | {c.missing:.0%} |" for c in columns]
+    for side in f.extra.get("sides", []):
+        what = (
+            f"`public/{side['table']}.csv`, many rows for each `id`"
+            if side["own"]
+            else f"`public/{side['table']}.csv`, found by `{side['key']}` = `{side['column']}`"
+        )
+        lines += ["", f"Beside them {what}: {', '.join(f'`{c}`' for c in side['columns'])}."]
+    left = {name: why for name, why in f.dropped.items() if name not in f.targets}
+    if left:
+        lines += ["", "## Left out", "", *(f"- `{name}`: {why}" for name, why in left.items())]
+    return "\n".join(lines) + "\n"

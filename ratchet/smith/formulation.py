@@ -1,0 +1,70 @@
+"""Candidate tasks: what the first role proposes and the second one designs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ratchet.core.errors import SmithError
+from ratchet.core.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ratchet.smith.profiling import Link, Profile
+    from ratchet.smith.sniffing import Reading
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Raw data as it was understood. `mains` are tables that hold rows: one table, or several with the same columns."""
+
+    name: str
+    readings: dict[str, Reading]
+    frames: dict[str, pd.DataFrame]
+    profiles: dict[str, Profile]
+    links: Sequence[Link]
+    mains: Sequence[tuple[str, ...]]
+    left: Sequence[str] = ()
+
+    def main(self, tables: tuple[str, ...]) -> tuple[pd.DataFrame, Profile]:
+        """The rows of one or more tables, with the profile of them together."""
+        import pandas as pd
+
+        from ratchet.smith.profiling import profile
+
+        if len(tables) == 1:
+            return self.frames[tables[0]], self.profiles[tables[0]]
+        frame = pd.concat([self.frames[t].assign(source=t) for t in tables], ignore_index=True)
+        return frame, profile(" and ".join(tables), frame)
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """`kind` names the task kind, `metric` a function of `scoring`. `features` are columns that may be used; `dropped` says why
+    others are not. `split` is as in `preparing.in_test`. `extra` is what a kind alone needs in the plan."""
+
+    kind: str
+    tables: tuple[str, ...]
+    targets: tuple[str, ...]
+    metric: str
+    features: tuple[str, ...]
+    split: dict[str, Any]
+    title: str
+    why: str
+    dropped: dict[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    score: float = 0.0  # how promising: tasks are tried in falling order
+
+    @property
+    def name(self) -> str:
+        import re
+
+        target = self.targets[0] if len(self.targets) == 1 else self.extra.get("label", "labels")
+        return re.sub(r"\W+", "-", f"{self.kind}-{self.tables[0]}-{target}").strip("-").lower()[:70]
+
+
+Proposer = Callable[[Dataset], Iterator[Formulation]]
+proposers: Registry[Proposer] = Registry("proposer of tasks", "ratchet.smith.kinds", SmithError)

@@ -1,0 +1,136 @@
+"""What a metric says of good and bad submissions: python grade.py; reads metric.py, answers.csv, task.json and submissions/.
+
+Prints one JSON object. The metric may have been written by a model, so nothing of it is believed but its numbers.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROUNDS, ROWS = 40, 1_000
+ANSWERS = "answers.csv"
+
+
+def metric():
+    spec = importlib.util.spec_from_file_location("metric", "metric.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def scored(module, frame, name="given.csv", answers=ANSWERS):
+    """The score, or what was wrong."""
+    if isinstance(frame, bytes):
+        Path(name).write_bytes(frame)
+    else:
+        frame.to_csv(name, index=False)
+    try:
+        value = module.score(name, answers)
+        return {"score": float(value)}
+    except BaseException as e:
+        return {"refused": str(e)[:200], "by": type(e).__name__}
+
+
+def broken(good, task):
+    """Submissions that must be refused, by what is wrong with them."""
+    target = task["targets"][0]
+    text = task["answer"] == "class"
+
+    def with_cell(value):
+        frame = good.astype({target: object})
+        frame.loc[frame.index[len(frame) // 2], target] = value
+        return frame
+
+    found = {
+        "a row is missing": good.iloc[1:],
+        "half of the rows": good.iloc[: len(good) // 2],
+        "a row too many": pd.concat([good, good.iloc[:1].assign(id=int(good["id"].max()) + 10_000_000)]),
+        "an id is there twice": pd.concat([good, good.iloc[:1]]),
+        "an id of no row": good.assign(id=[int(good["id"].max()) + 10_000_000, *good["id"].iloc[1:]]),
+        "ids that are no numbers": good.assign(id="row " + good["id"].astype(str)),
+        "no id column": good.drop(columns="id"),
+        "no prediction": good.drop(columns=target),
+        "another column's name": good.rename(columns={target: f"{target}_prediction"}),
+        "a column too many": good.assign(more=1),
+        "an empty cell": with_cell(np.nan),
+        "words": with_cell("no class of ours" if text else "many"),
+        "rows without a header": good.to_csv(index=False, header=False).encode(),
+        "a header alone": good.iloc[:0],
+        "an empty file": b"",
+        "no text": bytes(range(256)) * 4,
+    }
+    if not text:
+        found |= {"without end": with_cell(np.inf)}
+    if task["answer"] == "chance":
+        found |= {"a chance above one": with_cell(1.5), "a chance below zero": with_cell(-0.5)}
+    return found
+
+
+def resampled(truth, frames, task, random):
+    """The same rows of all, drawn again; a query is drawn as a whole."""
+    if task["query"]:
+        groups = list(truth.groupby(truth.columns[1]).indices.values())
+        chosen = [groups[i] for i in random.integers(len(groups), size=len(groups))]
+        places = np.concatenate(chosen)
+        query = np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
+        truth = truth.iloc[places].assign(**{truth.columns[1]: query})
+    else:
+        places = random.integers(len(truth), size=min(len(truth), ROWS))
+        truth = truth.iloc[places]
+    ids = np.arange(len(truth))
+    return truth.assign(id=ids), {name: f.iloc[places].assign(id=ids) for name, f in frames.items()}
+
+
+def gaps(module, truth, frames, task):
+    """Of neighbouring rungs: resampled differences of the scores, better minus worse."""
+    random = np.random.default_rng(0)
+    sign = 1 if task["metric"]["higher_is_better"] else -1
+    pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy")]
+    found = {f"{a} over {b}": [] for a, b in pairs}
+    for _ in range(ROUNDS):
+        again, drawn = resampled(truth, frames, task, random)
+        again.to_csv("again.csv", index=False)
+        scores = {name: scored(module, f, "drawn.csv", "again.csv").get("score", np.nan) for name, f in drawn.items()}
+        for a, b in pairs:
+            found[f"{a} over {b}"].append(sign * (scores[a] - scores[b]))
+    return {
+        name: [float(x) for x in np.nanquantile(values, [0.05, 0.5, 0.95])] if np.isfinite(values).any() else None
+        for name, values in found.items()
+    }
+
+
+def main():
+    task = json.loads(Path("task.json").read_text())
+    kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
+    truth = pd.read_csv(ANSWERS, dtype=kinds, keep_default_na=task["answer"] != "class")
+    module = metric()
+    perfect = truth[["id", *task["targets"]]]
+    found = {
+        "perfect": scored(module, perfect),
+        "perfect, rows in another order": scored(module, perfect.sample(frac=1, random_state=1)),
+        "ids exchanged": scored(module, perfect.assign(id=np.roll(perfect["id"].to_numpy(), len(perfect) // 3 + 1))),
+        "declared": {"higher": bool(module.HIGHER_IS_BETTER), "optimum": float(module.OPTIMUM)},
+        "broken": {name: scored(module, frame) for name, frame in broken(perfect, task).items()},
+    }
+    if task["answer"] == "number":
+        noise = np.random.default_rng(0).normal(size=len(perfect)) * perfect[task["targets"][0]].std()
+        found["a little wrong"] = scored(
+            module, perfect.assign(**{task["targets"][0]: perfect[task["targets"][0]] + 0.1 * noise})
+        )
+        found["very wrong"] = scored(module, perfect.assign(**{task["targets"][0]: perfect[task["targets"][0]] + 3 * noise}))
+    frames = {
+        p.stem: pd.read_csv(p, dtype=kinds, keep_default_na=task["answer"] != "class")
+        for p in sorted(Path("submissions").glob("*.csv"))
+    }
+    found["ladder"] = {name: scored(module, frame) for name, frame in frames.items()}
+    if {"dummy", "simple", "strong"} <= set(frames) and all("score" in s for s in found["ladder"].values()):
+        order = truth["id"].to_numpy()
+        found["gaps"] = gaps(module, truth, {n: f.set_index("id").loc[order].reset_index() for n, f in frames.items()}, task)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

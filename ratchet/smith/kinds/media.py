@@ -1,0 +1,88 @@
+"""Texts and images: classes of them, numbers that belong to them, and how alike two texts are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ratchet.smith.formulation import Dataset, Formulation, proposers
+from ratchet.smith.kinds.columns import classes_of, promise, rare_name, split_at_random, words
+
+
+@proposers.add("texts", paper="mle-smith")
+def texts(data: Dataset) -> Iterator[Formulation]:
+    """A class or a number told by a text alone."""
+    for names in data.mains:
+        frame, profile = data.main(names)
+        written = profile.of("text")
+        if len(frame) < 200 or not written or (len(written) > 1 and any(similar(data, names))):
+            continue
+        text = max(written, key=lambda c: c.facts["words"])
+        dropped = {c.name: "the text alone is to be read" for c in profile.columns if c.name != text.name}
+        for c in profile.of("binary", "category"):
+            found = classes_of(frame[c.name], 20)
+            if len(found) < 2:
+                continue
+            counts = frame[c.name].dropna().value_counts()
+            two = len(found) == 2
+            metric = "auc" if two else "macro_f1"
+            others = {n: why for n, why in dropped.items() if n != c.name}
+            yield Formulation(
+                "text classification", names, (c.name,), metric, (text.name,), split_at_random(True), f"Which {words(c.name)} does a text have?",
+                f"texts of {text.facts['words']:.0f} words in the mean, {len(found)} classes", others, found,
+                {"positive": rare_name(counts)} if two else {}, 2 + promise(c, profile),
+            )  # fmt: skip
+        for c in profile.of("level", "count", "number"):
+            if c.facts.get("place") or c.distinct < 5:
+                continue
+            others = {n: why for n, why in dropped.items() if n != c.name}
+            yield Formulation(
+                "text regression", names, (c.name,), "spearman", (text.name,), split_at_random(False), f"How much {words(c.name)} does a text have?",
+                f"texts of {text.facts['words']:.0f} words in the mean", others, score=1 + promise(c, profile),
+            )  # fmt: skip
+
+
+@proposers.add("similarity", paper="mle-smith")
+def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
+    """How alike two texts of a row are."""
+    for names in data.mains:
+        if only and names != only:
+            continue
+        frame, profile = data.main(names)
+        written = profile.of("text")
+        if len(written) != 2 or len(frame) < 200:
+            continue
+        a, b = written
+        if not 0.5 < a.facts["words"] / b.facts["words"] < 2:
+            continue
+        for c in profile.of("number", "level"):
+            if c.facts.get("place") or c.facts["high"] - c.facts["low"] > 100 or c.missing > 0.2:
+                continue
+            dropped = {
+                o.name: "the two texts alone are to be read" for o in profile.columns if o.name not in (a.name, b.name, c.name)
+            }
+            yield Formulation(
+                "text similarity", names, (c.name,), "spearman", (a.name, b.name), split_at_random(False), "How alike are two texts?",
+                f"two texts of a row and a number from {c.facts['low']:g} to {c.facts['high']:g}", dropped, score=3 + promise(c, profile),
+            )  # fmt: skip
+
+
+@proposers.add("images", paper="mle-smith")
+def images(data: Dataset) -> Iterator[Formulation]:
+    """A class or a number told by an image."""
+    for names in data.mains:
+        frame, profile = data.main(names)
+        if not profile.of("image") or len(frame) < 200:
+            continue
+        for c in profile.columns:
+            if c.kind in ("binary", "category", "level"):
+                found = classes_of(frame[c.name], 20)
+                if 2 <= len(found) <= 60:
+                    yield Formulation(
+                        "image classification", names, (c.name,), "accuracy", ("image",), split_at_random(True), "What does an image show?",
+                        f"{len(frame)} images of {len(found)} classes", {}, found, score=3,
+                    )  # fmt: skip
+            elif c.kind in ("count", "number"):
+                yield Formulation(
+                    "image regression", names, (c.name,), "rmse", ("image",), split_at_random(False), f"How much {words(c.name)} does an image show?",
+                    f"{len(frame)} images", score=2.5,
+                )  # fmt: skip

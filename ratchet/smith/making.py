@@ -1,0 +1,191 @@
+"""The whole way: read, profile, propose, design, put together, verify; a failure goes back to the role that caused it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ratchet.core.errors import SmithError
+from ratchet.core.files import locked, write_text
+from ratchet.core.journal import Journal
+from ratchet.smith import checking, trying
+from ratchet.smith.formulation import Dataset, Formulation
+from ratchet.smith.package import write
+from ratchet.smith.probing import SOLVED, givers, matrix, sampled, skill
+from ratchet.smith.profiling import links, profile, stacks
+from ratchet.smith.roles import Roles, Rules
+from ratchet.smith.sniffing import readings
+
+if TYPE_CHECKING:
+    from ratchet.verify.sandbox.sandbox import Sandbox
+
+Say = Callable[[str], None]
+REPAIRS = 2  # times that a task goes back to a role
+FLOOR = 0.03  # skill below which a target is not worth a try
+
+
+def understood(root: Path, only: Sequence[Path] = ()) -> Dataset:
+    """The tables of a folder (or of some files in it), profiled and linked.
+
+    Raises SmithError where there is nothing to read.
+    """
+    found, left = readings(root, only)
+    frames = {r.name: r.load(root) for r in found}
+    profiles = {name: profile(name, frame) for name, frame in frames.items()}
+    together = [tuple(tables) for tables in stacks(list(profiles.values()))]
+    mains = [*together, *((name,) for name in frames if not any(name in tables for tables in together))]
+    name = root.name if not only or len(only) > 1 else found[0].name
+    return Dataset(name, {r.name: r for r in found}, frames, profiles, links(frames, profiles), mains, left)
+
+
+def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
+    """The formulation without columns that give its target away; None and the reason where nothing is left to learn, or to find."""
+    frame, kinds = data.main(f.tables)
+    features = [c for c in f.features if c in frame and kinds[c].kind != "image"]
+    if (
+        len(f.targets) > 1
+        or f.split["by"] == "time"
+        or not features
+        or f.extra.get("sides", [{}])[0].get("own")
+        or "image" in f.features
+    ):
+        return f, ""
+    (target,) = f.targets
+    discrete = bool(f.classes)
+    rows = frame[frame[target].notna()]
+    if f.classes:
+        from ratchet.smith.preparing import class_name
+
+        names = rows[target].map(class_name)
+        rows = rows.assign(**{target: names})[names.isin(f.classes)]
+    leaky = givers(rows, features, target, discrete)
+    kept = tuple(c for c in f.features if c not in leaky)
+    plain = [c for c in kept if c in frame]
+    if not plain:
+        return None, f"every feature gives {target} away: {next(iter(leaky.items()))}"
+    some = sampled(rows)
+    texts = any(kinds[c].kind == "text" for c in plain)
+    value = skill(matrix(some, plain), some[target], discrete)
+    if value > SOLVED + 0.02:
+        return None, f"too easy: boosted trees tell {target} with skill {value:.3f}"
+    if value < FLOOR and not texts:
+        return None, f"hopeless: boosted trees tell {target} with skill {value:.3f}"
+    return replace(f, features=kept, dropped=f.dropped | leaky), ""
+
+
+def attempt(
+    data: Dataset, f: Formulation, folder: Path, raw: Path, sandbox: Sandbox, roles: Roles
+) -> tuple[checking.Report, Formulation]:
+    """Build a task and verify it; a problem goes back to the role whose work it is, a few times."""
+    description, code = roles.design(data, f), roles.refactor(data, f)
+    for left in reversed(range(REPAIRS + 1)):
+        report = built(data, f, folder, raw, sandbox, description, code)
+        if report.accepted or not left:
+            break
+        wrong = report.problems[0]
+        before = (f, description, code)
+        if wrong.role == "brainstormer":
+            again = roles.reformulate(data, f, wrong)
+            if again is None:
+                break
+            f = again
+            description, code = roles.design(data, f), roles.refactor(data, f)
+        elif wrong.role == "designer" and wrong.check == "the description is whole":
+            description = roles.design(data, f, wrong)
+        else:
+            code = roles.refactor(data, f, wrong)
+        if (f, description, code) == before:  # the same again would fail the same way
+            break
+    write_text(folder / "verification.json", json.dumps(report.as_json(), indent=1, default=str) + "\n")
+    write_text(folder / "baselines.json", json.dumps(report.baselines, indent=1) + "\n")
+    return report, f
+
+
+def built(
+    data: Dataset, f: Formulation, folder: Path, raw: Path, sandbox: Sandbox, description: str, code: Mapping[str, str]
+) -> checking.Report:
+    shutil.rmtree(folder, ignore_errors=True)
+    write(folder, data, f, description, code)
+    report = checking.Report()
+    for name, content in checking.prepared(folder, raw, sandbox, report).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    if not report.accepted:
+        return report
+    found = checking.check(folder, sandbox)
+    return checking.Report(found.problems, [*report.checks, *found.checks], found.baselines)
+
+
+def make(
+    root: Path, out: Path, say: Say, most: int = 6, tries: int = 14, only: Sequence[Path] = (), roles: Roles | None = None
+) -> dict[str, Any]:
+    """Tasks from one data set, into `out/<data>/<task>`; what was rejected into `out/<data>/rejected`. Returns and writes the record.
+
+    What is there of an earlier run with the same raw files is kept, so an interrupted run goes on.
+
+    Raises SmithError where there is nothing to read, or the folder holds tasks of other raw files; StoreError where another run is
+    at work in it.
+    """
+    trying.needed()
+    root, roles = root.resolve(), roles or Rules()
+    data = understood(root, [p.resolve() for p in only])
+    home = out / data.name
+    with locked(home), trying.room(root) as sandbox:
+        journal = opened(home, root, only)
+        done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
+        records: list[dict[str, Any]] = []
+        for f in islice(roles.brainstorm(data), tries):
+            if sum(r["accepted"] for r in records) >= most:
+                break
+            if f.name not in done:
+                journal.append("task", made=tried(data, f, home, root, sandbox, roles))
+            records.append(done.get(f.name) or journal.entries[-1]["made"])
+            why = records[-1]["why"]
+            say(f"{data.name}: {f.name}: {f'rejected, {why}' if why else 'accepted'}")
+        accepted = [r["task"] for r in records if r["accepted"]]
+        tables = {name: p.rows for name, p in data.profiles.items()}
+        result = {"data": data.name, "accepted": accepted, "tried": records, "left": list(data.left), "tables": tables}
+        write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
+    """The journal of a folder of tasks, which belongs to the raw files that it began with."""
+    digest = hashlib.sha256()
+    for path in sorted(only) or sorted(p for p in root.rglob("*") if p.is_file()):
+        with path.open("rb") as f:
+            digest.update(f"{path.name} {hashlib.file_digest(f, 'sha256').hexdigest()}\n".encode())
+    journal = Journal(home / "journal.jsonl")
+    raw = [e["digest"] for e in journal.of("raw")]
+    if raw and raw[0] != digest.hexdigest():
+        raise SmithError(f"{home} holds tasks of other raw files; choose another folder with --out, or remove it first")
+    if not raw:
+        journal.append("raw", digest=digest.hexdigest())
+    return journal
+
+
+def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> dict[str, Any]:
+    fit, why = screened(data, f)
+    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": why, "by": "brainstormer"}
+    if fit is None:
+        return record
+    folder = home / f.name
+    try:
+        report, last = attempt(data, fit, folder, root, sandbox, roles)
+    except SmithError as e:  # a role gave up: the next task may be well
+        shutil.rmtree(folder, ignore_errors=True)
+        return record | {"why": str(e), "by": "endpoint"}
+    if report.accepted:
+        return record | {"accepted": True, "by": "", "dropped": dict(last.dropped), "baselines": report.baselines}
+    first = report.problems[0]
+    rejected = home / "rejected" / f.name
+    shutil.rmtree(rejected, ignore_errors=True)
+    rejected.parent.mkdir(exist_ok=True)
+    folder.rename(rejected)
+    return record | {"why": f"{first.check}: {first.what}", "by": first.role}

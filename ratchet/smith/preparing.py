@@ -1,0 +1,199 @@
+"""From raw tables to what a competitor sees and what only the grader sees. Copied into every `prepare.py` together with the
+readers of `loading`: pandas, numpy, Pillow and the standard library, nothing of ratchet.
+
+A plan is plain data (see `task.yaml`): `tables` (how each is read), `main` (the tables that hold the rows, one below the other),
+`targets`, `features`, `answer` ("chance", "class" or "number": what is to be submitted), `split`, and `sides`, the tables that come
+along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ratchet.smith.loading import load
+
+
+def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """The rows of the task, with its target and its features, and the tables beside them."""
+    tables = {name: load(raw, **how) for name, how in plan["tables"].items()}
+    parts = [tables[name].assign(**({"source": name} if plan["source"] else {})) for name in plan["main"]]
+    frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    for join in plan["joins"]:
+        other = tables[join["table"]].drop_duplicates(join["key"])[[join["key"], *join["columns"]]]
+        other = other.rename(columns={**join["columns"], join["key"]: "_key"})
+        frame = frame.merge(other, how="left", left_on=join["column"], right_on="_key").drop(columns="_key")
+    for name, parts_of in plan["dates"].items():
+        frame[name] = moments(frame, parts_of)
+    frame = labelled(frame, plan)
+    helpers = [c for c in (plan["split"].get("column"), plan["query"], *plan["split"].get("columns", ())) if c]
+    kept = [c for c in dict.fromkeys([*plan["features"], *plan["targets"], *helpers]) if c in frame]
+    frame = frame[kept]
+    subset = [c for c in plan["features"] if c != "image"]
+    texts = [c for c in plan["texts"] if c in subset]
+    seen = pd.DataFrame({c: frame[c].map(plain_text) if c in texts else frame[c] for c in (texts or subset)})
+    if "image" in plan["features"]:
+        seen["image"] = frame["image"].map(lambda v: hashlib.sha256(as_bytes(v)).hexdigest())
+    if plan["split"]["by"] == "time":
+        clock = plan["split"]["column"]
+        frame = frame[frame[clock].notna()].sort_values(clock, kind="stable")
+    else:
+        frame = frame[~seen.duplicated()]
+    sides = {side["table"]: tables[side["table"]] for side in plan["sides"]}
+    return frame.reset_index(drop=True), sides
+
+
+def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
+    """Only rows whose target is known; classes of few rows are left out; lists become a column of 0 and 1 for each label."""
+    targets = plan["targets"]
+    if len(targets) > 1:
+        if plan["lists"]:
+            column, sep = plan["lists"]["column"], plan["lists"]["separator"]
+            frame = frame[frame[column].notna()]
+            sets = frame[column].map(lambda cell: {p.strip() for p in str(cell).split(sep)})
+            return frame.assign(
+                **{name: sets.map(lambda s, name=name: int(plan["lists"]["labels"][name] in s)) for name in targets}
+            )
+        filled = frame[targets].notna()
+        frame = frame[filled.any(axis=1)]
+        return frame.assign(**{name: frame[name].notna().astype(int) for name in targets})
+    (target,) = targets
+    frame = frame[frame[target].notna()]
+    if plan["classes"]:
+        names = frame[target].map(class_name)
+        frame = frame.assign(**{target: (names == plan["positive"]).astype(int) if plan["positive"] else names})
+        return frame[names.isin(plan["classes"])]
+    return frame[frame[target].isin(plan["levels"])] if plan["levels"] else frame
+
+
+def class_name(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def plain_text(value: object) -> str:
+    """What a text says but for case, signs and numbers: letters from one template are one text."""
+    return " ".join(re.findall(r"\w+", re.sub(r"\d", "0", str(value).lower())))
+
+
+def as_bytes(image: object) -> bytes:
+    return image if isinstance(image, bytes) else np.ascontiguousarray(image).tobytes()
+
+
+def moments(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """One moment from a column of dates, or from columns of year, month, day and hour."""
+    if len(columns) > 1:
+        parts = {name: frame[c] for name, c in zip(("year", "month", "day", "hour"), columns)}
+        return pd.to_datetime(pd.DataFrame({"day": 1} | parts), errors="coerce")
+    values = frame[columns[0]]
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.dt.tz_localize(None) if getattr(values.dt, "tz", None) else values
+    if pd.api.types.is_numeric_dtype(values):
+        big = values.dropna().abs().median()
+        unit = "ms" if big > 1e11 else "s" if big > 1e8 else None
+        years = pd.to_datetime(values.astype("Int64").astype("string"), format="%Y", errors="coerce") if unit is None else None
+        return pd.to_datetime(values, unit=unit, errors="coerce") if unit else years
+    short = values.astype("string").str.extract(r"^\s*(\d{1,4})-(\d{1,2})\s*$")
+    if short[0].notna().mean() > 0.9:  # months, also of years that have no century
+        year = short[0].astype(float) + (2000 if short[0].dropna().astype(int).max() < 100 else 0)
+        return pd.to_datetime(pd.DataFrame({"year": year, "month": short[1].astype(float), "day": 1}), errors="coerce")
+    return pd.to_datetime(values, format="mixed", errors="coerce")
+
+
+def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
+    """Which rows are kept for the grader."""
+    split, n = plan["split"], len(frame)
+    random = np.random.default_rng(split["seed"])
+    share = split["test"]
+    if split["by"] == "time":
+        order = frame[split["column"]].to_numpy()
+        cut = np.sort(order)[int(n * (1 - share))]
+        return order >= cut
+    if split["by"] in ("group", "blocks"):
+        groups = blocks(frame, split["columns"], split["size"]) if split["by"] == "blocks" else frame[split["column"]].astype(str)
+        names = np.array(sorted(groups.unique()))
+        sizes = groups.value_counts()
+        random.shuffle(names)
+        total = np.cumsum([sizes[name] for name in names])
+        return groups.isin(set(names[: max(1, int((total <= share * n).sum()))])).to_numpy()
+    if split["by"] == "stratified":
+        chosen = np.zeros(n, bool)
+        for _, places in sorted(frame.groupby(plan["targets"][0]).indices.items()):
+            places = random.permutation(places)
+            chosen[places[: max(1, round(share * len(places)))]] = True
+        return chosen
+    chosen = np.zeros(n, bool)
+    chosen[random.permutation(n)[: round(share * n)]] = True
+    return chosen
+
+
+def blocks(frame: pd.DataFrame, columns: list[str], size: float) -> pd.Series:
+    """The cell of a grid on the map that each row lies in."""
+    return frame[columns[0]].floordiv(size).astype(str) + "/" + frame[columns[1]].floordiv(size).astype(str)
+
+
+def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:
+    """Writes the folders. The same raw files give the same bytes."""
+    frame, sides = rows_of(raw, plan)
+    test = in_test(frame, plan)
+    order = (
+        np.arange(len(frame))
+        if plan["split"]["by"] == "time"
+        else np.random.default_rng(plan["split"]["seed"] + 1).permutation(len(frame))
+    )
+    frame, test = frame.iloc[order].reset_index(drop=True), test[order]
+    frame.insert(0, "id", np.arange(len(frame)))
+    hidden = plan["hidden"]  # known of what is past, not of what is to come
+    public.mkdir(parents=True, exist_ok=True)
+    private.mkdir(parents=True, exist_ok=True)
+    for side in plan["sides"]:
+        table = sides[side["table"]]
+        if side["own"]:  # rows of ours have many there: their name becomes our id, so that names tell nothing
+            numbers = table[side["key"]].map(frame.set_index(side["column"])["id"])
+            table = table.assign(id=numbers)[numbers.notna()].astype({"id": int})
+            table = table.sort_values(["id", *side["order"]], kind="stable")
+        columns = ["id" if side["own"] else side["key"], *side["columns"]]
+        table[columns].to_csv(public / f"{side['table']}.csv", index=False)
+    features = [c for c in plan["features"] if c not in [s["column"] for s in plan["sides"] if s["own"]]]
+    if "image" in features:
+        (public / "images").mkdir(exist_ok=True)
+        for number, image in zip(frame["id"], frame["image"]):
+            (public / "images" / f"{number}.png").write_bytes(png(image))
+        frame["image"] = "images/" + frame["id"].astype(str) + ".png"
+    for name in [c for c in features if pd.api.types.is_datetime64_any_dtype(frame[c])]:
+        days = (frame[name].dropna() == frame[name].dropna().dt.normalize()).all()
+        frame[name] = frame[name].dt.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S")
+    query = [plan["query"]] if plan["query"] else []
+    columns = ["id", *query, *features]
+    frame.loc[~test, [*columns, *plan["targets"]]].to_csv(public / "train.csv", index=False)
+    frame.loc[test, [c for c in columns if c not in hidden]].to_csv(public / "test.csv", index=False)
+    answers = frame.loc[test, ["id", *query, *plan["targets"]]]
+    answers.to_csv(private / "answers.csv", index=False)
+    sample = answers[["id"]].copy()
+    for name in plan["targets"]:
+        sample[name] = constant(frame.loc[~test, name], plan["answer"])
+    sample.to_csv(public / "sample_submission.csv", index=False)
+
+
+def constant(values: pd.Series, answer: str) -> object:
+    """What somebody says who has looked at nothing but the target: the same for every row."""
+    if answer == "chance":
+        return 0.5
+    if answer == "class":
+        return values.value_counts().sort_index().idxmax()
+    middle = float(values.median())
+    return int(middle) if (values == values.round()).all() else round(middle, 6)
+
+
+def png(image: object) -> bytes:
+    """The image as a PNG file without anything beside its points."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(image)) if isinstance(image, bytes) else Image.fromarray(np.asarray(image))
+    out = io.BytesIO()
+    Image.fromarray(np.asarray(picture)).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,161 @@
+"""How submissions are read and scored. Copied into every `metric.py`: pandas, numpy and scikit-learn, nothing of ratchet.
+
+A metric is a function of answers and predictions, frames with the same ids in the same order, that gives a number; HIGHER and
+OPTIMUM say which numbers are good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+
+class InvalidSubmission(ValueError):
+    """What is wrong with a submission, in one sentence."""
+
+
+def checked(submission: pd.DataFrame, answers: pd.DataFrame, targets: list[str], answer: str, classes: list[str]) -> pd.DataFrame:
+    """The submission's rows in the order of the answers.
+
+    Raises InvalidSubmission: columns, ids, numbers or classes are not what the sample submission shows.
+    """
+    wanted = ["id", *targets]
+    got = [str(c) for c in submission.columns]
+    if got != wanted:
+        raise InvalidSubmission(f"the columns must be {', '.join(wanted)} in this order, got {', '.join(got)[:200]}")
+    ids = pd.to_numeric(submission["id"], errors="coerce")
+    if ids.isna().any() or (ids != ids.round()).any():
+        raise InvalidSubmission(
+            f"row {int(np.argmax((ids.isna() | (ids != ids.round())).to_numpy())) + 1}: the id is not a whole number"
+        )
+    if ids.duplicated().any():
+        raise InvalidSubmission(f"id {int(ids[ids.duplicated()].iloc[0])} is there twice")
+    missing, strange = set(answers["id"]) - set(ids.astype(int)), set(ids.astype(int)) - set(answers["id"])
+    if missing:
+        raise InvalidSubmission(f"{len(missing)} ids of the test set are missing, the first is {min(missing)}")
+    if strange:
+        raise InvalidSubmission(f"{len(strange)} ids are not in the test set, the first is {min(strange)}")
+    found = submission.assign(id=ids.astype(int)).set_index("id").loc[answers["id"]]
+    for name in targets:
+        if classes:
+            values = found[name].map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
+            wrong = ~values.isin(classes)
+            if wrong.any():
+                raise InvalidSubmission(f"{name}: {values[wrong].iloc[0]!r} is no class; allowed: {', '.join(classes)[:300]}")
+            found[name] = values
+            continue
+        values = pd.to_numeric(found[name], errors="coerce") if found[name].dtype != bool else found[name] * np.nan
+        wrong = values.isna() | np.isinf(values)
+        if wrong.any():
+            raise InvalidSubmission(
+                f"{name}: id {found.index[wrong][0]} has {found[name][wrong].iloc[0]!r}, which is not a finite number"
+            )
+        if answer == "chance" and ((values < 0) | (values > 1)).any():
+            raise InvalidSubmission(f"{name}: chances lie between 0 and 1, got {values[(values < 0) | (values > 1)].iloc[0]:g}")
+        found[name] = values.astype(float)
+    return found.reset_index()
+
+
+def score_files(
+    submission: str,
+    answers: str,
+    metric: Callable[[pd.DataFrame, pd.DataFrame, list[str]], float],
+    targets: list[str],
+    answer: str,
+    classes: list[str],
+) -> float:
+    """The score of a file against the answers' file.
+
+    Raises InvalidSubmission where the file is no table, or not the one that was asked for.
+    """
+    text = dict.fromkeys(targets, str) if classes else {}
+    truth = pd.read_csv(answers, dtype=text, keep_default_na=False) if classes else pd.read_csv(answers)
+    try:
+        given = pd.read_csv(submission, dtype=text, keep_default_na=False, na_values=["nan", "NaN", ""] if not classes else [])
+    except (ValueError, OSError, UnicodeDecodeError) as e:
+        raise InvalidSubmission(f"the file cannot be read as a table with commas: {str(e)[:120]}") from None
+    return float(metric(truth, checked(given, truth, targets, answer, classes), targets))
+
+
+def auc(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return roc_auc_score(truth[targets[0]], given[targets[0]])
+
+
+def average_precision(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return average_precision_score(truth[targets[0]], given[targets[0]])
+
+
+def accuracy(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    return (truth[targets[0]].astype(str).to_numpy() == given[targets[0]].to_numpy()).mean()
+
+
+def macro_f1(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    from sklearn.metrics import f1_score
+
+    return f1_score(truth[targets[0]].astype(str), given[targets[0]], average="macro", zero_division=0)
+
+
+def quadratic_kappa(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    """Agreement beyond chance, where being far off weighs more; predictions are rounded to whole levels."""
+    from sklearn.metrics import cohen_kappa_score
+
+    levels = truth[targets[0]].astype(int)
+    rounded = given[targets[0]].clip(levels.min(), levels.max()).round().astype(int)
+    if levels.nunique() == 1:
+        return float((levels.to_numpy() == rounded.to_numpy()).all())
+    return cohen_kappa_score(levels, rounded, weights="quadratic")
+
+
+def rmse(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    return float(np.sqrt(np.mean((truth[targets[0]].to_numpy() - given[targets[0]].to_numpy()) ** 2)))
+
+
+def mae(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    return float(np.mean(np.abs(truth[targets[0]].to_numpy() - given[targets[0]].to_numpy())))
+
+
+def rmsle(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    """Of the logarithms of one plus the values; predictions below 0 count as 0."""
+    logs = np.log1p(truth[targets[0]].to_numpy()) - np.log1p(given[targets[0]].clip(lower=0).to_numpy())
+    return float(np.sqrt(np.mean(logs**2)))
+
+
+def spearman(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    """Of ranks; 0 where all predictions are alike."""
+    a, b = truth[targets[0]].rank().to_numpy(), given[targets[0]].rank().to_numpy()
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
+
+
+def mean_auc(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    """Over the labels that the answers hold both values of."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(np.mean([roc_auc_score(truth[t], given[t]) for t in targets if truth[t].nunique() > 1]))
+
+
+def ndcg(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
+    """Mean over the queries (the second column of the answers) of the gain of the ten rows ranked highest, by the best possible;
+    gains are ranks within the query, from 0 to 1; rows of equal predictions share their places."""
+    from sklearn.metrics import ndcg_score
+
+    query, target = truth.columns[1], targets[0]
+    found = []
+    for places in truth.groupby(query).indices.values():
+        gains = truth[target].to_numpy()[places]
+        if len(set(gains)) > 1:
+            ranks = (pd.Series(gains).rank() - 1) / (len(gains) - 1)
+            found.append(ndcg_score([ranks.to_numpy()], [given[target].to_numpy()[places]], k=10))
+    return float(np.mean(found))
+
+
+HIGHER = {
+    "auc": True, "average_precision": True, "accuracy": True, "macro_f1": True, "quadratic_kappa": True, "rmse": False,
+    "mae": False, "rmsle": False, "spearman": True, "mean_auc": True, "ndcg": True,
+}  # fmt: skip
+OPTIMUM = {name: 1.0 if higher else 0.0 for name, higher in HIGHER.items()}

@@ -1,0 +1,450 @@
+"""What raw files are, and how they must be read: format, encoding, separator, header, decimal mark, what is missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ratchet.core.errors import SmithError
+from ratchet.smith import loading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING = (
+    "",
+    "?",
+    "NA",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "None",
+    "NONE",
+    "-",
+    "--",
+    ".",
+    "#N/A",
+    "unknown",
+    "Unknown",
+)
+ABOUT = re.compile(r"^(readme|licen[cs]e|origin|copying|changelog|about)\b|\.(md|names|rst|html?|pdf|py|ipynb|r)$", re.I)
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+SEPARATORS = ("\t", ";", ",", "|")
+LINES = 2_000  # of a file that are looked at
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one table is read: a function of `loading`, the file below the raw folder, which members of it, and its settings."""
+
+    name: str
+    reader: str
+    file: str
+    inside: str = "*"
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def load(self, root: Path) -> pd.DataFrame:
+        return loading.load(root, self.reader, self.file, self.inside, self.how)
+
+
+def readings(root: Path, only: Sequence[Path] = ()) -> tuple[list[Reading], list[str]]:
+    """The tables in a folder (or in some of its files), and a sentence for each file that was left out.
+
+    Raises SmithError where there is nothing to read.
+    """
+    files = sorted(only) if only else sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    found: list[Reading] = []
+    left: list[str] = []
+    loose: list[tuple[str, bytes]] = []
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        if ABOUT.search(path.name):
+            left.append(f"{name}: about the data, not data")
+            continue
+        try:
+            own = of_file(path, name)
+        except Exception as e:  # one broken file must not hide the others
+            left.append(f"{name}: cannot be read ({type(e).__name__}: {str(e)[:120]})")
+            continue
+        if own is None:
+            loose.append((name, b""))
+        else:
+            found += own
+            left += [] if own else [f"{name}: holds no table"]
+    found += of_loose(root, [name for name, _ in loose], left)
+    if not found:
+        said = "; ".join(left[:5]) or "it holds no files"
+        raise SmithError(
+            f"{root.name}: nothing in it can be read as data ({said}); tables, texts, images and archives of them are"
+        )
+    return unique(found), left
+
+
+def unique(found: Sequence[Reading]) -> list[Reading]:
+    seen: Counter[str] = Counter()
+    named: list[Reading] = []
+    for reading in found:
+        seen[reading.name] += 1
+        again = seen[reading.name]
+        named.append(reading if again == 1 else Reading(f"{reading.name}_{again}", *list(vars(reading).values())[1:]))
+    return named
+
+
+def stem(name: str) -> str:
+    """A table's name: of the file, without endings."""
+    bare = name.rpartition("/")[2]
+    while re.search(
+        r"\.(gz|csv|tsv|txt|tab|data|dat|json|jsonl|ndjson|geojson|parquet|pq|arff|xlsx?|db|sqlite3?|zip|tar|tgz)$", bare, re.I
+    ):
+        bare = bare.rpartition(".")[0]
+    return re.sub(r"\W+", "_", bare).strip("_").lower() or "table"
+
+
+def of_file(path: Path, name: str) -> list[Reading] | None:
+    """The tables of one file; None where it is text or an image that has to be seen with its neighbours."""
+    import tarfile
+    import zipfile
+
+    head = beginning(path)
+    lower = path.name.lower().removesuffix(".gz")
+    if head[:4] == b"PAR1":
+        return [Reading(stem(name), "from_parquet", name)]
+    if head[:15] == b"SQLite format 3":
+        return of_sqlite(path, name)
+    if lower.endswith((".xlsx", ".xlsm")):
+        return of_excel(path, name)
+    if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
+        return of_archive(path, name)
+    if lower.endswith(IMAGES) or (head[:2] == b"\0\0" and len(head) > 8 and head[2] in (8, 9, 11, 12, 13, 14)):
+        return None
+    if b"\0" in head[:4096] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        raise ValueError("a binary format that is not known")
+    data = next(loading.contents(path))[1]
+    encoding = encoding_of(data)
+    text = data.decode(encoding, errors="replace")
+    if lower.endswith(".arff") or re.match(r"\s*(%[^\n]*\n\s*)*@relation", text[:20_000], re.I):
+        return [of_arff(text, name, encoding)]
+    if text.lstrip()[:1] in ("{", "["):
+        found = of_json(text, name, encoding)
+        if found:
+            return found
+    how = delimited(text, encoding, known=lower.endswith((".csv", ".tsv", ".tab")))
+    return None if how is None else [Reading(stem(name), "delimited", name, how=how)]
+
+
+def beginning(path: Path, size: int = 65_536) -> bytes:
+    import gzip
+
+    with path.open("rb") as f:
+        head = f.read(size)
+    if head[:2] == b"\x1f\x8b":
+        with gzip.open(path) as f:
+            return f.read(size)
+    return head
+
+
+def encoding_of(data: bytes) -> str:
+    if data[:3] == b"\xef\xbb\xbf":
+        return "utf-8-sig"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", data) else "cp1252"
+    return "utf-8"
+
+
+# ---- text with fields ------------------------------------------------------------------------------------------------
+
+
+def rows_of(text: str, sep: str, quote: str = '"') -> list[list[str]]:
+    lines = io.StringIO(text[:4_000_000], newline="")
+    quoting = {"quoting": csv.QUOTE_NONE} if quote == "" else {"quotechar": quote}
+    csv.field_size_limit(1 << 24)
+    reader = csv.reader(lines, delimiter=sep, skipinitialspace=True, **quoting)  # type: ignore[arg-type]
+    found: list[list[str]] = []
+    for row in reader:
+        if row:
+            found.append(row)
+        if len(found) >= LINES:
+            break
+    return found
+
+
+def steadiness(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
+    """The share of rows with the most frequent number of fields, and that number."""
+    if not rows:
+        return 0.0, 0
+    [(fields, times)] = Counter(map(len, rows)).most_common(1)
+    return times / len(rows), fields
+
+
+def delimited(text: str, encoding: str, known: bool = False) -> dict[str, Any] | None:
+    """The settings of `loading.delimited`, or None for text without steady fields. `known`: the file's ending says that it has."""
+    text = text.lstrip("\ufeff")
+    tried: list[tuple[float, int, str]] = []
+    for sep in SEPARATORS:
+        share, fields = steadiness(rows_of(text, sep))
+        if fields > 1:
+            tried.append((share, fields, sep))
+    best = max(tried, key=lambda t: (round(t[0], 1), t[1]), default=None)
+    if best is None or best[0] < (0.5 if known else 0.9):
+        white = [line.split() for line in text.splitlines()[:LINES] if line.strip()]
+        share, fields = steadiness(white)
+        numeric = sum(is_number(cell) for row in white for cell in row) > 0.5 * sum(map(len, white))
+        if share == 1.0 and fields > 1 and numeric and len(white) > 2:
+            return settings(white, encoding, r"\s+", '"')
+        if not known:
+            return None
+        return settings([[line] for line in text.splitlines()[:LINES] if line.strip()], encoding, ",", '"')
+    sep = best[2]
+    quote = quoting(text, sep)
+    how = settings(rows_of(text, sep, quote), encoding, sep, quote)
+    if not quote:  # what ragged lines have too much gets columns of its own, which turn out nearly empty
+        widest = max(line.count(sep) + 1 for line in text.splitlines())
+        how["names"] += [f"extra_{i}" for i in range(len(how["names"]), widest)]
+    return how
+
+
+def quoting(text: str, sep: str) -> str:
+    """The quote mark: double, single, or none where quotes do not come in pairs."""
+    lines = text.splitlines()[:LINES]
+    cells = [cell.strip() for line in lines for cell in line.split(sep)]
+    if any(c.startswith('"') for c in cells):
+        odd = sum(line.count('"') % 2 for line in lines)
+        whole = steadiness(rows_of(text, sep))[0]
+        return "" if odd > 0.005 * len(lines) and steadiness(rows_of(text, sep, ""))[0] > whole - 0.02 and sep == "\t" else '"'
+    single = sum(len(c) > 1 and c[0] == c[-1] == "'" for c in cells)
+    return "'" if single and not any(c.startswith("'") and not c.endswith("'") for c in cells) else ('"' if sep != "\t" else "")
+
+
+def settings(rows: list[list[str]], encoding: str, sep: str, quote: str) -> dict[str, Any]:
+    width = max(Counter(map(len, rows)).most_common(1)[0][0], *(len(r) for r in rows[:3]))
+    decimal = "," if sep != "," and comma_decimals(rows) else "."
+    header, names = named(rows, width, decimal)
+    return {
+        "encoding": encoding, "sep": sep, "quote": quote, "decimal": decimal, "skip": header, "names": names,
+        "codes": codes(rows[header:], names), "missing": list(MISSING),
+    }  # fmt: skip
+
+
+def codes(rows: Sequence[Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Columns of digits with zeros before them: they are names, not numbers."""
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(names))]
+    zeros = [sum(bool(re.match(r"[+-]?0\d", cell)) for cell in column) for column in columns]
+    return [name for name, column, n in zip(names, columns, zeros) if n > 0.02 * len(column) and n > 0]
+
+
+def comma_decimals(rows: Iterable[Sequence[str]]) -> bool:
+    cells = [c.strip() for row in rows for c in row]
+    commas = sum(bool(re.fullmatch(r"-?\d+,\d+", c)) for c in cells)
+    points = sum(bool(re.fullmatch(r"-?\d+\.\d+", c)) for c in cells)
+    return commas > 2 * points and commas > 0
+
+
+def is_number(cell: str, decimal: str = ".") -> bool:
+    text = cell.strip().replace(",", ".") if decimal == "," else cell.strip()
+    return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text))
+
+
+def named(rows: Sequence[Sequence[str]], width: int, decimal: str = ".") -> tuple[int, list[str]]:
+    """How many lines the header has, and the columns' names."""
+    lines = [[c.strip() for c in row] + [""] * (width - len(row)) for row in rows[:500]]
+    if len(lines) > 3 and two_headers(lines, decimal):
+        first, second = lines[0], lines[1]
+        filled = list(first)
+        for i in range(1, width):
+            filled[i] = first[i] or filled[i - 1]
+        plain = lambda a, b: a if not b or b.lower() in ("response", "value") or a == b else f"{a}: {b}"
+        return 2, distinct([plain(a, b) for a, b in zip(filled, second)])
+    if one_header(lines, decimal):
+        return 1, distinct([c or f"column_{i}" for i, c in enumerate(lines[0][:width])])
+    return 0, [f"column_{i}" for i in range(width)]
+
+
+def one_header(lines: Sequence[Sequence[str]], decimal: str) -> bool:
+    """Whether the first line names the columns: no number in it, where there are numbers below; and it is not met again."""
+    first, below = lines[0], lines[1:]
+    if not below:
+        return not any(is_number(c, decimal) for c in first)
+    names = [c for c in first if c]
+    if len(set(names)) < 0.7 * len(names) or any(is_number(c, decimal) and c not in MISSING for c in names):
+        return False
+    if any(c in ("?", "NA", "NaN") for c in names):
+        return False
+    columns = list(zip(*below))
+    numeric = [sum(is_number(c, decimal) for c in column) > 0.5 * max(1, sum(c != "" for c in column)) for column in columns]
+    if any(numeric):
+        return True
+    met = sum(name in set(column) for name, column in zip(first, columns) if name)
+    alike = sum(len(set(column)) < 0.5 * len(column) and name not in set(column) for name, column in zip(first, columns) if name)
+    return met == 0 and (alike > 0 or all(len(n) < 40 for n in names))
+
+
+def two_headers(lines: Sequence[Sequence[str]], decimal: str) -> bool:
+    """Whether a second line goes on with the first one's names: the first has gaps, the second has words there, unlike those below."""
+    first, second, below = lines[0], lines[1], lines[2:]
+    gaps = [i for i, c in enumerate(first) if not c and i]
+    if len(gaps) < 2 or any(is_number(c, decimal) for c in second) or any(is_number(c, decimal) for c in first):
+        return False
+    new = [i for i in gaps if second[i] and second[i] not in {row[i] for row in below[:50]}]
+    return len(new) >= 0.5 * len(gaps)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for name in (re.sub(r"\s+", " ", n).strip() for n in names):
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+# ---- other formats ---------------------------------------------------------------------------------------------------
+
+
+def of_json(text: str, name: str, encoding: str) -> list[Reading]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        if first.strip().startswith("{"):
+            json.loads(first)
+            return [Reading(stem(name), "from_json", name, how={"encoding": encoding, "inside": "lines"})]
+        raise
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [Reading(stem(name), "from_json", name, how={"encoding": encoding, "inside": ""})]
+    if isinstance(value, dict):
+        if "\n" in text.strip() and all(isinstance(v, str | int | float | bool | None) for v in value.values()):
+            return []
+        lists = [k for k, v in value.items() if isinstance(v, list) and len(v) > 1 and isinstance(v[0], dict)]
+        named = lambda k: stem(name) if len(lists) == 1 else f"{stem(name)}_{k}"
+        return [Reading(named(k), "from_json", name, how={"encoding": encoding, "inside": k}) for k in lists]
+    return []
+
+
+def of_sqlite(path: Path, name: str) -> list[Reading]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as base:
+        tables = [t for (t,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+    return [Reading(re.sub(r"\W+", "_", t).lower(), "from_sqlite", name, how={"table": t}) for t in sorted(tables)]
+
+
+def of_excel(path: Path, name: str) -> list[Reading]:
+    import pandas as pd
+
+    found: list[Reading] = []
+    for sheet, frame in pd.read_excel(path, sheet_name=None, header=None, dtype=object).items():
+        if frame.shape[0] < 3 or frame.shape[1] < 2:
+            continue
+        blank = lambda v: "" if v is None or v != v else str(v)
+        rows = [[blank(v) for v in row] for row in frame.head(LINES).itertuples(index=False)]
+        header, names = named(rows, frame.shape[1])
+        how = {"sheet": str(sheet), "skip": header, "names": names, "missing": list(MISSING)}
+        found.append(Reading(stem(name) if not found else f"{stem(name)}_{stem(str(sheet))}", "from_excel", name, how=how))
+    return found
+
+
+def of_arff(text: str, name: str, encoding: str) -> Reading:
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip().lower().startswith("@data"))
+    pattern = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|\S+)""", re.I)
+    names = [m[1].strip("'\"") for line in lines[:start] if (m := pattern.match(line.strip()))]
+    body = "\n".join(lines[start + 1 :])
+    how = {
+        "encoding": encoding, "names": distinct(names), "skip": start + 1, "quote": quoting(body, ",") or '"',
+        "codes": [], "missing": list(MISSING),
+    }  # fmt: skip
+    return Reading(stem(name), "from_arff", name, how=how)
+
+
+def of_archive(path: Path, name: str) -> list[Reading]:
+    """Images or texts in folders, many tables of one shape, or tables."""
+    members = [(n, d) for n, d in loading.contents(path) if not ABOUT.search(n.rpartition("/")[2]) and d]
+    images = [n for n, _ in members if n.lower().endswith(IMAGES)]
+    if len(images) > 0.5 * len(members):
+        return [Reading(stem(name), "from_images", name)]
+    found: list[Reading] = []
+    groups: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
+    for member, data in members:
+        folder, _, bare = member.rpartition("/")
+        groups.setdefault((folder, re.sub(r"\d+", "*", bare)), []).append((member, data))
+    texts: list[str] = []
+    for (folder, pattern), group in groups.items():
+        shapes = [shape_of(*member) for member in group[:: 1 + len(group) // 12]]
+        shape = shapes[0]
+        if len(group) > 10 and shape is not None and all(s is not None and s["names"] == shape["names"] for s in shapes):
+            found.append(
+                Reading(f"{stem(name)}_series", "from_series", name, f"{folder}/{pattern}" if folder else pattern, shape)
+            )
+        elif len(group) > 10 or shape is None:
+            texts += [member for member, _ in group]
+        else:
+            every = [(member, shape_of(member, data)) for member, data in group]
+            found += [Reading(stem(member), "delimited", name, member, how) for member, how in every if how is not None]
+    labelled = [n for n in texts if "/" in n]
+    if len(labelled) > 20 and len({n.split("/")[-2] for n in labelled}) > 1:
+        parent = common([n.rsplit("/", 2)[0] for n in labelled])
+        encoding = encoding_of(b"".join(d for n, d in members if n in set(labelled)))
+        found.append(Reading(stem(name), "from_texts", name, f"{parent}/*" if parent else "*/*", {"encoding": encoding}))
+    return found
+
+
+def shape_of(member: str, data: bytes) -> dict[str, Any] | None:
+    encoding = encoding_of(data)
+    return delimited(data.decode(encoding, errors="replace"), encoding, member.lower().endswith((".csv", ".tsv", ".tab")))
+
+
+def common(folders: Sequence[str]) -> str:
+    """The longest path that all have in common."""
+    parts = [f.split("/") for f in folders]
+    same = [level[0] for level in zip(*parts) if len(set(level)) == 1]
+    return "/".join(same)
+
+
+def of_loose(root: Path, names: Sequence[str], left: list[str]) -> list[Reading]:
+    """Files that are read together: images in folders, pairs of idx files, texts whose names or folders are labels."""
+    images = [n for n in names if n.lower().endswith(IMAGES)]
+    found: list[Reading] = []
+    if images:
+        parent = common([n.rpartition("/")[0] for n in images])
+        endings = {n.rpartition(".")[2] for n in images}
+        found.append(Reading("images", "from_images", parent, f"*.{endings.pop()}" if len(endings) == 1 else "*"))
+    idx = [n for n in names if n not in images and beginning(root / n, 16)[:2] == b"\0\0"]
+    sizes = {n: int.from_bytes(beginning(root / n, 16)[4:8]) for n in idx}
+    arrays = [n for n in idx if beginning(root / n, 16)[3] > 1]
+    for n in arrays:
+        label = next((m for m in idx if m not in arrays and sizes[m] == sizes[n]), None)
+        if label:
+            start = common_start(n.rpartition("/")[2], label.rpartition("/")[2])
+            found.append(Reading(stem(start) or "images", "from_idx_pair", n.rpartition("/")[0], f"{start}*"))
+    texts = [n for n in names if n not in images and n not in idx]
+    folders = {n.split("/")[-2] for n in texts if "/" in n}
+    if len(texts) > 20 and len(folders) > 1:
+        encoding = encoding_of(b"".join(beginning(root / n) for n in texts))
+        found.append(Reading("texts", "from_texts", common([n.rsplit("/", 2)[0] for n in texts]), "*", {"encoding": encoding}))
+    elif 2 <= len(texts) <= 20:
+        start = common_start(*(n.rpartition("/")[2] for n in texts))
+        encoding = encoding_of(b"".join(next(loading.contents(root / n))[1] for n in texts))
+        found.append(Reading(stem(start) or "texts", "from_lines", "", f"{start}*", {"encoding": encoding}))
+    else:
+        left += [f"{n}: text without fields, alone" for n in texts]
+    return found
+
+
+def common_start(*names: str) -> str:
+    same = [c[0] for c in zip(*names) if len(set(c)) == 1]
+    length = next((i for i, c in enumerate(zip(*names)) if len(set(c)) > 1), len(same))
+    return names[0][:length]

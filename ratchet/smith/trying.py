@@ -1,0 +1,120 @@
+"""Scripts of a task, run in the sandbox: prepare, solve, grade. What they are made of may have been written by a model."""
+
+from __future__ import annotations
+
+import io
+import json
+import site
+import sysconfig
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ratchet.core.errors import SmithError
+
+if TYPE_CHECKING:
+    from ratchet.verify.sandbox.runs import Limits, Run
+    from ratchet.verify.sandbox.sandbox import Sandbox
+
+INSIDE = Path(__file__).parent / "inside"
+MEMORY, DISK, SECONDS = 6_144, 2_048, 120.0
+
+
+def room(raw: Path, wardens: int = 1) -> Sandbox:
+    """A sandbox that sees the raw files, pandas and scikit-learn. Close it, or use it in a `with`."""
+    from ratchet.verify.sandbox.sandbox import Sandbox
+
+    folders = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()])
+    return Sandbox(wardens, paths=[str(raw)], python_path=[*folders, str(INSIDE)], modules=("smith_preload",))
+
+
+def limits(seconds: float = SECONDS) -> Limits:
+    from ratchet.verify.sandbox.runs import Limits
+
+    return Limits(seconds=seconds, memory=MEMORY, disk=DISK, output=1 << 20, processes=64)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a script left behind: its files, what it said, and how it ended ("" where it ended well)."""
+
+    files: Mapping[str, bytes]
+    said: str
+    failed: str
+
+
+def run(
+    sandbox: Sandbox, script: str, files: Mapping[str, bytes], arguments: Sequence[str] = (), seconds: float = SECONDS
+) -> Tried:
+    """Run a script, as if started with the arguments in a folder that holds the files; everything below `out/` comes back. The
+    sandbox's files have no folders, so they go in and out as archives."""
+    from ratchet.verify.sandbox.sandbox import Program
+
+    main = (INSIDE / "start.py").read_bytes()
+    given = {
+        "start.py": main,
+        "script.py": script.encode(),
+        "arguments.json": json.dumps(list(arguments)).encode(),
+        "in.tar": packed(files),
+    }
+    ended: Run = sandbox.run(Program(given, limits=limits(seconds), keep="out.tar"))
+    kept = unpack(ended.kept) if ended.kept else {}
+    said = ended.stdout.decode(errors="replace")
+    if ended.ok:
+        return Tried(kept, said, "")
+    last = ended.stderr.decode(errors="replace").strip().splitlines()
+    return Tried(kept, said, f"{ended.ending()}: {last[-1][:300]}" if last else ended.ending())
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return held.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    """Files of a tar archive that nobody trusts: plain files only, by names that stay below."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive:
+                parts = Path(member.name).parts
+                file = (
+                    archive.extractfile(member)
+                    if member.isreg() and ".." not in parts and not member.name.startswith("/")
+                    else None
+                )
+                if file is not None:
+                    found[member.name] = file.read()
+    except tarfile.TarError:
+        return {}
+    return found
+
+
+@cache
+def needed() -> None:
+    """Raises SmithError where what the tasks need is not installed."""
+    from importlib.util import find_spec
+
+    missing = [
+        name
+        for module, name in (("pandas", "pandas"), ("sklearn", "scikit-learn"), ("PIL", "pillow"))
+        if find_spec(module) is None
+    ]
+    if missing:
+        raise SmithError(f"{' and '.join(missing)} not installed; `pip install 'ratchet[smith]'` brings what competitions need")
+
+
+def read_json(text: str) -> Any:
+    """The last line of what a script said, as JSON; None where it is not."""
+    try:
+        return json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return None

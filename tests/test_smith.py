@@ -1,0 +1,285 @@
+"""Competitions of raw data: made, verified, spoiled, graded, solved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Answer
+from test_endpoint import Server, completion
+
+from ratchet.core.errors import SmithError
+from ratchet.smith import checking, faults, making, trying
+from ratchet.smith.exporting import to_mle_bench
+from ratchet.smith.leaks import Package
+from ratchet.smith.model_roles import Model
+from ratchet.smith.roles import Rules
+
+ROWS = 320
+
+
+def shop(folder: Path) -> Path:
+    """Raw data with a number, two classes and three, and columns that must not be used: a key, parts of a sum, a copy of a class."""
+    random = np.random.default_rng(3)
+    age, income = random.normal(40, 12, ROWS).round(1), random.gamma(4, 9, ROWS).round(2)
+    town = random.choice(["north", "south", "east"], ROWS)
+    spent = (20 + 0.8 * income + 5 * (town == "north") + random.normal(0, 6, ROWS)).round(2)
+    tip = (1 + random.gamma(2, 3, ROWS)).round(2)
+    left = random.random(ROWS) < 1 / (1 + np.exp(-(age - 40) / 8))
+    frame = pd.DataFrame({
+        "customer_id": 1000 + random.permutation(ROWS), "memo": np.where(left, "L9", "K2"), "age": age, "income": income, "town": town,
+        "spent": spent, "tip": tip, "total": (spent + tip).round(2), "left": np.where(left, "yes", "no"),
+    })  # fmt: skip
+    raw = folder / "shop"
+    raw.mkdir()
+    frame.to_csv(raw / "customers.csv", index=False)
+    return raw
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """The raw folder, the folder of the tasks, and what was made."""
+    folder = tmp_path_factory.mktemp("smith")
+    raw = shop(folder)
+    return raw, folder / "out" / "shop", making.make(raw, folder / "out", lambda line: None, most=3, tries=6)
+
+
+@pytest.fixture(scope="module")
+def room(made: tuple[Path, Path, dict[str, Any]]) -> Iterator[Any]:
+    with trying.room(made[0]) as sandbox:
+        yield sandbox
+
+
+def task_about(made: tuple[Path, Path, dict[str, Any]], target: str) -> Path:
+    for name in made[2]["accepted"]:
+        if yaml.safe_load((made[1] / name / "task.yaml").read_text())["targets"] == [target]:
+            return made[1] / name
+    raise AssertionError(f"no task about {target}: {made[2]['tried']}")
+
+
+def test_tasks_are_folders_that_stand_alone(made: tuple[Path, Path, dict[str, Any]]) -> None:
+    folder = made[1] / made[2]["accepted"][0]
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert {*checking.SCRIPTS, *checking.TABLES, "verification.json", "baselines.json"} <= files
+    assert "import ratchet" not in (text := (folder / "prepare.py").read_text()) and "from ratchet" not in text
+    assert json.loads((folder / "verification.json").read_text())["accepted"]
+
+
+def test_columns_that_give_the_target_away_are_left_out(made: tuple[Path, Path, dict[str, Any]]) -> None:
+    spec = yaml.safe_load((task_about(made, "left") / "task.yaml").read_text())
+    assert "memo" not in spec["features"] and "alone" in spec["dropped"]["memo"]
+    assert "customer_id" not in spec["features"] and "identifies" in spec["dropped"]["customer_id"]
+
+
+def test_parts_of_a_sum_are_found() -> None:
+    from ratchet.smith.probing import givers
+
+    random = np.random.default_rng(0)
+    a, b, c = random.gamma(3, 5, 400), random.gamma(2, 2, 400), random.normal(size=400)
+    frame = pd.DataFrame({"a": a, "b": b, "c": c, "total": a + b + random.choice([0.5, 1.0], 400)})
+    assert "a" in givers(frame, ["a", "b", "c"], "total", False)
+    frame["total"] = a + 4 * random.normal(size=400)
+    assert not givers(frame, ["a", "b", "c"], "total", False)
+
+
+def spoiled(folder: Path, name: str, home: Path) -> Path | None:
+    """A copy of the task with the fault in it."""
+    copy = home / folder.name
+    shutil.copytree(folder, copy)
+    return copy if faults.faults[name](Package(copy, checking.read_task(copy))) else None
+
+
+QUICK = (
+    "label left in the test set", "constant target", "missing file", "empty cells among the answers", "labels that training never shows",
+    "a sample that lacks a column",
+)  # fmt: skip
+SLOW = (
+    "near copy among the features",
+    "wrong direction of the metric",
+    "a grader that takes anything",
+    "answers in a file beside the tables",
+)
+
+
+@pytest.mark.parametrize("fault", [*QUICK, *SLOW])
+def test_faults_are_found(made: tuple[Path, Path, dict[str, Any]], room: Any, tmp_path: Path, fault: str) -> None:
+    for name in made[2]["accepted"]:
+        copy = spoiled(made[1] / name, fault, tmp_path)
+        if copy is not None:
+            report = checking.check(copy, room)
+            assert not report.accepted, f"{fault} in {name} was not found"
+            return
+        shutil.rmtree(tmp_path / name)
+    pytest.skip("no task here can have that fault")
+
+
+def test_a_split_by_chance_is_found(made: tuple[Path, Path, dict[str, Any]], room: Any, tmp_path: Path) -> None:
+    for target in ("spent", "total", "tip", "income", "left"):
+        try:
+            folder = task_about(made, target)
+        except AssertionError:
+            continue
+        copy = spoiled(folder, "split by chance", tmp_path)
+        assert copy is not None
+        found = checking.Report()
+        checking.prepared(copy, made[0], room, found)
+        assert [p.check for p in found.problems] == ["prepare.py is deterministic"]
+        sound = checking.Report()
+        assert checking.prepared(folder, made[0], room, sound) and sound.accepted
+        return
+    raise AssertionError("no task to spoil")
+
+
+def test_a_second_make_keeps_what_is_there(made: tuple[Path, Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: Any) -> None:
+        raise AssertionError("a task was built again")
+
+    monkeypatch.setattr(making, "attempt", nobody)
+    again = making.make(made[0], made[1].parent, lambda line: None, most=3, tries=6)
+    assert again["accepted"] == made[2]["accepted"]
+
+
+def test_a_folder_belongs_to_its_raw_files(made: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    other = shop(tmp_path)
+    with (other / "customers.csv").open("a") as f:
+        f.write("9999,K2,30.5,20.1,north,40.5,3.2,43.7,no\n")
+    with pytest.raises(SmithError, match="holds tasks of other raw files"):
+        making.make(other, made[1].parent, lambda line: None)
+
+
+def test_grades_and_agents(made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], tmp_path: Path) -> None:
+    folder = task_about(made, "left")
+    answers = pd.read_csv(folder / "private/answers.csv")
+    answers.to_csv(tmp_path / "good.csv", index=False)
+    answers.iloc[1:].to_csv(tmp_path / "short.csv", index=False)
+    good = json.loads(ratchet("smith", "grade", folder, tmp_path / "good.csv", "--json").out)
+    assert good["valid"] and good["score"] == pytest.approx(1.0) and set(good["passed"]) == {"dummy", "simple", "strong"}
+    short = ratchet("smith", "grade", folder, tmp_path / "short.csv")
+    assert short.code == 1 and "1 ids of the test set are missing" in short.err
+    solved = json.loads(ratchet("smith", "solve", folder, "--json").out)
+    scores = [s["score"] for s in solved["steps"] if s["tool"] == "submit"]
+    assert len(scores) == 3 and solved["best"] == max(scores) > scores[0]
+    assert not any(str(v) in json.dumps(solved["steps"][0]) for v in ["private/answers"])
+
+
+def test_a_card_shows_the_data(made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], tmp_path: Path) -> None:
+    page = tmp_path / "card.html"
+    assert ratchet("smith", "card", task_about(made, "left"), "--out", page).code == 0
+    text = page.read_text()
+    assert "age" in text and "strong" in text and "<svg" in text
+
+
+def test_the_layout_of_mle_bench(made: tuple[Path, Path, dict[str, Any]], tmp_path: Path) -> None:
+    home = to_mle_bench(task_about(made, "left"), tmp_path)
+    config = yaml.safe_load((home / "config.yaml").read_text())
+    assert config["id"] == home.name and config["grader"]["grade_fn"].endswith(".grade:grade")
+    assert (tmp_path / "data" / config["dataset"]["answers"]).is_file() and (
+        tmp_path / "data" / config["dataset"]["sample_submission"]
+    ).is_file()
+    sums = yaml.safe_load((home / "checksums.yaml").read_text())
+    assert set(sums["public"]) == {"train.csv", "test.csv", "sample_submission.csv"} and len(sums["private"]["answers.csv"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["make", "nowhere"], "no file or folder at nowhere"),
+        (["check", "."], "holds no task.yaml"),
+        (["grade", ".", "nowhere.csv"], "no file or folder at nowhere.csv"),
+        (["solve", ".", "--agent", "laddder"], "holds no task.yaml"),
+        (["make", ".", "--endpoint", "http://127.0.0.1:1/v1"], "--endpoint needs --model"),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    ratchet: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = ratchet("smith", *args)
+    assert answer.code == 2 and said in answer.err and "Traceback" not in answer.err
+
+
+# ---- a model in the roles --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as s:
+        threading.Thread(target=s.serve_forever, daemon=True).start()
+        yield s
+        s.shutdown()
+
+
+PROPOSED = {
+    "table": "customers",
+    "target": "left",
+    "metric": "auc",
+    "features": ["age", "income", "town"],
+    "title": "Who leaves?",
+}
+
+
+def replies(server: Server, scripts: dict[str, str], first: list[str]) -> None:
+    """What a model says: `first` of all, then what its role is asked for."""
+    waiting = list(first)
+
+    def say(body: dict[str, Any]) -> tuple[int, str]:
+        prompt = body["messages"][0]["content"]
+        if waiting:
+            return completion(waiting.pop(0), 500)
+        if "Propose up to" in prompt:
+            return completion("```json\n" + json.dumps({"tasks": [PROPOSED]}) + "\n```", 500)
+        if "Write the description" in prompt:
+            return completion(json.dumps({"description": "Tell left, scored by auc, as in sample_submission.csv."}), 500)
+        if "Write two Python scripts" in prompt:
+            return completion(json.dumps(scripts), 500)
+        return completion(json.dumps({"drop": True}), 500)
+
+    server.say = say
+
+
+def by_model(server: Server, tmp_path: Path, cap: int = 100_000) -> Model:
+    from ratchet.models.endpoint import Endpoint
+
+    return Model(Endpoint(server.url, "m"), tmp_path / "exchanges.jsonl", cap)
+
+
+def rules_scripts(raw: Path) -> dict[str, str]:
+    from ratchet.smith.model_roles import formulation
+
+    data = making.understood(raw)
+    code = Rules().refactor(data, formulation(data, PROPOSED))
+    return {"prepare": code["prepare.py"], "metric": code["metric.py"]}
+
+
+def test_a_model_makes_tasks_and_its_invalid_replies_are_mended(server: Server, tmp_path: Path) -> None:
+    raw = shop(tmp_path)
+    replies(server, rules_scripts(raw), ["no JSON at all", json.dumps({"tasks": [PROPOSED | {"target": "nobody"}]})])
+    model = by_model(server, tmp_path)
+    result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=2, roles=model)
+    assert len(result["accepted"]) == 1, result["tried"][0]["why"]
+    log = [json.loads(line) for line in (tmp_path / "exchanges.jsonl").read_text().splitlines()]
+    assert [bool(e["wrong"]) for e in log[:3]] == [True, True, False] and "nobody" in log[1]["wrong"]
+
+
+def test_scripts_of_a_model_touch_nothing_outside(server: Server, tmp_path: Path) -> None:
+    raw, bait = shop(tmp_path), tmp_path / "bait"
+    hostile = f"open({str(bait)!r}, 'w').write('here')\nimport os\nos.system('touch {bait}')\nraise SystemExit(3)\n"
+    replies(server, {"prepare": hostile, "metric": hostile}, [])
+    result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=1, roles=by_model(server, tmp_path))
+    assert not result["accepted"] and "prepare.py runs" in result["tried"][0]["why"] and not bait.exists()
+
+
+def test_the_cap_on_cost_is_kept(server: Server, tmp_path: Path) -> None:
+    raw = shop(tmp_path)
+    replies(server, rules_scripts(raw), [])
+    model = by_model(server, tmp_path, cap=900)
+    result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=1, roles=model)
+    assert not result["accepted"] and model.ask.tokens <= 1_000 and "cap" in result["tried"][0]["why"]
