@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.core.errors import StudyError
 from ratchet.core.seeds import Part, rng
-from ratchet.core.types import Completion, Draw, Split, Task, Trace, Verdict
+from ratchet.core.types import Completion, Draw, Estimate, Play, Split, Task, Trace, Verdict
 from ratchet.core.types import Outcome as Judgement
-from ratchet.report.chart import Axis, Series, estimated, line_chart, percent
+from ratchet.measure.estimate import pass_at_k, powers_of_two
+from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, over_seeds, register
 from ratchet.tasks.countdown import OPERATIONS, task_of
 from ratchet.tasks.countdown_lines import STEP, TOP, demonstrate, endings, right, start_of, words
@@ -28,26 +29,29 @@ LONGEST = 32
 WRITER = "abstraction"
 ASK, USE = "{task} plan", "{task} {idea} :"
 BATCH, RATE, MUON = 64, 4e-3, 0.02  # texts of an update of imitation
-TASKS, PLANS, EACH = 16, 4, 4  # prompts of an update, plans of each, and solutions with each plan
-BARE = 2  # of the prompts, those without a plan
+PLANS, EACH = 4, 4  # plans of a prompt in an update, and solutions with each
+BARE = 2  # of the prompts of an update, those without a plan
 LR, WRITER_LR, BETA = 5e-4, 5e-4, 0.04
-K, MANY = 32, 8  # samples of a held-out problem, and plans that they are drawn with
 ARMS = ("grpo", "frozen", "rlad")
 
 
 @dataclass(frozen=True)
 class Size:
-    """Problems that imitation draws from, its updates for solver and writer, sampled tokens of an arm, held-out problems."""
+    """Problems that imitation draws from, its updates for solver and writer; sampled tokens of an arm, prompts of an update; held-out
+    problems, their plans, and solutions with each."""
 
     known: int
     solving: int
     writing: int
     tokens: int
+    prompts: int
     held: int
+    plans: int
+    each: int
 
 
-FULL = Size(1_500, 700, 350, 400_000, 200)
-QUICK = Size(20, 2, 2, 4_000, 3)
+FULL = Size(1_500, 700, 350, 400_000, 16, 200, 8, 4)
+QUICK = Size(20, 1, 1, 100, 4, 3, 2, 2)
 
 
 # ---- problems and plans ------------------------------------------------------------------------------------------
@@ -122,7 +126,9 @@ def new_model(seed: int, role: str) -> Policy:
     return new_policy(shape, tokenizer, hashed(NAME, seed, role), LONGEST, 512)
 
 
-def taught(policy: Policy, write: Callable[[Random, Task], tuple[str, str]], tasks: Sequence[Task], updates: int, *path: Part) -> None:
+def taught(
+    policy: Policy, write: Callable[[Random, Task], tuple[str, str]], tasks: Sequence[Task], updates: int, *path: Part
+) -> None:
     """Imitation of what `write` makes of a problem: a prompt and a text."""
     from ratchet.learn.batch import Example
     from ratchet.learn.imitate import imitate
@@ -213,7 +219,10 @@ class Roles:
         from ratchet.models.engine import score
 
         examples = [Example.of(c, 0.0) for t in bare for c in t.completions]
-        return [e.with_references([row]) for e, row in zip(examples, score(self.before, [(e.prefix, e.tokens) for e in examples]), strict=True)]
+        return [
+            e.with_references([row])
+            for e, row in zip(examples, score(self.before, [(e.prefix, e.tokens) for e in examples]), strict=True)
+        ]
 
 
 def unanchored(e: Example) -> Example:
@@ -221,7 +230,7 @@ def unanchored(e: Example) -> Example:
     return replace(e, reference=(float("nan"),) * len(e.tokens))
 
 
-def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], tokens: int, seed: int) -> list[list[float]]:
+def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], size: Size, seed: int) -> list[list[float]]:
     """Reinforcement until so many tokens are sampled, those of plans too. A curve: tokens so far, mean reward of solutions (with a
     plan, but in GRPO), share of plans rejected."""
     from ratchet.learn.credit import credits
@@ -231,12 +240,14 @@ def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], tok
 
     roles = Roles(Learner(solver, lr=LR, warmup=5), Learner(writer, lr=WRITER_LR, warmup=5), frozen(solver.model))
     method, spent, log = grpo(), 0, list[list[float]]()
-    while spent < tokens:
+    while spent < size.tokens:
         path = (seed, "update", len(log))
-        shown = taken(tasks, TASKS, *path)
+        shown = taken(tasks, size.prompts, *path)
         if arm == "grpo":
             traces = drawn(solver, writer, shown, *path, plans=0, each=PLANS * EACH)
-            grouped = [[float(t.verdicts[0].passed) for t in traces[i : i + PLANS * EACH]] for i in range(0, len(traces), PLANS * EACH)]
+            grouped = [
+                [float(t.verdicts[0].passed) for t in traces[i : i + PLANS * EACH]] for i in range(0, len(traces), PLANS * EACH)
+            ]
             roles.solver.update(credits["outcome"](traces, grouped, method.advantage, solver.tokenizer), method)
             bare, gained, lost = [], [r for row in grouped for r in row], [0.0]
         else:
@@ -248,3 +259,233 @@ def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], tok
         spent += sum(t.cost.sampled_tokens for t in [*traces, *bare])
         log.append([spent, sum(gained) / len(gained), sum(lost) / len(lost)])
     return log
+
+
+# ---- what is measured --------------------------------------------------------------------------------------------
+
+
+def behind(plans: Mapping[str, Sequence[str]], each: int) -> Callable[[Task], Play]:
+    """A strategy: so many solutions with each of the plans that are given for a problem."""
+
+    def given_plans(task: Task) -> Play:
+        solutions = yield [Draw(with_plan(task, plan), n=each) for plan in plans[task.key]]
+        return solutions[0][0]
+
+    return given_plans
+
+
+def others(traces: Sequence[Trace], *path: Part) -> dict[str, list[str]]:
+    """For each problem as many plans as were written for it, but such as were written for other problems and name one of its
+    numbers: a plan that names none would give itself away."""
+    every = [(t.task.key, z.text) for t in traces for z in plans_and_solutions(t)[0] if not rejected(z.text)]
+    found: dict[str, list[str]] = {}
+    for t in traces:
+        numbers = set(map(str, start_of(t.task)))
+        fitting = [plan for key, plan in every if key != t.task.key and plan.split()[1] in numbers]
+        n = len(plans_and_solutions(t)[0])
+        found[t.task.key] = rng(NAME, *path, t.task.key).choices(fitting or ["++ 0 +"], k=n)
+    return found
+
+
+def counts(traces: Sequence[Trace], roles: Sequence[str] = ("solver",)) -> list[int]:
+    """Right solutions of each problem."""
+    found: dict[str, int] = {}
+    for t in traces:
+        right_ = sum(v.passed for c, v in zip(t.completions, t.verdicts, strict=True) if c.role in roles)
+        found[t.task.key] = found.get(t.task.key, 0) + right_
+    return list(found.values())
+
+
+def true_share(traces: Sequence[Trace]) -> float:
+    """Of the plans, those that some solution has."""
+    found = [
+        z.text in {plan_of(t.task, s) for s in endings(start_of(t.task), t.task.answer)}
+        for t in traces
+        for z in plans_and_solutions(t)[0]
+    ]
+    return sum(found) / len(found)
+
+
+def binned(log: Sequence[Sequence[float]], tokens: int, bins: int = 10) -> list[list[float]]:
+    """Ten points of a curve: tokens at the end of each tenth, and the means in it."""
+    points: list[list[float]] = []
+    for i in range(bins):
+        part = [
+            row for row in log if i * tokens / bins < row[0] <= (i + 1) * tokens / bins or (i == bins - 1 and row[0] > tokens)
+        ]
+        part = part or [log[min(i, len(log) - 1)]]
+        points.append([(i + 1) * tokens / bins, *[sum(row[j] for row in part) / len(part) for j in (1, 2)]])
+    return points
+
+
+def run(seed: int, quick: bool, say: Say) -> Result:
+    from ratchet.loop.turn import restore, snapshot
+    from ratchet.models.machine import prepare
+    from ratchet.models.scheduler import Scheduler
+
+    prepare(1)
+    size = QUICK if quick else FULL
+    few, k = size.plans, size.plans * size.each
+    every, held = problems("train"), taken(problems("heldout"), size.held, seed, "held")
+    known = taken(every, size.known, seed, "known")
+    solver, writer = new_model(seed, "solver"), new_model(seed, WRITER)
+    taught(solver, a_solution, known, size.solving, seed, "solver")
+    taught(writer, a_plan, known, size.writing, seed, WRITER)
+    given = lambda plans, each, *path: Scheduler(solver, verify, beside=False).run(behind(plans, each), held, NAME, seed, *path)
+    random = rng(NAME, seed, "oracle")
+    oracle = {t.key: [plan_of(t, demonstrate(random, t)) for _ in range(few)] for t in held}
+    planned = drawn(solver, writer, held, seed, "before", plans=few, each=1)
+    before = {
+        "plain": counts(drawn(solver, writer, held, seed, "before", plans=0, each=few)),
+        "own plan": counts(planned),
+        "true plan": counts(given(oracle, 1, "oracle")),
+    }
+    rate = lambda found, n: sum(found) / len(found) / n
+    say("before: " + ", ".join(f"{name} {rate(found, few):.1%}" for name, found in before.items()))
+    start = snapshot(solver), snapshot(writer)
+    arms: Result = {}
+    for arm in ARMS:
+        restore(solver, start[0])
+        restore(writer, start[1])
+        log = trained(solver, writer, arm, every, size, seed)
+        alone = arm == "grpo"
+        traces = drawn(solver, writer, held, seed, "held", plans=0 if alone else size.plans, each=k if alone else size.each)
+        arms[arm] = {
+            "curve": binned(log, size.tokens),
+            "updates": len(log),
+            "counts": counts(traces),
+            "true plans": 0.0 if alone else true_share(traces),
+        }
+        say(f"{arm}: {rate(arms[arm]['counts'], k):.1%} after {len(log)} updates")
+        if arm == "rlad":
+            arms["one plan"] = {"counts": counts(drawn(solver, writer, held, seed, "one", plans=1, each=k))}
+            arms["shuffled"] = {"counts": counts(given(others(traces, seed), size.each, "shuffled"))}
+            arms["no plan"] = {"counts": counts(drawn(solver, writer, held, seed, "bare", plans=0, each=k))}
+    return {"k": k, "few": few, "before": before, "true plans before": true_share(planned), "arms": arms}
+
+
+# ---- what is claimed ---------------------------------------------------------------------------------------------
+
+
+def accuracy(r: Result, arm: str) -> float:
+    found = r["arms"][arm]["counts"]
+    return sum(found) / len(found) / r["k"]
+
+
+def solved(r: Result, arm: str) -> float:
+    """pass@32: the share of problems with a right one among all samples."""
+    found = r["arms"][arm]["counts"]
+    return sum(c > 0 for c in found) / len(found)
+
+
+def ahead(arm: str, other: str) -> Callable[[Result], float]:
+    return lambda r: accuracy(r, arm) - accuracy(r, other)
+
+
+def seeds_ahead(results: Sequence[Result]) -> Estimate:
+    """The share of seeds in which RLAD is above GRPO."""
+    share = sum(ahead("rlad", "grpo")(r) > 0 for r in results) / len(results)
+    return Estimate(share, share, share, len(results), "seeds")
+
+
+def imagined(outcome: Outcome, seed: int) -> Result:
+    step, swing = seed / 100, 0.01 + 0.11 * (seed % 2)
+    rates = {
+        Outcome.HELD: {"grpo": 0.4, "frozen": 0.45, "rlad": 0.55 + step, "one plan": 0.35, "shuffled": 0.2},
+        Outcome.FAILED: {"grpo": 0.5, "frozen": 0.5, "rlad": 0.4 + step, "one plan": 0.45, "shuffled": 0.38},
+        Outcome.UNRESOLVED: {
+            "rlad": 0.5,
+            "shuffled": 0.45 - swing,
+            **dict.fromkeys(("grpo", "frozen", "one plan"), 0.5 - swing),
+        },
+    }[outcome]
+    flat = lambda p, k=32: [k] * round(100 * p) + [0] * (100 - round(100 * p))
+    curve = [[1_000.0 * (i + 1), 0.3 + i / 100, 0.0] for i in range(10)]
+    arms = {arm: {"curve": curve, "updates": 10, "counts": flat(p), "true plans": 0.5} for arm, p in rates.items()}
+    before = {"plain": flat(0.3, 8), "own plan": flat(0.3, 8), "true plan": flat(0.6, 8)}
+    return {"k": 32, "few": 8, "before": before, "true plans before": 0.4, "arms": {**arms, "no plan": arms["grpo"]}}
+
+
+def figures(results: Sequence[Result]) -> list[str]:
+    ks = Axis("samples k", lambda v: f"{v:.0f}", lambda v: f"{v:.0f}", log2=True)
+
+    def curve(title: str, what: int, names: Sequence[str]) -> str:
+        at = lambda arm, i: over_seeds(lambda r: r["arms"][arm]["curve"][i][what])(results)
+        points = [row[0] for row in results[0]["arms"]["rlad"]["curve"]]
+        lines = [Series(arm, [estimated(x, at(arm, i)) for i, x in enumerate(points)]) for arm in names]
+        return line_chart(title, lines, whole("sampled tokens"), percent("share", (0.0, 1.0)))
+
+    def at_k(name: str, k: int) -> Effect:
+        def value(r: Result) -> float:
+            found, n = (r["before"]["plain"], r["few"]) if name == "before" else (r["arms"][name]["counts"], r["k"])
+            return sum(pass_at_k(n, c, k) for c in found) / len(found)
+
+        return over_seeds(value)
+
+    def coverage(name: str) -> Series:
+        return Series(
+            name, [estimated(k, at_k(name, k)(results)) for k in powers_of_two(results[0]["few" if name == "before" else "k"])]
+        )
+
+    names = ("before", *ARMS, "one plan", "shuffled", "no plan")
+    return [
+        line_chart(
+            "Held-out problems with a right one among k of the samples",
+            list(map(coverage, names)),
+            ks,
+            percent("pass@k", (0.0, 1.0)),
+        ),
+        curve("Right solutions while training", 1, ARMS),
+        curve("Rejected plans while training", 2, ("frozen", "rlad")),
+    ]
+
+
+register(
+    Study(
+        name=NAME,
+        title="A writer of plans and a solver, trained together, beat a solver trained alone at equal cost",
+        paper="Qu et al. 2025, RLAD: Training LLMs to Discover Abstractions for Solving Reasoning Problems, arXiv 2510.02263",
+        claims=(
+            Claim(
+                "better",
+                "At as many sampled tokens RLAD is at least 4 points above GRPO on held-out problems, and ahead in four of five seeds.",
+                (
+                    Check("held-out accuracy: RLAD minus GRPO", over_seeds(ahead("rlad", "grpo")), 0.04),
+                    Check("seeds in which RLAD is ahead", seeds_ahead, 0.8),
+                ),
+            ),
+            Claim(
+                "used",
+                "The solver uses its plan: those of other problems cost at least 10 points.",
+                (Check("held-out accuracy: own plans minus others'", over_seeds(ahead("rlad", "shuffled")), 0.1),),
+            ),
+            Claim(
+                "spread",
+                "Of 32 solutions, 4 with each of 8 plans solve at least 5 points more problems than all with one.",
+                (Check("pass@32: 8 plans minus one", over_seeds(lambda r: solved(r, "rlad") - solved(r, "one plan")), 0.05),),
+            ),
+            Claim(
+                "writer",
+                "The writer gains by learning: where it is frozen, accuracy is at least 2 points lower.",
+                (Check("held-out accuracy: RLAD minus frozen writer", over_seeds(ahead("rlad", "frozen")), 0.02),),
+            ),
+        ),
+        arms={
+            "grpo": "control: the solver alone, without plans, at as many sampled tokens",
+            "frozen": "the solver learns with plans of the writer that imitation left",
+            "rlad": "the solver is rewarded for right solutions with a plan, the writer for the mean of those with its plan",
+            "shuffled": "placebo: RLAD's solver with plans that were written for other problems",
+            "one plan": "RLAD's solver, all 32 solutions with one plan",
+            "no plan": "RLAD's solver without a plan",
+        },
+        tasks="TASKS",
+        metric="share of right solutions on 200 held-out problems, 32 for each, 4 with each of 8 plans; pass@32",
+        budget="about 6 minutes of one thread a seed",
+        departures="DEPARTURES",
+        scale="SCALE",
+        run=run,
+        imagined=imagined,
+        figures=figures,
+        seeds=5,
+    )
+)
