@@ -233,7 +233,7 @@ def unanchored(e: Example) -> Example:
 def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], size: Size, seed: int) -> list[list[float]]:
     """Reinforcement until so many tokens are sampled, those of plans too. A curve: tokens so far, mean reward of solutions (with a
     plan, but in GRPO), share of plans rejected."""
-    from ratchet.learn.credit import credits
+    from ratchet.learn.credit import credits, rewards_of, verdict_reward
     from ratchet.learn.policy import grpo
     from ratchet.learn.train import Learner
     from ratchet.models.lora import frozen
@@ -245,9 +245,7 @@ def trained(solver: Policy, writer: Policy, arm: str, tasks: Sequence[Task], siz
         shown = taken(tasks, size.prompts, *path)
         if arm == "grpo":
             traces = drawn(solver, writer, shown, *path, plans=0, each=PLANS * EACH)
-            grouped = [
-                [float(t.verdicts[0].passed) for t in traces[i : i + PLANS * EACH]] for i in range(0, len(traces), PLANS * EACH)
-            ]
+            grouped = rewards_of(traces, verdict_reward)
             roles.solver.update(credits["outcome"](traces, grouped, method.advantage, solver.tokenizer), method)
             bare, gained, lost = [], [r for row in grouped for r in row], [0.0]
         else:
