@@ -193,7 +193,7 @@ def rewards(trace: Trace) -> list[float]:
 
 @dataclass
 class Roles:
-    """Both policies, their learners, and the solver as it was before."""
+    """The learners of both policies, and the solver as it was before."""
 
     solver: Learner[Policy]
     writer: Learner[Policy]
@@ -285,12 +285,12 @@ def others(traces: Sequence[Trace], *path: Part) -> dict[str, list[str]]:
     return found
 
 
-def counts(traces: Sequence[Trace], roles: Sequence[str] = ("solver",)) -> list[int]:
-    """Right solutions of each problem."""
+def counts(traces: Sequence[Trace]) -> list[int]:
+    """Right solutions of each problem; none of those with a plan that is rejected."""
     found: dict[str, int] = {}
     for t in traces:
-        right_ = sum(v.passed for c, v in zip(t.completions, t.verdicts, strict=True) if c.role in roles)
-        found[t.task.key] = found.get(t.task.key, 0) + right_
+        solved_ = sum(rewards(t)) if t.strategy == WRITER else sum(v.passed for v in t.verdicts)
+        found[t.task.key] = found.get(t.task.key, 0) + int(solved_)
     return list(found.values())
 
 
@@ -304,16 +304,10 @@ def true_share(traces: Sequence[Trace]) -> float:
     return sum(found) / len(found)
 
 
-def binned(log: Sequence[Sequence[float]], tokens: int, bins: int = 10) -> list[list[float]]:
-    """Ten points of a curve: tokens at the end of each tenth, and the means in it."""
-    points: list[list[float]] = []
-    for i in range(bins):
-        part = [
-            row for row in log if i * tokens / bins < row[0] <= (i + 1) * tokens / bins or (i == bins - 1 and row[0] > tokens)
-        ]
-        part = part or [log[min(i, len(log) - 1)]]
-        points.append([(i + 1) * tokens / bins, *[sum(row[j] for row in part) / len(part) for j in (1, 2)]])
-    return points
+def binned(log: Sequence[Sequence[float]], tokens: int) -> list[list[float]]:
+    """Ten points of a curve: tokens at the end of each tenth, and the means in it (of a tenth without an update, the first one's)."""
+    parts = [[row for row in log if min(int(10 * row[0] / tokens), 9) == i] or log[:1] for i in range(10)]
+    return [[(i + 1) * tokens / 10, *[sum(row[j] for row in part) / len(part) for j in (1, 2)]] for i, part in enumerate(parts)]
 
 
 def run(seed: int, quick: bool, say: Say) -> Result:
