@@ -35,6 +35,23 @@ LR, WRITER_LR, BETA = 5e-4, 5e-4, 0.04
 ARMS = ("grpo", "frozen", "rlad")
 
 
+DEPARTURES = (
+    "Solutions are written one operation a line in the product's own language, whose values are at most 12, since all solutions of a "
+    "problem can be listed there, and with them all plans that are true of it. "
+    "The paper draws abstractions from a stronger model for its warm start; here a writer imitates plans of known solutions, and the "
+    "solver imitates solutions, half of them behind their plan and half without one, so that GRPO starts from the same solver. "
+    "Solver and writer are two models of one shape, updated in every step where the paper alternates by phases. "
+    "A text that is not a plan is rejected: it earns nothing for the writer or the solver, and nothing counts that is solved with it, "
+    "at test time either. That is stricter than to reject whole solutions. "
+    "Of 16 prompts of an update 2 are without a plan; what is drawn there has no reward and is held to the solver of the warm start "
+    "(KL, 0.04), which is not done to solutions with a plan, nor in GRPO: without it such prompts would teach nothing at all. "
+    "Their tokens and those of plans count, so that GRPO has a few more updates of solutions. "
+    "Solutions with a plan compete with the three others of the same plan, GRPO's with the fifteen others of the problem. "
+    "Plans for the shuffled arm are drawn from those of other problems that name one of this problem's numbers, since others would "
+    "give themselves away. One learning rate for all arms. "
+)
+
+
 @dataclass(frozen=True)
 class Size:
     """Problems that imitation draws from, its updates for solver and writer; sampled tokens of an arm, prompts of an update; held-out
@@ -470,11 +487,13 @@ register(
             "one plan": "RLAD's solver, all 32 solutions with one plan",
             "no plan": "RLAD's solver without a plan",
         },
-        tasks="TASKS",
+        tasks="Countdown with 4 numbers up to 12 and targets from 10 to 12, one operation a line, with what is left; a plan is three words: the "
+        "operations of the first two lines, the given number that is used last, and the last operation",
         metric="share of right solutions on 200 held-out problems, 32 for each, 4 with each of 8 plans; pass@32",
         budget="about 6 minutes of one thread a seed",
-        departures="DEPARTURES",
-        scale="SCALE",
+        departures=DEPARTURES,
+        scale="Two models of 0.1 million weights, and plans of three words that leave a handful of solutions. The paper's abstractions are "
+        "paragraphs of advice by a pretrained model, and its problems are hard ones of mathematics.",
         run=run,
         imagined=imagined,
         figures=figures,
