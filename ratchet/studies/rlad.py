@@ -48,7 +48,11 @@ DEPARTURES = (
     "Their tokens and those of plans count, so that GRPO has a few more updates of solutions. "
     "Solutions with a plan compete with the three others of the same plan, GRPO's with the fifteen others of the problem. "
     "Plans for the shuffled arm are drawn from those of other problems that name one of this problem's numbers, since others would "
-    "give themselves away. One learning rate for all arms. "
+    "give themselves away. One learning rate for all arms and both roles, not searched. "
+    "Sizes rest on one pilot (seed 901, validation problems): imitation left a solver that was right in 31 % without a plan, in 64 % with "
+    "the plan of a true solution, and in 17 % with plans of a writer that had learned for 350 updates, of which 26 % were true of a "
+    "solution. After 18 updates of reinforcement, a fourth of the study's, RLAD stood at 24 % and GRPO at 36 %, both rising; the writer was "
+    "then given 600 updates of imitation. "
 )
 
 
@@ -67,7 +71,7 @@ class Size:
     each: int
 
 
-FULL = Size(1_500, 700, 350, 400_000, 16, 200, 8, 4)
+FULL = Size(1_500, 700, 600, 550_000, 16, 200, 8, 4)
 QUICK = Size(20, 1, 1, 100, 4, 3, 2, 2)
 
 
