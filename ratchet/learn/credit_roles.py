@@ -55,8 +55,10 @@ def owners_of(turns: Sequence[Turn], writer: str) -> list[int | None]:
 
 
 def worth(turns: Sequence[Turn], owners: Sequence[int | None], i: int) -> float:
-    """The mean reward of what belongs to a writer's turn; NaN where nothing was judged."""
-    own = [t.reward for t, owner in zip(turns, owners, strict=True) if owner == i and not math.isnan(t.reward)]
+    """The mean reward of what belongs to a writer's turn, or to another with the same text, since a prompt cannot tell which of both
+    it shows; NaN where nothing was judged."""
+    same = {j for j, turn in enumerate(turns) if (turn.completion.role, turn.whole) == (turns[i].completion.role, turns[i].whole)}
+    own = [t.reward for t, owner in zip(turns, owners, strict=True) if owner in same and not math.isnan(t.reward)]
     return sum(own) / len(own) if own else math.nan
 
 
