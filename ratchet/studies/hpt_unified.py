@@ -705,7 +705,9 @@ register(
         "of its updates, imitation too, which makes nothing of them. The better of two gates is held against the best of four baselines. A "
         "demonstration counts as one more sequence of its group, so that the gradients of the closed and the open gate are those of the "
         "baselines times one factor, which is taken out before they are compared. The rows that part 1 is compared with are the "
-        "library's, which tests hold to TRL's and verl's.",
+        "library's, which tests hold to TRL's and verl's. In the pilot (seed 901) imitation alone brought the half out of reach from 0 to "
+        "20 %, samples alone left it at 0 and lifted the other half from 36 to 41 %; 15 points there had been wished for, so reinforcement "
+        "has little to add in this world.",
         scale="A model of 0.1 million weights whose limit is what it knows of numbers: it gains from imitation for as long as it is shown "
         "new problems, which a pretrained model need not. No benchmark outside of the task.",
         run=run,
