@@ -38,6 +38,7 @@ def answer_of(p: Package) -> pd.Series:
 
 @faults.add("label left in the test set")
 def label_left(p: Package) -> bool:
+    """The test set holds the target under its own name."""
     save(p, TEST, p.test.assign(**{p.task["targets"][0]: answer_of(p)}))
     return True
 
@@ -62,6 +63,7 @@ def near_copy(p: Package) -> bool:
 
 @faults.add("copies across the split")
 def copied(p: Package) -> bool:
+    """A quarter of the test rows stand in training too."""
     import pandas as pd
 
     if p.task["split"]["by"] == "time" or "image" in p.known or any(s["own"] for s in p.task["sides"]):
@@ -74,6 +76,7 @@ def copied(p: Package) -> bool:
 
 @faults.add("constant target")
 def constant(p: Package) -> bool:
+    """Every row has the same answer."""
     first = {t: p.train[t].iloc[0] for t in p.task["targets"]}
     save(p, TRAIN, p.train.assign(**first))
     save(p, ANSWERS, p.answers.assign(**first))
@@ -82,6 +85,7 @@ def constant(p: Package) -> bool:
 
 @faults.add("wrong direction of the metric")
 def direction(p: Package) -> bool:
+    """metric.py says that lower is better where higher is, or the other way round."""
     script = (p.folder / "metric.py").read_text()
     turned = re.sub(r"HIGHER_IS_BETTER = (True|False)", lambda m: f"HIGHER_IS_BETTER = {m[1] != 'True'}", script)
     write_text(p.folder / "metric.py", turned)
@@ -99,6 +103,7 @@ def misaligned(p: Package) -> bool:
 
 @faults.add("rows in the order of the target")
 def ordered(p: Package) -> bool:
+    """The test set is sorted by its answers."""
     if p.task["split"]["by"] == "time":
         return False
     order = np.argsort(answer_of(p).rank().to_numpy() if not p.discrete else answer_of(p).astype(str).to_numpy(), kind="stable")
@@ -108,12 +113,14 @@ def ordered(p: Package) -> bool:
 
 @faults.add("missing file")
 def missing(p: Package) -> bool:
+    """The sample submission is not there."""
     (p.folder / SAMPLE).unlink()
     return True
 
 
 @faults.add("empty cells among the answers")
 def empty(p: Package) -> bool:
+    """Three answers are missing."""
     target = p.task["targets"][0]
     spoiled = p.answers.astype({target: object})
     spoiled.loc[spoiled.index[:3], target] = np.nan
@@ -150,6 +157,7 @@ def undefined(p: Package) -> bool:
 
 @faults.add("labels that training never shows")
 def new_labels(p: Package) -> bool:
+    """A class of the test set is taken out of training."""
     if p.task["answer"] != "class":
         return False
     target = p.task["targets"][0]
@@ -177,6 +185,7 @@ def both_sides(p: Package) -> bool:
 
 @faults.add("a sample that lacks a column")
 def short_sample(p: Package) -> bool:
+    """The sample submission has ids alone."""
     sample = p.table(SAMPLE)
     save(p, SAMPLE, sample[["id"]])
     return True
@@ -184,6 +193,7 @@ def short_sample(p: Package) -> bool:
 
 @faults.add("rows that a side table lacks")
 def unknown_rows(p: Package) -> bool:
+    """A third of the test set's rows find nothing in the side table."""
     for side in p.task["sides"]:
         table = p.table(f"public/{side['table']}.csv")
         if side["own"]:
@@ -199,5 +209,6 @@ def unknown_rows(p: Package) -> bool:
 
 @faults.add("answers in a file beside the tables")
 def beside(p: Package) -> bool:
+    """public/ holds the answers in a file that nobody speaks of."""
     write_text(p.folder / "public" / "meta.json", p.answers.to_json(orient="records"))
     return True
