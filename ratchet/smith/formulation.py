@@ -27,17 +27,20 @@ class Dataset:
     links: Sequence[Link]
     mains: Sequence[tuple[str, ...]]
     left: Sequence[str] = ()
+    together: dict[tuple[str, ...], tuple[pd.DataFrame, Profile]] = field(default_factory=dict, compare=False, repr=False)
 
     def main(self, tables: tuple[str, ...]) -> tuple[pd.DataFrame, Profile]:
-        """The rows of one or more tables, with the profile of them together."""
+        """The rows of one or more tables, with the profile of them together, which is made once: every proposer asks for it."""
         import pandas as pd
 
         from ratchet.smith.profiling import profile
 
         if len(tables) == 1:
             return self.frames[tables[0]], self.profiles[tables[0]]
-        frame = pd.concat([self.frames[t].assign(source=t) for t in tables], ignore_index=True)
-        return frame, profile(" and ".join(tables), frame)
+        if tables not in self.together:
+            frame = pd.concat([self.frames[t].assign(source=t) for t in tables], ignore_index=True)
+            self.together[tables] = frame, profile(" and ".join(tables), frame)
+        return self.together[tables]
 
 
 @dataclass(frozen=True)

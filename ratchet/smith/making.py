@@ -17,6 +17,7 @@ from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write
+from ratchet.smith.preparing import of_classes
 from ratchet.smith.probing import SOLVED, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
@@ -59,11 +60,8 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     (target,) = f.targets
     discrete = bool(f.classes)
     rows = frame[frame[target].notna()]
-    if f.classes:
-        from ratchet.smith.preparing import class_name
-
-        names = rows[target].map(class_name)
-        rows = rows.assign(**{target: names})[names.isin(f.classes)]
+    if discrete:
+        rows = of_classes(rows, target, list(f.classes))
     leaky = givers(rows, features, target, discrete)
     kept = tuple(c for c in f.features if c not in leaky)
     plain = [c for c in kept if c in frame]

@@ -15,7 +15,7 @@ from ratchet.core.errors import EngineError, SmithError
 from ratchet.smith import scoring
 from ratchet.smith.checking import Problem
 from ratchet.smith.formulation import Dataset, Formulation
-from ratchet.smith.kinds.columns import SEED, TEST, classes_of, features_of, rare_name, split_at_random
+from ratchet.smith.kinds.columns import SEED, TEST, classes_of, features_of, positive_of, split_at_random
 from ratchet.smith.package import plan_of, scripts, task_of
 
 REPAIRS = 2  # times that an invalid reply is asked about again
@@ -208,7 +208,7 @@ def answered(values: Any, kind: str, metric: str, target: str) -> tuple[str, tup
         if metric in ("auc", "average_precision"):
             if len(classes) != 2:
                 raise SmithError(f"{metric} needs a target of two classes; {target} has {len(classes)}")
-            return "binary", classes, {"positive": rare_name(values.dropna().value_counts())}
+            return "binary", classes, positive_of(values, classes)
         return "multiclass", classes, {}
     if kind not in ("level", "count", "number", "binary") or metric in ("mean_auc", "ndcg"):
         raise SmithError(f"{metric} does not go with the column {target}, which is {kind}")

@@ -35,14 +35,14 @@ IMPORTS = {
 def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
     """What `preparing.prepare` needs to know, in plain values."""
     sides = f.extra.get("sides", [])
-    needed = [*f.tables, *(s["table"] for s in sides), *(j["table"] for j in f.extra.get("joins", []))]
+    needed = [*f.tables, *(s["table"] for s in sides)]
     readings = {name: data.readings[name] for name in dict.fromkeys(needed)}
     kinds = {c.name: c.kind for c in data.main(f.tables)[1].columns}
     dates = {c: [c] for c in f.features if kinds.get(c) == "date"} | f.extra.get("dates", {})
     chances = f.extra.get("positive") is not None or len(f.targets) > 1
     return {
         "tables": {n: {"reader": r.reader, "file": r.file, "inside": r.inside, "how": r.how} for n, r in readings.items()},
-        "main": list(f.tables), "source": len(f.tables) > 1, "joins": f.extra.get("joins", []), "dates": dates,
+        "main": list(f.tables), "source": len(f.tables) > 1, "dates": dates,
         "targets": list(f.targets), "answer": "chance" if chances else "class" if f.classes else "number",
         "classes": list(f.classes), "positive": f.extra.get("positive"), "levels": f.extra.get("levels"),
         "lists": f.extra.get("lists"), "features": list(f.features), "texts": [c for c in f.features if kinds.get(c) == "text"],
@@ -132,4 +132,4 @@ def sources(wanted: Iterable[Callable[..., Any]], modules: Sequence[ModuleType])
             found.add(name)
             tree = ast.parse(inspect.getsource(known[name]))
             waiting += [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in known]
-    return "\n\n".join(inspect.getsource(value) + "" for name, value in known.items() if name in found)
+    return "\n\n".join(inspect.getsource(value) for name, value in known.items() if name in found)

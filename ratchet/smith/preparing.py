@@ -24,10 +24,6 @@ def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame
     tables = {name: load(raw, **how) for name, how in plan["tables"].items()}
     parts = [tables[name].assign(**({"source": name} if plan["source"] else {})) for name in plan["main"]]
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-    for join in plan["joins"]:
-        other = tables[join["table"]].drop_duplicates(join["key"])[[join["key"], *join["columns"]]]
-        other = other.rename(columns={**join["columns"], join["key"]: "_key"})
-        frame = frame.merge(other, how="left", left_on=join["column"], right_on="_key").drop(columns="_key")
     for name, parts_of in plan["dates"].items():
         frame[name] = moments(frame, parts_of)
     frame = labelled(frame, plan)
@@ -65,10 +61,15 @@ def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
     (target,) = targets
     frame = frame[frame[target].notna()]
     if plan["classes"]:
-        names = frame[target].map(class_name)
-        frame = frame.assign(**{target: (names == plan["positive"]).astype(int) if plan["positive"] else names})
-        return frame[names.isin(plan["classes"])]
+        frame = of_classes(frame, target, plan["classes"])
+        return frame.assign(**{target: (frame[target] == plan["positive"]).astype(int)}) if plan["positive"] else frame
     return frame[frame[target].isin(plan["levels"])] if plan["levels"] else frame
+
+
+def of_classes(frame: pd.DataFrame, target: str, classes: list[str]) -> pd.DataFrame:
+    """The rows of these classes, under their names."""
+    names = frame[target].map(class_name)
+    return frame.assign(**{target: names})[names.isin(classes)]
 
 
 def class_name(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ratchet.smith.formulation import Dataset, Formulation, proposers
@@ -87,14 +87,14 @@ def classes(data: Dataset) -> Iterator[Formulation]:
                 continue
             counts = frame[c.name].dropna().value_counts()
             share = counts.min() / counts.sum()
-            if len(found) == 2:
+            extra = positive_of(frame[c.name], found)
+            if extra:
                 kind, metric = ("imbalanced", "average_precision") if share < RARE else ("binary", "auc")
-                title = f"Is {words(c.name)} {rare_name(counts)}?"
+                title = f"Is {words(c.name)} {extra['positive']}?"
             else:
                 kind, metric, title = "multiclass", "macro_f1", f"Which {words(c.name)} is it?"
             features, dropped = features_of(profile, c.name)
             why = f"{len(found)} classes with at least {least} rows each; the rarest has {share:.1%} of the rows"
-            extra = {"positive": rare_name(counts)} if len(found) == 2 else {}
             yield Formulation(
                 kind,
                 names,
@@ -111,15 +111,18 @@ def classes(data: Dataset) -> Iterator[Formulation]:
             )
 
 
-def rare_name(counts: pd.Series) -> str:
+def positive_of(values: pd.Series, classes: Sequence[str]) -> dict[str, str]:
+    """What a plan holds of two classes: which one the chance is of, the one that says yes or else the rarer; nothing of more."""
     from ratchet.smith.preparing import class_name
 
-    names = {class_name(v): int(n) for v, n in counts.items()}
+    if len(classes) != 2:
+        return {}
+    names = {class_name(v): int(n) for v, n in values.dropna().value_counts().items()}
     for yes in ("1", "yes", "true", "y"):
         found = next((n for n in names if n.lower() == yes), None)
         if found is not None:
-            return found
-    return min(sorted(names), key=lambda n: names[n])
+            return {"positive": found}
+    return {"positive": min(sorted(names), key=lambda n: names[n])}
 
 
 @proposers.add("levels", paper="mle-smith")

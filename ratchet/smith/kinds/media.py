@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ratchet.smith.formulation import Dataset, Formulation, proposers
-from ratchet.smith.kinds.columns import classes_of, promise, rare_name, split_at_random, words
+from ratchet.smith.kinds.columns import classes_of, positive_of, promise, split_at_random, words
 
 
 @proposers.add("texts", paper="mle-smith")
@@ -22,14 +22,13 @@ def texts(data: Dataset) -> Iterator[Formulation]:
             found = classes_of(frame[c.name], 20)
             if len(found) < 2:
                 continue
-            counts = frame[c.name].dropna().value_counts()
-            two = len(found) == 2
-            metric = "auc" if two else "macro_f1"
+            extra = positive_of(frame[c.name], found)
+            metric = "auc" if extra else "macro_f1"
             others = {n: why for n, why in dropped.items() if n != c.name}
             yield Formulation(
                 "text classification", names, (c.name,), metric, (text.name,), split_at_random(True), f"Which {words(c.name)} does a text have?",
                 f"texts of {text.facts['words']:.0f} words in the mean, {len(found)} classes", others, found,
-                {"positive": rare_name(counts)} if two else {}, 2 + promise(c, profile),
+                extra, 2 + promise(c, profile),
             )  # fmt: skip
         for c in profile.of("level", "count", "number"):
             if c.facts.get("place") or c.distinct < 5:

@@ -14,8 +14,8 @@ from ratchet.smith.kinds.columns import (
     TEST,
     classes_of,
     features_of,
+    positive_of,
     promise,
-    rare_name,
     split_at_random,
     tables,
     words,
@@ -185,8 +185,6 @@ def related(data: Dataset) -> Iterator[Formulation]:
 
 def measured(data: Dataset, link: Link) -> Iterator[Formulation]:
     """A class or a number of a short table's row, told by the many rows that belong to it in another one."""
-    import pandas as pd
-
     many, few = data.frames[link.table], data.frames[link.other]
     if len(many) < 5 * len(few) or len(few) < 100:
         return
@@ -209,12 +207,12 @@ def measured(data: Dataset, link: Link) -> Iterator[Formulation]:
         if c.name == link.key or c.kind not in ("binary", "category", "level"):
             continue
         found = classes_of(few[c.name], 10)
-        if len(found) < 2 or not pd.Series(many[link.column]).isin(few[link.key]).any():
+        if len(found) < 2:
             continue
-        two = len(found) == 2
+        extra = positive_of(few[c.name], found)
         yield Formulation(
-            "series classification", (link.other,), (c.name,), "auc" if two else "macro_f1", (link.key,), split_at_random(True),
+            "series classification", (link.other,), (c.name,), "auc" if extra else "macro_f1", (link.key,), split_at_random(True),
             f"Which {words(c.name)} does a series of measurements show?", f"{len(few)} series of {len(many) / len(few):.0f} rows in the mean",
             {o.name: "the series alone are to be read" for o in profile.columns if o.name not in (link.key, c.name)}, found,
-            {"sides": [side]} | ({"positive": rare_name(few[c.name].value_counts())} if two else {}), 3.0,
+            {"sides": [side]} | extra, 3.0,
         )  # fmt: skip
