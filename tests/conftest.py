@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +41,55 @@ class Answer(NamedTuple):
     code: int
     out: str
     err: str
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with what `say` makes of a request's body: a status, a body, and more headers. Keeps the requests."""
+
+    say: Callable[[dict[str, Any]], tuple[Any, ...]]
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that did not wait is no error of the server's."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(body | {"path": self.path})
+        self.server.keys.append(self.headers["Authorization"])
+        status, said, *headers = self.server.say(body)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(said.encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def completion(text: str, tokens: int = 30) -> tuple[int, str]:
+    message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    usage = {"prompt_tokens": tokens - 10, "completion_tokens": 10, "total_tokens": tokens}
+    about = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
+    return 200, json.dumps(about | {"choices": [message], "usage": usage})
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as s:
+        threading.Thread(target=s.serve_forever, daemon=True).start()
+        yield s
+        s.shutdown()
 
 
 @pytest.fixture

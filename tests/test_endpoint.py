@@ -4,61 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Answer
+from conftest import Answer, Server, completion
 
 from ratchet.core.errors import EngineError
 from ratchet.measure.behaviours import MEANING
 from ratchet.models import endpoint
 from ratchet.models.endpoint import Endpoint
-
-
-class Server(ThreadingHTTPServer):
-    """Answers with what `say` makes of a request's body: a status, a body, and more headers. Keeps the requests."""
-
-    say: Callable[[dict[str, Any]], tuple[Any, ...]]
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
-        self.keys: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that did not wait is no error of the server's."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(body | {"path": self.path})
-        self.server.keys.append(self.headers["Authorization"])
-        status, said, *headers = self.server.say(body)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        for name, value in headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(said.encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def completion(text: str, tokens: int = 30) -> tuple[int, str]:
-    message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-    usage = {"prompt_tokens": tokens - 10, "completion_tokens": 10, "total_tokens": tokens}
-    about = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
-    return 200, json.dumps(about | {"choices": [message], "usage": usage})
 
 
 @pytest.fixture
@@ -67,14 +25,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
     monkeypatch.setattr(endpoint, "sleep", slept.append)
     return slept
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as s:
-        threading.Thread(target=s.serve_forever, daemon=True).start()
-        yield s
-        s.shutdown()
 
 
 def test_one_prompt_one_reply(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,21 @@ def tiny(*more: str) -> Recipe:
 def quiet(event: dict[str, Any]) -> None: ...
 
 
+def cut_and_resumed(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is interrupted behind the checkpoint of its second turn, and then goes on to its end."""
+    real = Run._checkpoint
+
+    def dies(self: Any, step: Any) -> None:
+        real(self, step)
+        if step.turn == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_checkpoint", dies)
+        begin(recipe, folder, quiet)
+    resume(folder, quiet)
+
+
 def in_a_child(job: Callable[[], object]) -> int:
     """Fork, so that torch need not be loaded again. The child's process id."""
     child = os.fork()
@@ -365,7 +380,6 @@ def test_the_recipe_of_every_record_can_be_run_again(file: Path) -> None:
 def test_a_run_of_an_adapter_with_a_reference_resumes_to_the_same_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, knob: dict[str, Any]
 ) -> None:
-    from ratchet.loop import run as running
     from ratchet.models.load import load_policy
 
     anchored = [
@@ -375,19 +389,7 @@ def test_a_run_of_an_adapter_with_a_reference_resumes_to_the_same_model(
     recipe = resolve("countdown-prime", [*TINY, *REINFORCEMENT, *anchored])
     begin(recipe, tmp_path / "whole", lambda event: None)
 
-    real, turns = running.Run._checkpoint, []
-
-    def dies(self: Any, step: Any) -> None:
-        real(self, step)
-        turns.append(step.turn)
-        if len(turns) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(running.Run, "_checkpoint", dies)
-    with pytest.raises(KeyboardInterrupt):
-        begin(recipe, tmp_path / "cut", lambda event: None)
-    monkeypatch.setattr(running.Run, "_checkpoint", real)
-    resume(tmp_path / "cut", lambda event: None)
+    cut_and_resumed(recipe, tmp_path / "cut", monkeypatch)
     last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1].name
     whole, cut = (load_file(tmp_path / name / "checkpoints" / last / "policy.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
@@ -412,7 +414,6 @@ SOURCES = ("tasks.sources.easy.numbers=[2]", "tasks.sources.hard.numbers=[4]", "
 def test_a_curriculum_chooses_among_sources_and_a_run_goes_on_with_what_it_knew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ratchet.loop import run as running
 
     dump = ["reinforcement.curriculum=dump", "reinforcement.curriculum_knobs.window=32"]
     recipe = resolve("countdown-prime", [*TINY, *REINFORCEMENT, *SOURCES, *dump])
@@ -422,18 +423,7 @@ def test_a_curriculum_chooses_among_sources_and_a_run_goes_on_with_what_it_knew(
     for turn in turns:
         assert turn["metrics"]["share easy"] + turn["metrics"]["share hard"] == pytest.approx(1)
 
-    real = running.Run._checkpoint
-
-    def dies(self: Any, step: Any) -> None:
-        real(self, step)
-        if step.turn == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(running.Run, "_checkpoint", dies)
-    with pytest.raises(KeyboardInterrupt):
-        begin(recipe, tmp_path / "cut", lambda event: None)
-    monkeypatch.setattr(running.Run, "_checkpoint", real)
-    resume(tmp_path / "cut", lambda event: None)
+    cut_and_resumed(recipe, tmp_path / "cut", monkeypatch)
     again = [e for e in read(tmp_path / "cut" / "journal.jsonl") if e.get("kind") == "turn"]
     assert [t["metrics"]["share easy"] for t in again] == [t["metrics"]["share easy"] for t in turns]
     state = json.loads(

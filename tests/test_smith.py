@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Answer
-from test_endpoint import Server, completion
+from conftest import Answer, Server, completion
 
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, making, trying
@@ -207,14 +205,6 @@ def test_wrong_input_is_one_sentence(
 
 
 # ---- a model in the roles --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as s:
-        threading.Thread(target=s.serve_forever, daemon=True).start()
-        yield s
-        s.shutdown()
 
 
 PROPOSED = {
