@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Answer
-from test_endpoint import Server, completion
-from test_endpoint import server as server
+from conftest import Answer, Server, completion
 from test_judge import LASTS, fences
 
 from ratchet.core.errors import StoreError
