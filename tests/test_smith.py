@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str
     """The raw folder, the folder of the tasks, and what was made."""
     folder = tmp_path_factory.mktemp("smith")
     raw = shop(folder)
-    return raw, folder / "out" / "shop", making.make(raw, folder / "out", lambda line: None, most=3, tries=6)
+    return raw, folder / "out" / "shop", making.make(raw, folder / "out", lambda line: None, most=3, tries=6, jobs=2)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_second_make_keeps_what_is_there(made: tuple[Path, Path, dict[str, Any
         raise AssertionError("a task was built again")
 
     monkeypatch.setattr(making, "attempt", nobody)
-    again = making.make(made[0], made[1].parent, lambda line: None, most=3, tries=6)
+    again = making.make(made[0], made[1].parent, lambda line: None, most=3, tries=6, jobs=2)
     assert again["accepted"] == made[2]["accepted"]
 
 

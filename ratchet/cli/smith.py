@@ -53,9 +53,20 @@ def datasets(paths: tuple[Path, ...]) -> list[tuple[Path, tuple[Path, ...]]]:
 @click.option(
     "--cap", type=click.IntRange(1), default=200_000, show_default=True, help="Most tokens that the model may cost, prompts too."
 )
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Candidates worked on at once; a model takes one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def make(
-    paths: tuple[Path, ...], out: Path, most: int, tries: int, endpoint: str | None, model: str, cap: int, as_json: bool
+    paths: tuple[Path, ...],
+    out: Path,
+    most: int,
+    tries: int,
+    endpoint: str | None,
+    model: str,
+    cap: int,
+    jobs: int,
+    as_json: bool,
 ) -> None:
     """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop."""
     from ratchet.smith.making import make as made
@@ -65,7 +76,9 @@ def make(
     failed: list[str] = []
     for root, only in datasets(paths):
         try:
-            results.append(made(root, out, lambda line: click.echo(line, err=as_json), most, tries, only, roles))
+            say = lambda line: click.echo(line, err=as_json)
+            how = {"most": most, "tries": tries, "only": only, "roles": roles, "jobs": 1 if roles else jobs}
+            results.append(made(root, out, say, **how))
         except SmithError as e:  # the others are still worth making
             failed.append(str(e))
             click.echo(f"ratchet: {e}", err=True)

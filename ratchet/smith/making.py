@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ratchet.verify.sandbox.sandbox import Sandbox
 
 Say = Callable[[str], None]
+Made = dict[str, Any]
 REPAIRS = 2  # times that a task goes back to a role
 FLOOR = 0.03  # skill below which a target is not worth a try
 
@@ -121,11 +124,20 @@ def built(
 
 
 def make(
-    root: Path, out: Path, say: Say, most: int = 6, tries: int = 14, only: Sequence[Path] = (), roles: Roles | None = None
+    root: Path,
+    out: Path,
+    say: Say,
+    *,
+    most: int = 6,
+    tries: int = 14,
+    only: Sequence[Path] = (),
+    roles: Roles | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Tasks from one data set, into `out/<data>/<task>`; what was rejected into `out/<data>/rejected`. Returns and writes the record.
 
-    What is there of an earlier run with the same raw files is kept, so an interrupted run goes on.
+    `jobs` candidates are worked on at once; the record is the same however many. What is there of an earlier run with the same raw
+    files is kept, so an interrupted run goes on.
 
     Raises SmithError where there is nothing to read, or the folder holds tasks of other raw files; StoreError where another run is
     at work in it.
@@ -134,23 +146,46 @@ def make(
     root, roles = root.resolve(), roles or Rules()
     data = understood(root, [p.resolve() for p in only])
     home = out / data.name
-    with locked(home), trying.room(root) as sandbox:
+    with locked(home), trying.room(root, jobs) as sandbox:
         journal = opened(home, root, only)
         done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
-        for f in islice(roles.brainstorm(data), tries):
-            if sum(r["accepted"] for r in records) >= most:
-                break
-            if f.name not in done:
-                journal.append("task", made=tried(data, f, home, root, sandbox, roles))
-            records.append(done.get(f.name) or journal.entries[-1]["made"])
-            why = records[-1]["why"]
-            say(f"{data.name}: {f.name}: {f'rejected, {why}' if why else 'accepted'}")
+        work = lambda f: done.get(f.name) or tried(data, f, home, root, sandbox, roles)
+        enough = lambda: sum(r["accepted"] for r in records) >= most
+        for record in ahead(work, islice(roles.brainstorm(data), tries), jobs, enough):
+            if enough():  # begun beside the last one that was wanted
+                for folder in (home, home / "rejected"):
+                    shutil.rmtree(folder / record["task"], ignore_errors=True)
+                continue
+            if record["task"] not in done:
+                journal.append("task", made=record)
+            records.append(record)
+            why = record["why"]
+            say(f"{data.name}: {record['task']}: {f'rejected, {why}' if why else 'accepted'}")
         accepted = [r["task"] for r in records if r["accepted"]]
         tables = {name: p.rows for name, p in data.profiles.items()}
         result = {"data": data.name, "accepted": accepted, "tried": records, "left": list(data.left), "tables": tables}
         write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
     return result
+
+
+def ahead(
+    work: Callable[[Formulation], Made], items: Iterable[Formulation], jobs: int, enough: Callable[[], bool]
+) -> Iterator[Made]:
+    """What `work` gives for each item, in order, a few begun before they are asked for; no more are begun once there are enough."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(jobs) as threads:
+        try:
+            for item in items:
+                if enough():
+                    break
+                waiting.append(threads.submit(work, item))
+                if len(waiting) >= jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
@@ -168,7 +203,7 @@ def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
     return journal
 
 
-def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> dict[str, Any]:
+def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> Made:
     fit, why = screened(data, f)
     record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": why, "by": "brainstormer"}
     if fit is None:

@@ -96,9 +96,11 @@ def accuracy(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 
 
 def macro_f1(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
-    from sklearn.metrics import f1_score
-
-    return f1_score(truth[targets[0]].astype(str), given[targets[0]], average="macro", zero_division=0)
+    """The mean over classes of twice the hits by the rows that are, and are said to be, of the class."""
+    right, said = truth[targets[0]].astype(str).to_numpy(), given[targets[0]].astype(str).to_numpy()
+    hits, there, told = (pd.Series(v).value_counts() for v in (right[right == said], right, said))
+    every = there.add(told, fill_value=0)
+    return float((2 * hits.reindex(every.index, fill_value=0) / every).mean())
 
 
 def quadratic_kappa(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:

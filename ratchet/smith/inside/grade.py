@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-ROUNDS, ROWS = 40, 1_000
+ROUNDS, ROWS = 30, 1_000
 ANSWERS = "answers.csv"
 
 
