@@ -150,6 +150,12 @@ def shapes(p: Package, sample: Any) -> Iterator[Claim]:
     yield not lacking, "training has the target", f"train.csv lacks {', '.join(lacking)}"
     shown = [t for t in targets if t in test]
     yield not shown, "the test set lacks the target", f"test.csv holds {', '.join(shown)}"
+    strange = [c for c in p.known if c not in (*p.task["features"], p.task["query"])]
+    yield (
+        not strange,
+        "columns are those of the task",
+        f"test.csv holds {', '.join(strange)[:200]}, which task.yaml does not name",
+    )
     ends = list(answers.columns)[-len(targets) :] == targets
     yield ends, "answers have the target", f"answers.csv has the columns {', '.join(answers.columns)}"
     once = not test["id"].duplicated().any() and not answers["id"].duplicated().any()

@@ -58,6 +58,10 @@ def near_copy(p: Package) -> bool:
 
     save(p, TRAIN, p.train.assign(reading=disguised(p.train[target])))
     save(p, TEST, p.test.assign(reading=disguised(answer_of(p))))
+    if (p.folder / "task.yaml").is_file():  # named, so that nothing but what it holds is strange
+        import yaml
+
+        write_text(p.folder / "task.yaml", yaml.safe_dump(p.task | {"features": [*p.task["features"], "reading"]}))
     return True
 
 

@@ -91,12 +91,10 @@ def attempt(
             break
         wrong = report.problems[0]
         before = (f, description, code)
-        if wrong.role == "brainstormer":
-            again = roles.reformulate(data, f, wrong)
-            if again is None:
-                break
-            f = again
-            description, code = roles.design(data, f), roles.refactor(data, f)
+        again = roles.reformulate(data, f, wrong) if wrong.role == "brainstormer" else None
+        if again is not None:
+            f, description = again, roles.design(data, again, wrong)
+            code = roles.refactor(data, f, wrong)
         elif wrong.role == "designer" and wrong.check == "the description is whole":
             description = roles.design(data, f, wrong)
         else:

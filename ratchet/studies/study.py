@@ -108,7 +108,7 @@ class Study:
         """Of the study's file, thresholds and all, and of what it shares with others beside it: a record of another hash is
         stale."""
         own = self.file.read_bytes()
-        shared = sorted(set(re.findall(rb"^from ratchet\.studies\.(\w+) import", own, re.M)) - {b"study"})
+        shared = sorted(set(re.findall(rb"^\s*from ratchet\.studies\.(\w+) import", own, re.M)) - {b"study"})
         files = [self.file.with_name(f"{name.decode()}.py") for name in shared]
         return hashlib.sha256(b"".join([own, *(f.read_bytes() for f in files if f.exists())])).hexdigest()[:16]
 
