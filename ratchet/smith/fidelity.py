@@ -57,8 +57,6 @@ def solved(folder: Path, sandbox: Sandbox) -> Scores:
 
 def correlation(left: Sequence[Scores], right: Sequence[Scores], steps: int = 60) -> float:
     """Spearman's, of the solvers' ratings on two sets of tasks."""
-    from ratchet.measure.ranking import elo, spearman
-
     a, b = elo(left, steps), elo(right, steps)
     return spearman([a[s] for s in SOLVERS], [b[s] for s in SOLVERS])
 
@@ -67,10 +65,48 @@ def agreement(generated: Sequence[Scores], written: Sequence[Scores], rounds: in
     """How far two sets of tasks order the solvers alike."""
     import numpy as np
 
-    from ratchet.measure.ranking import elo
-
     random = np.random.default_rng(0)
     again = lambda games: [games[i] for i in random.integers(len(games), size=len(games))]
     drawn = [correlation(again(generated), again(written)) for _ in range(rounds)]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Agreement(correlation(generated, written, 300), float(low), float(high), elo(generated), elo(written))
+
+
+def elo(games: Sequence[Mapping[str, float]], rounds: int = 300) -> dict[str, float]:
+    """Ratings of players from games: each mapping is one game of all against all, by player a score, higher is better; NaN is
+    behind every number. The ratings are those of Bradley and Terry (1952) on Elo's scale: 400 points more are odds of ten to one;
+    their mean is 0. Every pair has half a win each beside its games, so that who always wins is not infinitely good.
+
+    Raises ValueError for no games, or games of other players than the first.
+
+    >>> ratings = elo([{"a": 0.9, "b": 0.5}] * 3 + [{"a": 0.4, "b": 0.6}])
+    >>> round(ratings["a"] - ratings["b"])
+    147
+    """
+    names = sorted(games[0]) if games else []
+    if len(names) < 2 or any(sorted(game) != names for game in games):
+        raise ValueError("ratings need at least one game, and the same two or more players in each")
+    import numpy as np
+
+    table = np.nan_to_num(np.array([[game[name] for name in names] for game in games], dtype=float), nan=-np.inf)
+    over = (table[:, :, None] > table[:, None, :]).sum(0) + 0.5 * (table[:, :, None] == table[:, None, :]).sum(0) + 0.5
+    np.fill_diagonal(over, 0.0)
+    met, strength = over + over.T, np.ones(len(names))
+    for _ in range(rounds):  # Hunter's iteration, which cannot go downhill
+        strength = over.sum(1) / (met / (strength[:, None] + strength[None, :])).sum(1)
+        strength /= np.exp(np.log(strength).mean())
+    return dict(zip(names, (400 * np.log10(strength)).tolist(), strict=True))
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+    """The correlation of ranks, ties at their mean rank; NaN where all of one side are alike.
+
+    >>> spearman([1, 2, 3], [10, 30, 20])
+    0.5
+    """
+    import numpy as np
+
+    ranks = [np.array([np.sum(x < v) + np.sum(x == v) / 2 for v in x]) for x in (np.asarray(a, float), np.asarray(b, float))]
+    x, y = (r - r.mean() for r in ranks)
+    size = math.sqrt(float((x @ x) * (y @ y)))
+    return float(x @ y) / size if size else math.nan

@@ -20,7 +20,7 @@ from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
-from ratchet.smith.probing import SOLVED, givers, matrix, sampled, skill
+from ratchet.smith.probing import SOLVED, from_side, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
 from ratchet.smith.sniffing import readings
@@ -66,9 +66,19 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     if discrete:
         rows = of_classes(rows, target, list(f.classes))
     leaky = givers(rows, features, target, discrete)
+    for side in f.extra.get("sides", ()):
+        if side["column"] in leaky:
+            return None, f"{side['column']}, by which {side['table']} is found, {leaky[side['column']]}"
+        joined = from_side(rows, data.frames[side["table"]], side)
+        told = givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete)
+        leaky |= {name: f"of {side['table']} {why}" for name, why in told.items()}
+        columns = [c for c in side["columns"] if f"{side['table']}.{c}" not in told]
+        if not columns:
+            return None, f"all that {side['table']} says gives {target} away"
+        f = replace(f, extra=f.extra | {"sides": [side | {"columns": columns}]})
     kept = tuple(c for c in f.features if c not in leaky)
     plain = [c for c in kept if c in frame]
-    if not plain:
+    if not plain or (f.kind == "text similarity" and len(plain) < 2):
         return None, f"every feature gives {target} away: {next(iter(leaky.items()))}"
     some = sampled(rows)
     texts = any(kinds[c].kind == "text" for c in plain)

@@ -115,7 +115,8 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
         cut = np.sort(order)[int(n * (1 - share))]
         return order >= cut
     if split["by"] in ("group", "blocks"):
-        groups = blocks(frame, split["columns"], split["size"]) if split["by"] == "blocks" else frame[split["column"]].astype(str)
+        groups = blocks(frame, split["columns"], split["size"]) if split["by"] == "blocks" else frame[split["column"]]
+        groups = groups.map(str, na_action=None)  # cells without a group are one
         names = np.array(sorted(groups.unique()))
         sizes = groups.value_counts()
         random.shuffle(names)

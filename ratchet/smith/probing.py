@@ -7,7 +7,7 @@ the curve rescaled, kappa over classes, or the share of variance explained.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ROWS = 3_000  # that a probe looks at
 FOLDS = 3
+COVERED = 0.3  # the share of rows whose value other rows have too, from which a table of values is held to what it knows
+PAIRED = 6  # columns of names of which pairs are looked at
 LEAVES = 64  # of the tree that looks at one column
 SOLVED = 0.97  # a single column with this skill gives the answer away
 EXACT = 0.995  # so does a sum of columns that explains this share
@@ -114,7 +116,8 @@ def alone(column: pd.Series, target: pd.Series, discrete: bool) -> float:
 
 
 def by_value(column: pd.Series, target: pd.Series, discrete: bool) -> float:
-    """Skill of a table from values to what they went with, made on other rows than it is asked about."""
+    """Skill of a table from values to what they went with, made on other rows than it is asked about. Where a good part of the
+    values was seen there, the others do not count: a table that knows nine towns out of ten gives away what it knows."""
     keys = column.astype("string").fillna("").to_numpy()
     part = folds(len(keys))
     if discrete:
@@ -125,6 +128,7 @@ def by_value(column: pd.Series, target: pd.Series, discrete: bool) -> float:
         y = target.to_numpy(float)
         predicted = np.zeros(len(y))
         prior = y.mean()
+    known = np.zeros(len(y), bool)
     for f in range(FOLDS):
         held = part == f
         seen = pd.DataFrame({"key": keys[~held]})
@@ -135,9 +139,29 @@ def by_value(column: pd.Series, target: pd.Series, discrete: bool) -> float:
         )
         means = values.astype(float).groupby(seen["key"]).mean()
         found = means.reindex(keys[held]).to_numpy()
+        known[held] = ~np.isnan(found[:, 0])
         filled = np.where(np.isnan(found), prior, found)
         predicted[held] = filled if discrete else filled[:, 0]
+    if known.mean() > COVERED and len(set(y[known])) == len(set(y)):
+        predicted, y = predicted[known], y[known]
     return told(predicted, y, discrete)
+
+
+def pairs(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
+    """Of two columns of names that tell the target only together, such as the ends of a way its length: the one with more values."""
+    names = [f for f in features if not pd.api.types.is_float_dtype(frame[f]) and 5 <= frame[f].nunique() < 0.3 * len(frame)]
+    names = sorted(names, key=lambda n: -frame[n].nunique())[:PAIRED]
+    found: dict[str, str] = {}
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            both = frame[a].astype("string").fillna("") + "\x1f" + frame[b].astype("string").fillna("")
+            sizes = both.map(both.value_counts())
+            if a in found or b in found or (sizes > 1).mean() < COVERED:
+                continue
+            value = by_value(both, frame[target], discrete)
+            if value > SOLVED:
+                found[a] = f"tells the target together with {b} (skill {value:.3f})"
+    return found
 
 
 def givers(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
@@ -150,9 +174,16 @@ def givers(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: 
             found[name] = f"tells the target alone (skill {value:.3f})"
         elif spelled(frame[name], frame[target]):
             found[name] = "has the target written in its text"
+    found |= pairs(frame, [f for f in features if f not in found], target, discrete)
     if not discrete:
         found |= summands(frame, [f for f in features if f not in found], target)
     return found
+
+
+def from_side(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any]) -> pd.DataFrame:
+    """What a side table says of these rows, one of its own for each."""
+    one = table.drop_duplicates(side["key"]).set_index(side["key"])[list(side["columns"])].add_prefix(f"{side['table']}.")
+    return one.reindex(rows[side["column"]]).set_axis(rows.index)
 
 
 def spelled(column: pd.Series, target: pd.Series) -> bool:
@@ -185,7 +216,9 @@ def summands(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[
             tried.append(("product", share, whole))
         what, share, weights = max(tried, key=lambda t: t[1])
         parts = np.abs(weights) * (x.std(0) if what == "sum" else 1) / max(1e-12, y.std() if what == "sum" else 1)
-        added = (np.abs(weights - 1) < 0.1) & (parts > 0.05)  # parts of a bill that lacks a small one
+        added = (np.abs(np.abs(weights) - 1) < 0.1) & (
+            parts > 0.05
+        )  # parts of a bill, or the bill less parts, that lacks a small one
         if share < EXACT and not (what == "sum" and share > 0.9 and added.sum() > 1):
             break
         heaviest = names[int(parts.argmax())]

@@ -101,6 +101,8 @@ def of_numbers(name: str, filled: pd.Series, distinct: int, missing: float) -> C
         return Column(name, "key", distinct, missing, facts)
     if whole and distinct > 0.5 * len(filled) and KEY_NAME.search(name):
         return Column(name, "key", distinct, missing, facts)
+    if whole and distinct > 0.9 * len(filled) and len(filled) > 100 and low >= 1_000 and (filled % 10 == 0).mean() < 0.25:
+        return Column(name, "key", distinct, missing, facts)  # long numbers, none twice, none rounded: they name, not measure
     if whole and distinct <= 15 and high - low <= 60:
         return Column(name, "level", distinct, missing, facts)
     if whole and low >= 0 and distinct <= 200:

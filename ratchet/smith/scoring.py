@@ -144,16 +144,22 @@ def mean_auc(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 def ndcg(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
     """Mean over the queries (the second column of the answers) of the gain of the ten rows ranked highest, by the best possible;
     gains are ranks within the query, from 0 to 1; rows of equal predictions share their places."""
-    from sklearn.metrics import ndcg_score
+    target = targets[0]
+    rows = pd.DataFrame(
+        {"query": truth.iloc[:, 1].to_numpy(), "true": truth[target].to_numpy(), "said": given[target].to_numpy()}
+    )
+    groups = rows.groupby("query")["true"]
+    rows = rows[groups.transform("nunique") > 1]
+    groups = rows.groupby("query")["true"]
+    rows["gain"] = (groups.rank() - 1) / (groups.transform("size") - 1)
+    rows["shared"] = rows.groupby(["query", "said"])["gain"].transform("mean")
 
-    query, target = truth.columns[1], targets[0]
-    found = []
-    for places in truth.groupby(query).indices.values():
-        gains = truth[target].to_numpy()[places]
-        if len(set(gains)) > 1:
-            ranks = (pd.Series(gains).rank() - 1) / (len(gains) - 1)
-            found.append(ndcg_score([ranks.to_numpy()], [given[target].to_numpy()[places]], k=10))
-    return float(np.mean(found))
+    def discounted(by: str, gain: str) -> pd.Series:
+        ranked = rows.sort_values(["query", by], ascending=[True, False], kind="stable")
+        place = ranked.groupby("query").cumcount()
+        return (ranked[gain] * (place < 10) / np.log2(place + 2)).groupby(ranked["query"]).sum()
+
+    return float((discounted("said", "shared") / discounted("gain", "gain")).mean())
 
 
 HIGHER = {

@@ -16,9 +16,8 @@ ROUNDS = 1_000
 
 
 def run(seed: int, quick: bool, say: Say) -> Result:
-    from ratchet.measure.ranking import elo
     from ratchet.smith import trying
-    from ratchet.smith.fidelity import agreement
+    from ratchet.smith.fidelity import agreement, elo
 
     trying.needed()
     from ratchet.studies.smith_bench import QUICK, Bench, Sizes, clean, contract, rated, recall, repaired, without

@@ -73,7 +73,7 @@ def resampled(truth, frames, task, random):
     """The same rows of all, drawn again; a query is drawn as a whole."""
     if task["query"]:
         groups = list(truth.groupby(truth.columns[1]).indices.values())
-        chosen = [groups[i] for i in random.integers(len(groups), size=len(groups))]
+        chosen = [groups[i] for i in random.integers(len(groups), size=min(len(groups), ROWS))]
         places = np.concatenate(chosen)
         query = np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
         truth = truth.iloc[places].assign(**{truth.columns[1]: query})

@@ -19,6 +19,7 @@ WANTED = re.compile(
     r"target|label|class|outcome|result|surviv|price|quality|rating|score|default|churn|exited|damage|status|delay|diagnos|sales|profit|cost|fare|tip|species|income",
     re.I,
 )
+PERSON = re.compile(r"\b(sur|last|family|first|given|full|customer|person|patient|passenger)[ _]?names?\b", re.I)
 RARE = 0.1  # a class below this share makes the task imbalanced
 TEST = 0.25
 SEED = 20_26
@@ -31,7 +32,9 @@ def features_of(profile: Profile, target: str, without: tuple[str, ...] = ()) ->
     for c in profile.columns:
         if c.name == target or c.name in without:
             continue
-        if c.kind in FEATURES or (c.kind == "name" and c.distinct <= 0.5 * profile.rows):
+        if PERSON.search(c.name):
+            dropped[c.name] = "names a person"
+        elif c.kind in FEATURES or (c.kind == "name" and c.distinct <= 0.5 * profile.rows):
             kept.append(c.name)
         elif c.kind == "name":
             dropped[c.name] = "names single rows"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 from ratchet.smith.kinds.columns import classes_of, positive_of, promise, split_at_random, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALIKE = 0.15  # the least correlation with shared words of a number that says how alike two texts are
 
 
 @proposers.add("texts", paper="mle-smith")
@@ -56,6 +62,8 @@ def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
         for c in profile.of("number", "level"):
             if c.facts.get("place") or c.facts["high"] - c.facts["low"] > 100 or c.missing > 0.2:
                 continue
+            if overlap(frame, a.name, b.name, c.name) < ALIKE:
+                continue
             dropped = {
                 o.name: "the two texts alone are to be read" for o in profile.columns if o.name not in (a.name, b.name, c.name)
             }
@@ -63,6 +71,15 @@ def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
                 "text similarity", names, (c.name,), "spearman", (a.name, b.name), split_at_random(False), "How alike are two texts?",
                 f"two texts of a row and a number from {c.facts['low']:g} to {c.facts['high']:g}", dropped, score=3 + promise(c, profile),
             )  # fmt: skip
+
+
+def overlap(frame: pd.DataFrame, a: str, b: str, number: str) -> float:
+    """How far a number rises with the words that two texts share: Spearman's correlation, 0 where neither varies."""
+    rows = frame[[a, b, number]].dropna().head(2_000)
+    sets = [rows[n].astype(str).str.lower().str.findall(r"\w+").map(set) for n in (a, b)]
+    shared = rows.assign(shared=[len(p & q) / max(1, len(p | q)) for p, q in zip(*sets)])
+    value = float(shared["shared"].corr(shared[number], method="spearman"))
+    return 0.0 if value != value else value
 
 
 @proposers.add("images", paper="mle-smith")
