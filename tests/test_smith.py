@@ -15,10 +15,11 @@ import yaml
 from conftest import Answer, Server, completion
 
 from ratchet.core.errors import SmithError
-from ratchet.smith import checking, faults, making, trying
+from ratchet.smith import checking, faults, fidelity, making, trying
 from ratchet.smith.exporting import to_mle_bench
 from ratchet.smith.leaks import Package
 from ratchet.smith.model_roles import Model
+from ratchet.smith.probing import givers
 from ratchet.smith.roles import Rules
 
 ROWS = 320
@@ -78,8 +79,6 @@ def test_columns_that_give_the_target_away_are_left_out(made: tuple[Path, Path, 
 
 
 def test_parts_of_a_sum_are_found() -> None:
-    from ratchet.smith.probing import givers
-
     random = np.random.default_rng(0)
     a, b, c = random.gamma(3, 5, 400), random.gamma(2, 2, 400), random.normal(size=400)
     frame = pd.DataFrame({"a": a, "b": b, "c": c, "total": a + b + random.choice([0.5, 1.0], 400)})
@@ -273,3 +272,34 @@ def test_the_cap_on_cost_is_kept(server: Server, tmp_path: Path) -> None:
     model = by_model(server, tmp_path, cap=900)
     result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=1, roles=model)
     assert not result["accepted"] and model.ask.tokens <= 1_000 and "cap" in result["tried"][0]["why"]
+
+
+def test_the_positive_class_is_one_of_the_classes() -> None:
+    from ratchet.smith.kinds.columns import positive_of
+
+    values = pd.Series(["house"] * 800 + ["flat"] * 50 + ["mill"] * 13)
+    assert positive_of(values, ("flat", "house")) == {"positive": "flat"}
+
+
+def test_what_gives_a_target_away() -> None:
+    """A name of a town its county though some towns are new, two ends of a way its length, a bill less its parts a tip; noise does not."""
+    random = np.random.default_rng(1)
+    town, other = random.integers(0, 150, 1_200), random.integers(0, 12, 1_200)
+    fare, tolls, tip = random.gamma(4, 5, 1_200), random.choice([0.0, 6.5], 1_200), random.gamma(2, 1, 1_200)
+    frame = pd.DataFrame({
+        "town": [f"t{t}" for t in town], "county": [f"c{t % 7}" for t in town], "from": [f"a{t % 12}" for t in town],
+        "to": [f"b{t}" for t in other], "length": [float((t % 12) * 37 % 11 + 100 * ((t % 12) * 5 + o * 7) % 83) for t, o in zip(town, other)],
+        "fare": fare, "tolls": tolls, "tip": tip, "total": fare + tolls + tip + random.choice([0.3, 0.8], 1_200), "noise": random.normal(size=1_200),
+    })  # fmt: skip
+    assert set(givers(frame, ["town", "noise", "to"], "county", True)) == {"town"}
+    assert set(givers(frame, ["from", "to", "noise"], "length", False)) & {"from", "to"}
+    assert set(givers(frame, ["fare", "tolls", "total", "noise"], "tip", False)) & {"fare", "tolls", "total"}
+    assert not givers(frame, ["noise", "fare", "tolls"], "tip", False)
+
+
+def test_ratings_need_the_same_players() -> None:
+    ratings = fidelity.elo([{"a": 1.0, "b": 0.0, "c": float("nan")}] * 5)
+    assert ratings["a"] > ratings["b"] > ratings["c"] and abs(sum(ratings.values())) < 1e-6
+    with pytest.raises(ValueError, match="same two or more players"):
+        fidelity.elo([{"a": 1.0, "b": 0.0}, {"a": 1.0, "c": 0.0}])
+    assert fidelity.spearman([1, 2, 2, 3], [2, 4, 4, 9]) == pytest.approx(1.0)

@@ -158,9 +158,9 @@ def make(
         journal = opened(home, root, only)
         done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
-        work = lambda f: done.get(f.name) or tried(data, f, home, root, sandbox, roles)
+        work = lambda f: tried(data, f, home, root, sandbox, roles)
         enough = lambda: sum(r["accepted"] for r in records) >= most
-        for record in ahead(work, islice(roles.brainstorm(data), tries), jobs, enough):
+        for record in ahead(work, islice(roles.brainstorm(data), tries), done, jobs, enough):
             if enough():  # begun beside the last one that was wanted
                 for folder in (home, home / "rejected"):
                     shutil.rmtree(folder / record["task"], ignore_errors=True)
@@ -178,18 +178,25 @@ def make(
 
 
 def ahead(
-    work: Callable[[Formulation], Made], items: Iterable[Formulation], jobs: int, enough: Callable[[], bool]
+    work: Callable[[Formulation], Made],
+    candidates: Iterable[Formulation],
+    done: Mapping[str, Made],
+    jobs: int,
+    enough: Callable[[], bool],
 ) -> Iterator[Made]:
-    """What `work` gives for each item, in order, a few begun before they are asked for; no more are begun once there are enough."""
+    """What came of each candidate, in order; some are begun before they are asked for, but none once there are enough."""
     waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(jobs) as threads:
         try:
-            for item in items:
+            for f in candidates:
+                while waiting and (len(waiting) >= jobs or f.name in done):
+                    yield waiting.popleft().result()
                 if enough():
                     break
-                waiting.append(threads.submit(work, item))
-                if len(waiting) >= jobs:
-                    yield waiting.popleft().result()
+                if f.name in done:
+                    yield done[f.name]
+                else:
+                    waiting.append(threads.submit(work, f))
             while waiting:
                 yield waiting.popleft().result()
         finally:

@@ -197,27 +197,46 @@ def seen(train, test, task, target):
 
 
 def later(train, test, task, target):
-    """Of what comes later: simple has the mean of the last year at that season, strong learns from the calendar and from seasons gone by."""
+    """Of what comes later: simple has the mean at that season, strong learns from the calendar and from seasons gone by, and chooses on
+    the last fifth of the past how far to go with that, and how much of the level of late to add."""
     clock = task["split"]["column"]
     when = pd.to_datetime(pd.concat([train[clock], test[clock]], ignore_index=True), format="mixed")
     n, y = len(train), train[target].to_numpy(float)
-    kept = ~np.isnan(y)
     parts = pd.DataFrame(calendar(when))
     step = when.diff().dropna().median()
-    keys = ["hour", "week"] if step < pd.Timedelta(hours=12) else ["month"]
-    names = [f" {k}" for k in keys]
-    means = pd.DataFrame({"y": y, **{k: parts[k][:n] for k in names}}).groupby(names)["y"].mean()
-    season = pd.MultiIndex.from_frame(parts[names]) if len(names) > 1 else parts[names[0]]
-    simple = means.reindex(season).fillna(np.nanmedian(y)).to_numpy()
-    recent = np.nanmean(y[-max(5, n // 20) :])
-    x = parts.drop(columns=[" days"]).assign(season=simple)
+    names = [" hour", " week"] if step < pd.Timedelta(hours=12) else [" month"]
+    past = n * 4 // 5
+    tried = [told(parts, y, past, n, names)(*how) for how in WAYS]
+    losses = [np.nanmean(np.abs(p[past:n] - y[past:])) for p in tried]
+    say = told(parts, y, n, len(parts), names)
+    return say(0.0, 0.0, 1.0)[n:], say(*WAYS[int(np.argmin(losses))])[n:]
+
+
+WAYS = [(1.0, 0.5, 0.0), (1.0, 0.0, 0.0), (0.5, 0.25, 0.0), (0.5, 0.0, 0.5), (0.0, 0.0, 1.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.0)]
+"""Weights of the model, of how far the late past lies from it, and of the season; what is missing to one is the median's."""
+
+
+def told(parts, y, past, end, names):
+    """Predictions for all moments up to `end` by what was known before `past`, by the weights of `WAYS`."""
+    kept = ~np.isnan(y[:past])
+    known = y[:past][kept]
+    means = pd.DataFrame({"y": y[:past], **{k: parts[k][:past] for k in names}}).groupby(names)["y"].mean()
+    season = pd.MultiIndex.from_frame(parts[names][:end]) if len(names) > 1 else parts[names[0]][:end]
+    middle = float(np.median(known))
+    simple = means.reindex(season).fillna(middle).to_numpy()
+    x = parts[:end].drop(columns=[" days", " year"]).assign(season=simple)
     model = HistGradientBoostingRegressor(
-        loss="absolute_error", random_state=0, max_iter=150, learning_rate=0.06, min_samples_leaf=max(3, min(20, n // 40))
+        loss="absolute_error", random_state=0, max_iter=120, learning_rate=0.06, min_samples_leaf=max(3, min(20, past // 40))
     )
-    model.fit(x[:n][kept].drop(columns=[" year"]), y[kept])
-    strong = model.predict(x[n:].drop(columns=[" year"]))
-    drift = recent - np.nanmean(model.predict(x[:n].drop(columns=[" year"]))[-max(5, n // 20) :])
-    return simple[n:], strong + 0.5 * drift, np.full(len(test), recent)
+    strong = model.fit(x[:past][kept], known).predict(x)
+    late = slice(-max(5, past // 20), None)
+    drift = known[late].mean() - strong[:past][kept][late].mean()
+
+    def mixed(learned, level, seasonal):
+        rest = max(0.0, 1 - learned - seasonal)
+        return learned * strong + level * drift + seasonal * simple + rest * middle
+
+    return mixed
 
 
 def main():
@@ -241,7 +260,7 @@ def main():
         elif task["kind"] == "text similarity":
             simple, strong = alike(known, test, task, target, task["features"])
         elif task["split"]["by"] == "time":
-            simple, strong = later(known, test, task, target)[:2]
+            simple, strong = later(known, test, task, target)
         elif texts and set(task["features"]) <= set(texts):
             simple, strong = written(known, test, task, target, texts)
         else:

@@ -80,6 +80,8 @@ def words(name: str) -> str:
 @proposers.add("classes", paper="mle-smith")
 def classes(data: Dataset) -> Iterator[Formulation]:
     """Binary, imbalanced and multiclass classification of a column."""
+    from ratchet.smith.preparing import of_classes
+
     for names, frame, profile in tables(data):
         least = 10 if len(frame) < 400 else 20
         for c in profile.of("binary", "category", "name"):
@@ -88,7 +90,7 @@ def classes(data: Dataset) -> Iterator[Formulation]:
                 continue
             if not 2 <= len(found) <= 30:
                 continue
-            counts = frame[c.name].dropna().value_counts()
+            counts = of_classes(frame[[c.name]].dropna(), c.name, list(found))[c.name].value_counts()
             share = counts.min() / counts.sum()
             extra = positive_of(frame[c.name], found)
             if extra:
@@ -120,7 +122,7 @@ def positive_of(values: pd.Series, classes: Sequence[str]) -> dict[str, str]:
 
     if len(classes) != 2:
         return {}
-    names = {class_name(v): int(n) for v, n in values.dropna().value_counts().items()}
+    names = {class_name(v): int(n) for v, n in values.dropna().value_counts().items() if class_name(v) in classes}
     for yes in ("1", "yes", "true", "y"):
         found = next((n for n in names if n.lower() == yes), None)
         if found is not None:
