@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,12 +267,44 @@ def test_scripts_of_a_model_touch_nothing_outside(server: Server, tmp_path: Path
     assert not result["accepted"] and "prepare.py runs" in result["tried"][0]["why"] and not bait.exists()
 
 
+def test_fidelity_command(made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer]) -> None:
+    folder = task_about(made, "left")
+    found = json.loads(ratchet("smith", "fidelity", folder, "--against", folder, "--json").out)
+    assert found["value"] == pytest.approx(1.0) and found["generated"]["tuned"] > found["generated"]["constant"]
+
+
 def test_the_cap_on_cost_is_kept(server: Server, tmp_path: Path) -> None:
     raw = shop(tmp_path)
     replies(server, rules_scripts(raw), [])
     model = by_model(server, tmp_path, cap=900)
     result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=1, roles=model)
     assert not result["accepted"] and model.ask.tokens <= 1_000 and "cap" in result["tried"][0]["why"]
+
+
+def test_an_endpoint_in_trouble(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes is waited for; what does not ends in a sentence, for that task alone."""
+    from ratchet.models import endpoint
+
+    monkeypatch.setattr(endpoint, "sleep", lambda seconds: None)
+    raw = shop(tmp_path)
+    replies(server, rules_scripts(raw), [])
+    good, refused = server.say, iter([True, True, False])
+    server.say = lambda body: (429, '{"error": {"message": "slow down"}}') if next(refused, False) else good(body)
+    model = by_model(server, tmp_path)
+    result = making.make(raw, tmp_path / "out", lambda line: None, most=1, tries=1, roles=model)
+    assert len(result["accepted"]) == 1 and model.ask.retried == 2
+    late = threading.Event()
+
+    def say(body: dict[str, Any]) -> tuple[int, str]:
+        if "Write two Python scripts" in body["messages"][0]["content"]:
+            late.wait(10)
+        return good(body)
+
+    server.say = say
+    model = Model(endpoint.Endpoint(server.url, "m", timeout=0.3, retries=1), tmp_path / "late.jsonl", 100_000)
+    result = making.make(raw, tmp_path / "late", lambda line: None, most=1, tries=1, roles=model)
+    late.set()
+    assert not result["accepted"] and "did not answer within 0.3 s" in result["tried"][0]["why"]
 
 
 def test_the_positive_class_is_one_of_the_classes() -> None:

@@ -223,3 +223,29 @@ def by_engine(bench: Any, engine: str, turns: int, max_tokens: int, seed: int) -
     scheduler = Scheduler(policy, lambda pairs: [], tools=bench.tools())
     knobs = {"turns": turns, "tool": "run", "opens": "<run>", "closes": "</run>", "result": "</run>\n<result>{}</result>\n"}
     scheduler.run(strategies["tool-use"], [bench.task], seed, "solve", knobs=knobs)
+
+
+@smith.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--against", multiple=True, required=True, type=click.Path(path_type=Path), help="A task to compare with; give several.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ratings as JSON.")
+def fidelity(folders: tuple[Path, ...], against: tuple[Path, ...], as_json: bool) -> None:
+    """Rate eight solvers by the tasks FOLDERS and by those --against, such as hand-written ones, and say how far the orders agree."""
+    from ratchet.smith import trying
+    from ratchet.smith.checking import read_task
+    from ratchet.smith.fidelity import agreement, solved
+
+    trying.needed()
+    for folder in (*folders, *against):
+        read_task(there(folder))
+    with trying.room(folders[0].resolve()) as sandbox:
+        sides = [[solved(folder, sandbox) for folder in side] for side in (folders, against)]
+    found = agreement(*sides)
+    if as_json:
+        click.echo(json.dumps(vars(found)))
+        return
+    click.echo(f"{'solver':<16}{'these tasks':>12}{'the others':>12}")
+    for name in sorted(found.written, key=lambda n: -found.written[n]):
+        click.echo(f"{name:<16}{found.generated[name]:>12.0f}{found.written[name]:>12.0f}")
+    counts = f"{len(folders)} and {len(against)} tasks"
+    click.echo(f"Spearman's correlation: {found.value:.2f}, resampled [{found.low:.2f}, {found.high:.2f}] ({counts})")

@@ -35,7 +35,7 @@ class Sizes:
     most: int = 6
     tries: int = 12
     faults: tuple[str, ...] = tuple(e.name for e in faults)
-    slips: int = 8
+    slips: int = 6
     splits: int = 2
     hand: tuple[str, ...] = tuple(e.name for e in by_hand.tasks)
 
