@@ -227,7 +227,9 @@ def by_engine(bench: Any, engine: str, turns: int, max_tokens: int, seed: int) -
 
 @smith.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--against", multiple=True, required=True, type=click.Path(path_type=Path), help="A task to compare with; give several.")
+@click.option(
+    "--against", multiple=True, required=True, type=click.Path(path_type=Path), help="A task to compare with; give several."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ratings as JSON.")
 def fidelity(folders: tuple[Path, ...], against: tuple[Path, ...], as_json: bool) -> None:
     """Rate eight solvers by the tasks FOLDERS and by those --against, such as hand-written ones, and say how far the orders agree."""

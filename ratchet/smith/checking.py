@@ -249,6 +249,12 @@ def ladder_stands(optimum: float, found: Mapping[str, Any], baselines: dict[str,
     yield way < TRIVIAL, "it is not trivial", told
     sure = way > HOPELESS and least("strong over dummy") > 0
     yield sure, "it is not hopeless", f"{told}; resampled gap {gaps.get('strong over dummy')}"
+    rows = least("strong over exchanged") > 0
+    yield (
+        rows,
+        "predictions belong to rows",
+        f"the strong baseline's under exchanged ids do as well: {gaps.get('strong over exchanged')}",
+    )
     rungs = least("simple over dummy") > 0 or least("strong over simple") > 0
     yield rungs, "a rung is surely above the one below", f"{gaps}"
     yield most("strong over simple") > 0, "the ladder is in order", f"strong over simple: {gaps.get('strong over simple')}"

@@ -25,7 +25,7 @@ SHOWS = {
     "copies across the split": r"copies across the split",
     "constant target": r"the target varies",
     "wrong direction of the metric": r"metric\.py says what|direction",
-    "answers under other ids": r"hopeless|ladder|rung",
+    "answers under other ids": r"hopeless|ladder|rung|belong to rows",
     "rows in the order of the target": r"number of the row",
     "missing file": r"^files$",
     "empty cells among the answers": r"answers are whole",

@@ -85,10 +85,13 @@ def resampled(truth, frames, task, random):
 
 
 def gaps(module, truth, frames, task):
-    """Of neighbouring rungs: resampled differences of the scores, better minus worse."""
+    """Of neighbouring rungs, and of the highest over itself with its rows exchanged: resampled differences of the scores, better
+    minus worse. Who does no better for the rows that are asked for has learned nothing, whatever a constant scores."""
     random = np.random.default_rng(0)
     sign = 1 if task["metric"]["higher_is_better"] else -1
-    pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy")]
+    pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy"), ("strong", "exchanged")]
+    strong = frames["strong"]
+    frames = frames | {"exchanged": strong.assign(**{t: random.permutation(strong[t].to_numpy()) for t in task["targets"]})}
     found = {f"{a} over {b}": [] for a, b in pairs}
     for _ in range(ROUNDS):
         again, drawn = resampled(truth, frames, task, random)

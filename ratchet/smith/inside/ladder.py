@@ -246,6 +246,7 @@ def main():
     sample = pd.read_csv(
         PUBLIC / "sample_submission.csv", dtype=dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
     )
+    sample = sample.set_index("id").loc[test["id"]].reset_index()  # in the order of what is told
     OUT.mkdir()
     found = {"dummy": sample.copy(), "simple": sample.copy(), "strong": sample.copy()}
     for target in task["targets"]:

@@ -104,6 +104,7 @@ def main():
     kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
     train = pd.read_csv(PUBLIC / "train.csv", dtype=kinds, low_memory=False)
     test, sample = pd.read_csv(PUBLIC / "test.csv", low_memory=False), pd.read_csv(PUBLIC / "sample_submission.csv", dtype=kinds)
+    sample = sample.set_index("id").loc[test["id"]].reset_index()
     x, n = features(train, test, task)
     x = x.loc[:, x[:n].notna().any()].to_numpy(float)
     found = {"constant": sample}
