@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from ratchet.smith.profiling import Link, Profile
     from ratchet.smith.sniffing import Reading
+
+
+SPLIT = re.compile(r"(^|[^a-z])(train(ing)?|dev(elopment)?|val(id(ation)?)?|test(ing)?|eval|part|fold)([^a-z]|$)", re.I)
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,15 @@ class Dataset:
         if len(tables) == 1:
             return self.frames[tables[0]], self.profiles[tables[0]]
         if tables not in self.together:
-            frame = pd.concat([self.frames[t].assign(source=t) for t in tables], ignore_index=True)
+            parts = [self.frames[t].assign(**({"source": t} if named(tables) else {})) for t in tables]
+            frame = pd.concat(parts, ignore_index=True)
             self.together[tables] = frame, profile(" and ".join(tables), frame)
         return self.together[tables]
+
+
+def named(tables: tuple[str, ...]) -> bool:
+    """Whether tables of the same columns are called after what they hold, and not after a split that somebody made."""
+    return len(tables) > 1 and not all(SPLIT.search(t) for t in tables)
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,6 @@ class Formulation:
 
     @property
     def name(self) -> str:
-        import re
-
         target = self.targets[0] if len(self.targets) == 1 else self.extra.get("label", "labels")
         return re.sub(r"\W+", "-", f"{self.kind}-{self.tables[0]}-{target}").strip("-").lower()[:70]
 

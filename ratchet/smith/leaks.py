@@ -163,7 +163,7 @@ def copies(p: Package) -> str:
         return f"{share:.1%} of the rows of the test set stand in training too"
     texts = [c for c in names if p.train[c].dtype == object or str(p.train[c].dtype).startswith("str")]
     long = [c for c in texts if p.train[c].astype(str).str.len().mean() > 40]
-    return near_texts(p, long[0]) if long and set(names) <= set(long) else ""
+    return near_texts(p, long) if long and set(names) <= set(long) else ""
 
 
 def keys(frame: pd.DataFrame) -> pd.Series:
@@ -179,14 +179,15 @@ def keys(frame: pd.DataFrame) -> pd.Series:
     return pd.util.hash_pandas_object(pd.DataFrame({c: plain(frame[c]) for c in frame}), index=False)
 
 
-def near_texts(p: Package, column: str) -> str:
-    """Texts with nearly the same words, by the cosine of their character trigrams."""
+def near_texts(p: Package, columns: list[str]) -> str:
+    """Rows whose texts have nearly the same words, by the cosine of their runs of four characters."""
     import numpy as np
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectors = HashingVectorizer(analyzer="char_wb", ngram_range=(4, 4), n_features=1 << 16, alternate_sign=False)
-    asked = p.test[column].astype(str).sample(min(PAIRS, len(p.test)), random_state=0)
-    a, b = vectors.transform(asked), vectors.transform(p.train[column].astype(str))
+    together = lambda frame: frame[columns].astype(str).agg(" ".join, axis=1)
+    asked = together(p.test.sample(min(PAIRS, len(p.test)), random_state=0))
+    a, b = vectors.transform(asked), vectors.transform(together(p.train))
     nearest = np.concatenate(
         [np.asarray((a[i : i + 250] @ b.T).max(axis=1).todense()).ravel() for i in range(0, a.shape[0], 250)]
     )

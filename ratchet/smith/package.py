@@ -20,7 +20,7 @@ import yaml
 
 from ratchet.core.files import write_text
 from ratchet.smith import loading, preparing, scoring
-from ratchet.smith.formulation import Dataset, Formulation
+from ratchet.smith.formulation import Dataset, Formulation, named
 
 FORMAT = 1
 IMPORTS = {
@@ -42,7 +42,7 @@ def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
     chances = f.extra.get("positive") is not None or len(f.targets) > 1
     return {
         "tables": {n: {"reader": r.reader, "file": r.file, "inside": r.inside, "how": r.how} for n, r in readings.items()},
-        "main": list(f.tables), "source": len(f.tables) > 1, "dates": dates,
+        "main": list(f.tables), "source": named(f.tables), "dates": dates,
         "targets": list(f.targets), "answer": "chance" if chances else "class" if f.classes else "number",
         "classes": list(f.classes), "positive": f.extra.get("positive"), "levels": f.extra.get("levels"),
         "lists": f.extra.get("lists"), "features": list(f.features), "texts": [c for c in f.features if kinds.get(c) == "text"],

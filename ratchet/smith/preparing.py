@@ -32,7 +32,7 @@ def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame
     frame = frame[kept]
     subset = [c for c in plan["features"] if c != "image"]
     texts = [c for c in plan["texts"] if c in subset]
-    seen = pd.DataFrame({c: frame[c].map(plain_text) if c in texts else frame[c] for c in (texts or subset)})
+    seen = pd.DataFrame({"words": words_of(frame[texts])}) if texts else frame[subset].copy()
     if "image" in plan["features"]:
         seen["image"] = frame["image"].map(lambda v: hashlib.sha256(as_bytes(v)).hexdigest())
     if plan["split"]["by"] == "time":
@@ -76,9 +76,10 @@ def class_name(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def plain_text(value: object) -> str:
-    """What a text says but for case, signs and numbers: letters from one template are one text."""
-    return " ".join(re.findall(r"\w+", re.sub(r"\d", "0", str(value).lower())))
+def words_of(texts: pd.DataFrame) -> pd.Series:
+    """The words of each row's texts but for case, signs, numbers and order: letters from one template, or a pair turned round, are one."""
+    whole = texts.astype(str).agg(" ".join, axis=1).str.lower().str.replace(r"\d", "0", regex=True)
+    return whole.map(lambda text: " ".join(sorted(set(re.findall(r"\w+", text)))))
 
 
 def as_bytes(image: object) -> bytes:
