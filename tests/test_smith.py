@@ -307,6 +307,15 @@ def test_an_endpoint_in_trouble(server: Server, tmp_path: Path, monkeypatch: pyt
     assert not result["accepted"] and "did not answer within 0.3 s" in result["tried"][0]["why"]
 
 
+def test_files_that_only_root_can_read(tmp_path: Path) -> None:
+    raw = shop(tmp_path)
+    raw.chmod(0o700)
+    with trying.readable(raw) as seen, trying.room(seen) as sandbox:
+        said = trying.run(sandbox, f"print(len(open({str(seen / 'customers.csv')!r}).readlines()))", {})
+        assert said.said.strip() == str(ROWS + 1), said.failed
+    assert seen == raw or not seen.exists()
+
+
 def test_the_positive_class_is_one_of_the_classes() -> None:
     from ratchet.smith.kinds.columns import positive_of
 

@@ -114,8 +114,8 @@ def check(folder: Path, raw: Path | None, as_json: bool) -> None:
 
     trying.needed()
     checking.read_task(there(folder))
-    with trying.room(there(raw).resolve() if raw else folder.resolve()) as sandbox:
-        report = checking.check(folder, sandbox, raw.resolve() if raw else None)
+    with trying.readable((there(raw) if raw else folder).resolve()) as seen, trying.room(seen) as sandbox:
+        report = checking.check(folder, sandbox, seen if raw else None)
     if as_json:
         click.echo(json.dumps(report.as_json()))
     else:

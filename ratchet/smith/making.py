@@ -154,11 +154,11 @@ def make(
     root, roles = root.resolve(), roles or Rules()
     data = understood(root, [p.resolve() for p in only])
     home = out / data.name
-    with locked(home), trying.room(root, jobs) as sandbox:
+    with locked(home), trying.readable(root) as seen, trying.room(seen, jobs) as sandbox:
         journal = opened(home, root, only)
         done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
-        work = lambda f: tried(data, f, home, root, sandbox, roles)
+        work = lambda f: tried(data, f, home, seen, sandbox, roles)
         enough = lambda: sum(r["accepted"] for r in records) >= most
         for record in ahead(work, islice(roles.brainstorm(data), tries), done, jobs, enough):
             if enough():  # begun beside the last one that was wanted

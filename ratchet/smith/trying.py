@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import site
 import sysconfig
 import tarfile
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +33,21 @@ def room(raw: Path, wardens: int = 1) -> Sandbox:
 
     folders = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()])
     return Sandbox(wardens, paths=[str(raw)], python_path=[*folders, str(INSIDE)], modules=("smith_preload",))
+
+
+@contextmanager
+def readable(raw: Path) -> Generator[Path]:
+    """The folder, or a copy of it where the user that the sandbox runs programs as could not read it: root's private files."""
+    every = [raw, *raw.rglob("*")] if raw.is_dir() else [raw]
+    if os.geteuid() != 0 or all(p.stat().st_mode & (need := 0o005 if p.is_dir() else 0o004) == need for p in every):
+        yield raw
+        return
+    with tempfile.TemporaryDirectory() as home:
+        copy = Path(home) / raw.name
+        shutil.copytree(raw, copy)
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        yield copy
 
 
 def limits(seconds: float = SECONDS) -> Limits:
