@@ -176,7 +176,10 @@ def keys(frame: pd.DataFrame) -> pd.Series:
             return column.astype(np.float32)
         return column.astype("string").fillna("").str.lower().str.replace(r"\W+", " ", regex=True).str.strip()
 
-    return pd.util.hash_pandas_object(pd.DataFrame({c: plain(frame[c]) for c in frame}), index=False)
+    whole = pd.Series(np.zeros(len(frame), np.uint64), index=frame.index)
+    for c in frame:  # one column at a time: all of them as words would be several times the table
+        whole = whole * np.uint64(1_000_003) + pd.util.hash_pandas_object(plain(frame[c]), index=False)
+    return whole
 
 
 def near_texts(p: Package, columns: list[str]) -> str:

@@ -20,12 +20,14 @@ from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
-from ratchet.smith.probing import SOLVED, from_side, givers, matrix, sampled, skill
+from ratchet.smith.probing import ROWS, SOLVED, from_side, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
 from ratchet.smith.sniffing import readings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ratchet.verify.sandbox.sandbox import Sandbox
 
 Say = Callable[[str], None]
@@ -62,7 +64,7 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
         return f, ""
     (target,) = f.targets
     discrete = bool(f.classes)
-    rows = frame[frame[target].notna()]
+    rows = some_of(frame, target)
     if discrete:
         rows = of_classes(rows, target, list(f.classes))
     leaky = givers(rows, features, target, discrete)
@@ -88,6 +90,14 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     if value < FLOOR and not texts:
         return None, f"hopeless: boosted trees tell {target} with skill {value:.3f}"
     return replace(f, features=kept, dropped=f.dropped | leaky), ""
+
+
+def some_of(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Rows whose target is known, more than a probe looks at; a copy of a large table would cost more than what is found in it."""
+    import numpy as np
+
+    known = np.flatnonzero(frame[target].notna().to_numpy())
+    return frame.iloc[np.sort(np.random.default_rng(0).permutation(known)[: 2 * ROWS])]
 
 
 def attempt(

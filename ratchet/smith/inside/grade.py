@@ -74,6 +74,8 @@ def resampled(truth, frames, task, random):
     if task["query"]:
         groups = list(truth.groupby(truth.columns[1]).indices.values())
         chosen = [groups[i] for i in random.integers(len(groups), size=min(len(groups), ROWS))]
+        most = max(10, 3 * ROWS // len(chosen))  # rows of a query, of which some are enough too
+        chosen = [random.permutation(c)[:most] if len(c) > most else c for c in chosen]
         places = np.concatenate(chosen)
         query = np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
         truth = truth.iloc[places].assign(**{truth.columns[1]: query})
