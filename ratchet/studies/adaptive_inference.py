@@ -62,13 +62,14 @@ DEPARTURES = (
     "goes on as it was, so that the labels stay those of its own samples. "
     "A sample's label is whether it wins or ties against another of its puzzle's, drawn anew at each visit; with a verifier in "
     "the place of a reward model, two wrong ones tie. "
-    "The policy is wrong at times because the walks that it imitates slip at times, as a large model's errors also come from what it has "
-    "read; a policy of this size that learns from right walks only is soon right. "
+    "The policy is wrong at times because the walks that it imitates slip at times. So its slips are steps to which it gives little chance "
+    "itself, and the mean log-probability is a stronger rival here than it need be elsewhere. "
     "The halves are the first three steps, of walks of about six. Walks that have ended by then are judged whole. "
     "The plan's temperature annealing has no numbers: it is linear over the 16 samples. "
     "Why walks round traps: in pilots a judge of this size learned nothing of small sudoku in 1,500 updates (ranking within a puzzle 0.48), "
     "and little of walks on a line or of coloured rows, where a fault shows only when two words are compared (0.57 to 0.69 after 600 to "
-    "1,000 updates). Here most faults show in one word, the name of a trap, which the labels let it learn. The claims speak of such checks."
+    "1,000 updates). Here two thirds of the wrong samples of a pilot show their fault in one word, the name of a trap; the others do not "
+    "arrive, or make a step that there is not. So what holds here holds where faults are that easy to see."
 )
 
 
@@ -445,7 +446,7 @@ register(
         f"{STEPS} steps and round {TRAPS} traps, which stand elsewhere for each seed and are not in the prompt; other puzzles for learning "
         "than for measuring",
         metric="chance that a right sample of a puzzle is believed more than a wrong one of it; share of puzzles solved",
-        budget="not measured yet: no seed has been run in full",
+        budget="in a pilot 4 processor minutes a seed on a busy machine: half a minute for the policy, one and a half for each judge",
         departures=DEPARTURES,
         scale="One family of small puzzles whose faults can be seen in single words, a model of 0.1 million parameters, a verifier's "
         "verdict in the place of a reward model.",
