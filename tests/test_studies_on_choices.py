@@ -89,16 +89,20 @@ def test_lessons_are_of_every_part_and_a_fifth_of_the_corrupted_ones_is_turned_a
 # ---- adaptive inference ------------------------------------------------------------------------------------------
 
 
-def test_there_are_288_grids_and_a_solution_keeps_what_is_given() -> None:
-    assert len(set(adaptive.grids())) == 288
-    for task in adaptive.puzzles("validation", 20, "tests"):
-        every = adaptive.solutions(task.facts["given"])
-        assert task.split == "validation" and every
-        assert all(adaptive.right(task, adaptive.written(grid)) for grid in every)
-        others = [grid for grid in adaptive.grids() if grid not in every]
-        assert not any(adaptive.right(task, adaptive.written(grid)) for grid in others)
-        repeated = (every[0][1], *every[0][1:])
-        assert not adaptive.right(task, adaptive.written(repeated)) and not adaptive.right(task, "")
+def test_a_walk_without_slips_is_a_shortest_right_one_and_every_fault_is_seen() -> None:
+    where = adaptive.board("tests")
+    for task in adaptive.puzzles(where, "validation")[:20]:
+        start, goal = task.facts["start"], task.facts["goal"]
+        walk = adaptive.walked(where, start, goal, Random(1), 0.0)
+        assert task.split == "validation" and len(walk) == where.far[goal][start] <= adaptive.FARTHEST
+        assert adaptive.right(task, " ".join(walk))
+        assert not adaptive.right(task, " ".join(walk[:-1])) and not adaptive.right(task, " ".join(walk[1:]))
+        assert not adaptive.right(task, "") and not adaptive.right(task, " ".join([*walk, "?"]))
+        around = [adaptive.near(walk[-1])[0], goal] * 4
+        assert not adaptive.right(task, " ".join(walk + around)), "too many steps"
+        [trap, *_] = [place for place in adaptive.near(start) if place in where.traps] or [None]
+        if trap:
+            assert not adaptive.right(task, " ".join([trap, start, *walk])), "it was in a trap"
 
 
 class Sampler:
@@ -114,14 +118,39 @@ class Sampler:
 
 
 def test_a_lesson_is_a_win_or_a_tie_with_another_sample() -> None:
-    [task] = adaptive.puzzles("validation", 1, "tests")
-    good = adaptive.written(adaptive.solutions(task.facts["given"])[0])
-    bad = good[::-1] if good[::-1] != good and not adaptive.right(task, good[::-1]) else good.replace("1", "2")
-    found = adaptive.lessons_of(Sampler([good, bad, bad]), [task], "tests")  # type: ignore[arg-type]
-    assert [lesson.chance for lesson in found] == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
-    assert [len(lesson.judged.tokens) for lesson in found] == [17, 9] * 3  # the question stands last
+    where = adaptive.board("tests")
+    task = next(t for t in adaptive.puzzles(where, "validation") if where.far[t.facts["goal"]][t.facts["start"]] == 5)
+    good = adaptive.walked(where, task.facts["start"], task.facts["goal"], Random(1), 0.0)
+    texts = [" ".join(walk) for walk in (good, good[:4], good[:2])]
+    found = adaptive.lessons_of(Sampler(texts), [task], "tests")  # type: ignore[arg-type]
+    assert [lesson.chance for lesson in found] == [1.0, 1.0, 0.5, 0.5, 0.5]
+    assert [len(lesson.judged.tokens) for lesson in found] == [
+        6,
+        4,
+        5,
+        4,
+        3,
+    ]  # the question stands last; what is short has no half
     [ask] = adaptive.new(0).tokenizer.encode(adaptive.ASK)
     assert all(lesson.judged.tokens[-1] == ask for lesson in found)
+
+
+def test_a_judge_that_is_read_the_wrong_way_round_fails_the_claims_that_rest_on_it() -> None:
+    """The scores of a judge whose yes and no are exchanged rank below chance, and choose the worst."""
+    where = adaptive.board("tests")
+    tasks = adaptive.puzzles(where, "validation")[:6]
+    walks = [[adaptive.walked(where, t.facts["start"], t.facts["goal"], Random(i), 0.3) for i in range(16)] for t in tasks]
+    samples = [[Completion((3,), (4,) * len(w), " ".join(w), (-1.0,) * len(w), "end") for w in own] for own in walks]
+    knows = [[float(adaptive.right(t, c.text)) for c in own] for t, own in zip(tasks, samples, strict=True)]
+    solved, within = {}, {}
+    for name, sign in (("as it is", 1.0), ("exchanged", -1.0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adaptive, "drawn", lambda *_: samples)
+            patch.setattr(adaptive, "chances", lambda *_, sign=sign: [[sign * x for x in row] for row in knows])
+            result = adaptive.compared(None, {adaptive.OWN: None}, tasks, 0)  # type: ignore[arg-type]
+        solved[name], within[name] = adaptive.gain({"judged": result}), result["within"][adaptive.OWN]
+    assert within == {"as it is": 1.0, "exchanged": 0.0}
+    assert solved["as it is"] > 0.1 > 0 > solved["exchanged"]
 
 
 def test_what_a_curve_solves_at_so_many_samples() -> None:
