@@ -426,7 +426,8 @@ register(
         "prefix that they go through. Outcome DPO and self-positives draw as many samples of a chain as the per-step arm drew with its "
         "rollouts. All arms go on from the model of 500 traces. Layers are learned by Muon: by AdamW 400 updates had taught less from 2,000 "
         "traces than from 500. The interval of the multiplier has to exclude 1, those of the differences 0. A share beyond the curve counts "
-        "as its end. N = 4,000 is left out: on seed 901 2,000 traces were as good as 8,000 (94 and 95 %). The placebo claim is added; that self-generated positives double the data is shown, not asked.",
+        "as its end. N = 4,000 is left out: on seed 901 2,000 traces were as good as 8,000 (94 and 95 %). The "
+        "placebo claim is added; that self-generated positives double the data is shown, not asked.",
         scale="A model that has learned nothing before: what 500 traces teach it is arithmetic itself, where the paper's models bring it along, "
         "and it has seen each trace dozens of times. Chains are worked out in one way only, so that a wrong step is a wrong number; "
         "texts have wrong plans too. One round of samples, all drawn before the first update.",
