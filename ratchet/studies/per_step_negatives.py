@@ -43,7 +43,7 @@ class Size:
     held: int
 
 
-FULL = Size((250, 500, 1_000, 2_000, 4_000, 8_000), 250, 100, BASE, 1_000)
+FULL = Size((250, 500, 1_000, 2_000, 8_000), 250, 200, BASE, 1_000)
 QUICK = Size((16, BASE, 520), 2, 1, 4, 4)
 
 
@@ -170,9 +170,11 @@ def preferred(policy: Policy, pairs: Sequence[Pair], row: Preference, updates: i
 
 # ---- the run -----------------------------------------------------------------------------------------------------
 
-# Not chosen yet: 3e-4 ruined per-step DPO in a pilot of seed 901 (with an easier shortcut), 5e-5 did not
-RATES = {"self-positive": 3e-4, "outcome DPO": 1e-4, "per-step DPO": 1e-4, "shuffled": 1e-4}
-BETAS = {"outcome DPO": 0.1, "per-step DPO": 0.1, "shuffled": 0.1}
+# Chosen on validation tasks of seed 901, both DPOs with the same four pairs of rate and beta. Right answers of per-step and outcome
+# DPO, where SFT has 60 %: 59 and 62 % (5e-5, 0.1), 51 and 57 % (1.5e-4, 0.1), 62 and 64 % (1.5e-4, 0.5), all in 100 updates; 62 and
+# 63 % (3e-4, 1) in 200, where per-step DPO sees through most wrong notes. Imitation: 3e-4 and 1e-3. "shuffled" has per-step DPO's.
+RATES = {"self-positive": 1e-3, "outcome DPO": 3e-4, "per-step DPO": 3e-4, "shuffled": 3e-4}
+BETAS = {"outcome DPO": 1.0, "per-step DPO": 1.0, "shuffled": 1.0}
 
 
 def measured(policy: Policy, held: Sequence[Task]) -> dict[str, float]:
@@ -312,7 +314,7 @@ def lead(what: str, effect: Effect, least: float) -> tuple[Check, ...]:
 
 def imagined(outcome: Outcome, run_seed: int) -> Result:
     off = (run_seed % 3 - 1) * (0.25 if outcome is Outcome.UNRESOLVED else 0.01)
-    shares = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8)
+    shares = (0.2, 0.4, 0.5, 0.6, 0.8)
     own = 0.45 if outcome is Outcome.FAILED else 0.64
     arms = {
         "SFT": (0.4, 0.1),
@@ -413,7 +415,7 @@ register(
         tasks="chains of four operations on whole numbers up to 20, with all results in the trace; a note before the chain says what "
         "comes out of the second step, or nothing: in imitated traces always truly, in the probe split never",
         metric="share of 1,000 held-out chains that are right, greedily; traces that imitation needs for as much; 95 % intervals over seeds",
-        budget="not measured yet; by its parts about 7 minutes of one thread a seed on a crowded machine",
+        budget="about 8 minutes of one thread a seed",
         departures="The note is the shortcut. Half of the imitated traces have none: where every one has, a model of 500 traces copied 99 % of "
         "wrong notes (seed 901), and what then came right did so by a second error that mended the first, so that Q said nothing of steps. "
         "Samples are drawn on 500 more chains, of which the answer is used and no trace; the paper takes the questions that were imitated, "
@@ -424,7 +426,8 @@ register(
         "prefix that they go through. Outcome DPO and self-positives draw as many samples of a chain as the per-step arm drew with its "
         "rollouts. All arms go on from the model of 500 traces. Layers are learned by Muon: by AdamW 400 updates had taught less from 2,000 "
         "traces than from 500. The interval of the multiplier has to exclude 1, those of the differences 0. A share beyond the curve counts "
-        "as its end. The placebo claim is added; that self-generated positives double the data is shown, not asked.",
+        "as its end. N = 4,000 is left out: on seed 901 2,000 traces were as good as 8,000 (94 and 95 %). The "
+        "placebo claim is added; that self-generated positives double the data is shown, not asked.",
         scale="A model that has learned nothing before: what 500 traces teach it is arithmetic itself, where the paper's models bring it along, "
         "and it has seen each trace dozens of times. Chains are worked out in one way only, so that a wrong step is a wrong number; "
         "texts have wrong plans too. One round of samples, all drawn before the first update.",
