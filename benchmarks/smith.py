@@ -2,6 +2,7 @@
 
     python -m benchmarks.smith table [FILE]          # 50,000 rows made here, or a file of yours: seconds, memory over a small table's
     python -m benchmarks.smith sets FOLDER... --out DIR   # make tasks of each data set (goes on where it stopped), then count them
+    python -m benchmarks.smith count FOLDER... --out DIR  # count those that are there
 
 Writes benchmarks/results/smith.json, a part for each.
 """
@@ -97,6 +98,11 @@ def sets(folders: list[Path], out: Path) -> dict[str, Any]:
         str(out),
     ]
     subprocess.run(command, check=True)
+    return counted(folders, out)
+
+
+def counted(folders: list[Path], out: Path) -> dict[str, Any]:
+    """Of tasks that are there."""
     rows: list[dict[str, Any]] = []
     for folder in folders:
         file = out / folder.name / "made.json"
@@ -110,15 +116,17 @@ def sets(folders: list[Path], out: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("table", "sets", "made"))
+    parser.add_argument("part", choices=("table", "sets", "count", "made"))
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=Path("competitions"))
     given = parser.parse_args()
     if given.part == "made":
         print(json.dumps(made(str(given.paths[0]))))
         return
-    name = given.part if given.part == "sets" else f"table {given.paths[0].name if given.paths else 'sales'}"
-    found = sets(given.paths, given.out) if given.part == "sets" else table(given.paths[0] if given.paths else None)
+    if given.part == "table":
+        name, found = f"table {given.paths[0].name if given.paths else 'sales'}", table(given.paths[0] if given.paths else None)
+    else:
+        name, found = "sets", (sets if given.part == "sets" else counted)(given.paths, given.out)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(known | {name: found}, indent=1) + "\n")
     print(json.dumps({k: v for k, v in found.items() if k != "of"}, indent=1))
