@@ -57,13 +57,13 @@ def made(file: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as out:
         result = making.make(Path(file).parent, Path(out), lambda line: None, only=[Path(file)], jobs=2)
     seconds = time.monotonic() - began
+    peaks = [resource.getrusage(who).ru_maxrss / 1e3 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     frames = making.understood(Path(file).parent, [Path(file).resolve()]).frames.values()
     return {
         "rows": sum(map(len, frames)), "table_mb": sum(f.memory_usage(deep=True).sum() for f in frames) / 1e6,
         "file_mb": Path(file).stat().st_size / 1e6, "tasks": len(result["accepted"]), "tried": len(result["tried"]), "seconds": seconds,
         "cpu_seconds": sum(sum(resource.getrusage(w)[:2]) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-        "peak_in_sandbox_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+        "peak_mb": peaks[0], "peak_in_sandbox_mb": peaks[1],
     }  # fmt: skip
 
 
