@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ratchet.core.errors import SmithError
@@ -65,7 +64,6 @@ class Package:
         )
 
 
-PROBING = Lock()
 Probe = Callable[[Package], str]
 probes: Registry[Probe] = Registry("leak probe", "ratchet.smith", SmithError)
 
@@ -262,7 +260,5 @@ def sides(p: Package) -> str:
 
 
 def search(p: Package) -> dict[str, str]:
-    """What each probe found: nothing, where it is well. One task at a time: probes hold copies of tables, and two at once would hold
-    twice as many without being done sooner."""
-    with PROBING:
-        return {probe.name: probe.value(p) for probe in probes}
+    """What each probe found: nothing, where it is well."""
+    return {probe.name: probe.value(p) for probe in probes}
