@@ -7,6 +7,7 @@ answer and up to two more numbers of the text, {x} and {y}. The three groups sha
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from random import Random
@@ -14,11 +15,12 @@ from typing import Any
 
 Template = tuple[str, Callable[[int, int, int, int], tuple[Any, ...]]]
 
-NAMES = tuple(
+NAMES = re.findall(
+    r"\w+",
     "Ada Bruno Chloe Dmitri Elif Farid Greta Hugo Ines Jonas Keiko Liam Maya Noor Oskar Paula Quentin Rosa Samir Tessa Ulla Vikram "
-    "Wendy Xavier Yara Zane".split(" ")
+    "Wendy Xavier Yara Zane",
 )
-THINGS = tuple("stickers marbles pencils stamps buttons shells coins cards beads plums lemons tickets".split(" "))
+THINGS = re.findall(r"\w+", "stickers marbles pencils stamps buttons shells coins cards beads plums lemons tickets")
 
 PLAIN: tuple[Template, ...] = (
     ("{n} has {a} {t} and buys {b} packs of {c} {t} each. How many {t} does {n} have then?", lambda a, b, c, d: (a + b * c,)),
