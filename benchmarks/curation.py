@@ -197,7 +197,7 @@ def main() -> None:
     if given.drops:
         by_where = {i.row.where: i.row for i in items}
         with given.drops.open("w") as out:
-            for name, drops in drops_of(items, against):
+            for name, _, drops in drops_of(items, against):
                 for i, d in drops:
                     if name not in i.faults and not INCLUDES.get(name, set()) & i.faults and source_key(i, by_where) not in audit:
                         told = {"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults)}

@@ -178,19 +178,18 @@ def share(hits: int, n: int) -> dict[str, Any]:
     return asdict(wilson(hits, n, 0.95, "rows"))
 
 
-def drops_of(items: Sequence[Item], against: Sequence[Row]) -> Iterator[tuple[str, list[tuple[Item, Drop]]]]:
-    """Each filter of single rows over the whole stream; each set filter over what these leave, as it meets rows."""
-    left = passing(items)
+def drops_of(items: Sequence[Item], against: Sequence[Row]) -> Iterator[tuple[str, Sequence[Item], list[tuple[Item, Drop]]]]:
+    """Each filter of single rows over the whole stream; each set filter over what these leave, as it meets rows. With what it met."""
+    dropped: set[str] = set()
     for e in filters:
-        yield e.name, [(i, d) for i in items if (d := e.value.find(i.row))]
+        found = [(i, d) for i in items if (d := e.value.find(i.row))]
+        dropped |= {i.row.where for i, _ in found}
+        yield e.name, items, found
+    left = [i for i in items if i.row.where not in dropped]
     plain = [replace(i.row, answer=normalised(i.row.answer)) for i in left]
     for e in set_filters:
         find = e.value.begin(plain, against)
-        yield e.name, [(i, d) for i, r in zip(left, plain, strict=True) if (d := find(r))]
-
-
-def passing(items: Sequence[Item]) -> list[Item]:
-    return [i for i in items if not any(e.value.find(i.row) for e in filters)]
+        yield e.name, left, [(i, d) for i, r in zip(left, plain, strict=True) if (d := find(r))]
 
 
 def source_key(item: Item, rows: Mapping[str, Row]) -> str:
@@ -199,13 +198,13 @@ def source_key(item: Item, rows: Mapping[str, Row]) -> str:
 
 
 def score(items: Sequence[Item], against: Sequence[Row], audit: Audit) -> list[dict[str, Any]]:
-    """Recall and precision of every filter."""
+    """Recall and precision of every filter whose fault was planted."""
     rows = {i.row.where: i.row for i in items}
     out: list[dict[str, Any]] = []
-    left = passing(items)
-    for name, drops in drops_of(items, against):
-        met = left if name in set_filters else items
+    for name, met, drops in drops_of(items, against):
         planted = [i for i in met if name in i.faults]
+        if not planted:
+            continue
         hit = {i.row.where for i, _ in drops}
         found = [i for i in planted if i.row.where in hit]
         beside = [i for i, _ in drops if name not in i.faults and not INCLUDES.get(name, set()) & i.faults]

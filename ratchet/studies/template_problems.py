@@ -163,11 +163,16 @@ def filled(template: Template, random: Random) -> tuple[str, str, tuple[Any, ...
     return question, str(answer), (text, *(lot for lot, name in zip(lots, "abcd", strict=True) if f"{{{name}}}" in text), x, y)
 
 
-def questions(random: Random, templates: Sequence[Template], stock: float = 0.15) -> Iterator[tuple[str, str]]:
-    """Without end and none twice, whatever the names in it; a `stock` share with a stock phrase."""
+def questions(random: Random, templates: Sequence[Template]) -> Iterator[tuple[str, str]]:
+    """Without end and none twice, whatever the names in it."""
     seen: set[tuple[Any, ...]] = set()
     while True:
         question, answer, content = filled(random.choice(templates), random)
         if content not in seen:
             seen.add(content)
-            yield (random.choice(STOCK).format(q=question) if random.random() < stock else question), answer
+            yield question, answer
+
+
+def with_stock(random: Random, question: str, share: float = 0.15) -> str:
+    """A `share` of questions gets a stock phrase."""
+    return random.choice(STOCK).format(q=question) if random.random() < share else question
