@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ratchet.core.seeds import rng
 from ratchet.core.types import Estimate, Task, Trace, Verdict
-from ratchet.report.chart import Axis, Series, estimated, line_chart, percent, whole
+from ratchet.measure.intervals import wilson
+from ratchet.report.chart import Axis, Point, Series, estimated, line_chart, percent, whole
 from ratchet.studies.curated_pool import LEVELS, Story, draw, pool, pools, stories, task_of, vocabulary
 from ratchet.studies.curation_faults import four_options, pipeline, purity, reformulated, score
-from ratchet.studies.curation_wordings import FORMS
-from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, over_seeds, register
+from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.studies.template_faults import KINDS, SET_KINDS, stream
 from ratchet.studies.template_problems import PLAIN, questions
 
@@ -27,40 +27,47 @@ CHOICES = 100
 MEASURED, ROLLOUTS = 200, 64  # stories of which solve rates order the other model's accuracy, and samples of each
 PRIMING, EXAMPLES = (260, 60), 64  # updates without slips and with them, and stories in one
 PRIMING_RATE, PRIMING_MUON = 4e-3, 0.02
-POOL, SAMPLED = 800, 16  # rows, and samples of each for its solve rate
+POOL, SAMPLED = 800, 32  # rows, and samples of each for its solve rate
 UPDATES, RATE = 60, 4e-4
 TASKS, SAMPLES = 16, 8
 HELD, DRAWS, EVERY = 300, 4, 20  # held-out stories, samples of each at a look, updates between two looks
+BETTER = 0.03
 ARMS = ("uncurated", "curated", "placebo", "filters alone", "oracle")
 
 
 # ---- filters and open questions ------------------------------------------------------------------------------------
 
 
+def counts(e: Mapping[str, float]) -> list[int]:
+    """Hits and rows of a share."""
+    return [round(e["value"] * e["n"]), round(e["n"])]
+
+
 def filtered(seed: int, clean: int, each: int) -> Result:
-    """Each filter on a stream with planted faults, and what all together leave."""
+    """Each filter on a stream with planted faults, and what all together leave: hits and rows."""
     items, against = stream(seed, clean, each)
     found = {r["filter"]: r for r in score(items, against, {})}
     left = purity(items, pipeline(items, against))
     return {
-        "recall": {n: found[n]["recall"]["value"] for n in FILTERS},
-        "precision": {n: found[n]["precision"]["value"] for n in FILTERS},
-        "false leaks": found["leak"]["of_clean"]["value"],
-        "purity": left["purity"]["value"],
-        "clean kept": left["kept_of_clean"]["value"],
+        "recall": {n: counts(found[n]["recall"]) for n in FILTERS},
+        "precision": {n: counts(found[n]["precision"]) for n in FILTERS},
+        "false leaks": counts(found["leak"]["of_clean"]),
+        "purity": counts(left["purity"]),
+        "clean kept": counts(left["kept_of_clean"]),
         "left": left["left"],
         "found by wording": {n: found[n]["recall_by_source"] for n in FILTERS},
     }
 
 
 def opened(seed: int, count: int) -> Result:
+    """Multiple choice made open: hits and rows, and what each blind guess is worth."""
     random = rng(NAME, seed, "choices")
     made = (four_options(random, q, a) for q, a in questions(random, PLAIN))
     found = reformulated("arithmetic", list(islice((m for m in made if m), count)))
     return {
-        "preserved": found["preserved_of_all"]["value"],
-        "blind before": found["blind_before"],
-        "blind after": max(found["blind_by_guess"].values()),
+        "preserved": counts(found["preserved_of_all"]),
+        "blind before": [round(found["blind_before"] * count), count],
+        "blind after": counts(found["blind_after"]),
         "blind by guess": found["blind_by_guess"],
         "refused": found["refused"],
     }
@@ -99,9 +106,7 @@ def primed(seed: int, name: str, updates: Sequence[int]) -> Policy:
         random = rng(NAME, seed, "prime", name, int(slips), update)
         shown = [draw(random, random.choice(LEVELS)) for _ in range(EXAMPLES)]
         write: Callable[[Story], str] = lambda s: s.written(random if slips else None)
-        return [
-            Example(policy.encode(task_of(s).prompt), (*tokenizer.encode(write(s)), tokenizer.end_id)) for s in shown
-        ]
+        return [Example(policy.encode(task_of(s).prompt), (*tokenizer.encode(write(s)), tokenizer.end_id)) for s in shown]
 
     for slips, n in zip((False, True), updates, strict=True):
         imitate(policy, partial(examples, slips), n, PRIMING_RATE, PRIMING_MUON)
@@ -185,7 +190,9 @@ def trained(policy: Policy, tasks: Sequence[Task], held: Sequence[Task], seed: i
             learner.update(credits["outcome"](traces, rewards, method.advantage, policy.tokenizer), method)
         if (update + 1) % EVERY == 0 or update == updates - 1:
             taught = teaching / ((update + 1) * max(1, len(drawn)))
-            looks.append({"updates": update + 1, "accuracy": accuracy(policy, held, seed, "held", update + 1), "teaching": taught})
+            looks.append(
+                {"updates": update + 1, "accuracy": accuracy(policy, held, seed, "held", update + 1), "teaching": taught}
+            )
     return looks
 
 
@@ -194,12 +201,12 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     from ratchet.models.machine import prepare
 
     prepare(1)
-    clean, each, choices = (60, 6, 20) if quick else (CLEAN, EACH, CHOICES)
+    clean, each, choices = (40, 3, 12) if quick else (CLEAN, EACH, CHOICES)
     priming, count, rollouts, size, updates, many = ((2, 1), 20, 2, 50, 2, 10) if quick else (
         PRIMING, MEASURED, ROLLOUTS, POOL, UPDATES, HELD,
     )  # fmt: skip
     found: Result = {"filters": filtered(seed, clean, each), "open": opened(seed, choices)}
-    say(f"purity {found['filters']['purity']:.1%}, blind guesses {found['open']['blind after']:.1%}")
+    say(f"of {found['filters']['purity'][1]} rows that are kept {found['filters']['purity'][0]} are clean")
     a, b = (primed(seed, name, priming) for name in ("a", "b"))
     found["difficulty"] = difficulty(a, b, seed, count, rollouts)
     say("accuracy of b by quintiles of a: " + ", ".join(f"{x:.1%}" for x in found["difficulty"]["by solve rate"]))
@@ -212,3 +219,197 @@ def run(seed: int, quick: bool, say: Say) -> Result:
         found["arms"][arm] = trained(a, arms[arm], held, seed, arm, updates)
         say(f"{arm}: " + ", ".join(f"{look['accuracy']:.1%}" for look in found["arms"][arm]))
     return found
+
+
+# ---- what is claimed -----------------------------------------------------------------------------------------------
+
+
+def pooled(pick: Callable[[Result], Sequence[int]]) -> Effect:
+    """The share of hits in the rows of all seeds, with Wilson's interval."""
+
+    def effect(results: Sequence[Result]) -> Estimate:
+        hits, rows = (sum(column) for column in zip(*map(pick, results), strict=True))
+        return wilson(hits, rows, unit="rows")
+
+    return effect
+
+
+def of_filter(what: str, name: str) -> Check:
+    return Check(f"{what} of {name}", pooled(lambda r: r["filters"][what][name]), 0.9)
+
+
+def in_order(r: Result, by: str = "by solve rate") -> float:
+    return spearman(range(5), r["difficulty"][by])
+
+
+def ahead(r: Result, of: str) -> float:
+    """By how much the curated pool's model ends above that of another."""
+    return r["arms"]["curated"][-1]["accuracy"] - r["arms"][of][-1]["accuracy"]
+
+
+def seeds_ahead(results: Sequence[Result]) -> Estimate:
+    """The share of seeds in which the curated pool's model ends so much above that of the uncurated one."""
+    share = sum(ahead(r, "uncurated") >= BETTER - 1e-9 for r in results) / len(results)
+    return Estimate(share, share, share, len(results), "seeds")
+
+
+def imagined(outcome: Outcome, seed: int) -> Result:
+    held, failed = outcome is Outcome.HELD, outcome is Outcome.FAILED
+    off = (seed - 2) * (0.002 if held or failed else 0.1)
+    good = 98 if held else 60 if failed else 90
+    span = 0.7 + off if held else -0.7 + off if failed else (0.01, 0.05, 0.3, 0.02, 0.5)[seed]
+    fifths = [0.2 + span * i / 4 if span > 0 else 0.9 + span * i / 4 for i in range(5)]
+
+    def looks(arm: str) -> list[Result]:
+        end = 0.5 + (0.1 - 0.2 * failed if arm == "curated" else off if arm == "placebo" else 0.0)
+        return [{"updates": u, "accuracy": a, "teaching": 0.5} for u, a in ((0, 0.3), (UPDATES, end))]
+
+    return {
+        "filters": {
+            "recall": {n: [good + 5 * (n == "leak" and good == 90), 100] for n in FILTERS},
+            "precision": {n: [good, 100] for n in FILTERS},
+            "false leaks": [1 if held else 40 if failed else 9, 900],
+            "purity": [998 if held else 900 if failed else 980, 1000],
+            "clean kept": [890, 900],
+            "left": {},
+            "found by wording": {},
+        },
+        "open": {
+            "preserved": [99 if held else 50 if failed else 95, 100],
+            "blind before": [25, 100],
+            "blind after": [1 if held else 20 if failed else 3, 100],
+            "blind by guess": {},
+            "refused": {},
+        },
+        "difficulty": {"by solve rate": fifths, "by lot": [0.4] * 5, "rates": fifths, "items": 0.8, "items of one length": 0.4},
+        "pools": dict.fromkeys(ARMS, 400),
+        "arms": {arm: looks(arm) for arm in ARMS},
+    }
+
+
+def figures(results: Sequence[Result]) -> list[str]:
+    def shares(title: str, names: Sequence[str], lines: Mapping[str, Callable[[Result, str], Sequence[int]]]) -> str:
+        drawn = [
+            Series(line, [estimated(i, pooled(lambda r, n=n, pick=pick: pick(r, n))(results)) for i, n in enumerate(names)])
+            for line, pick in lines.items()
+        ]
+        return line_chart(title, drawn, Axis("", str, str, names=dict(enumerate(names))), percent("share of rows"))
+
+    def means(title: str, x: Axis, y: Axis, series: Mapping[str, Sequence[tuple[float, Callable[[Result], float]]]]) -> str:
+        point: Callable[[float, Callable[[Result], float]], Point] = lambda at, value: estimated(at, over_seeds(value)(results))
+        return line_chart(title, [Series(n, [point(at, value) for at, value in found]) for n, found in series.items()], x, y)
+
+    looks = [look["updates"] for look in results[0]["arms"]["curated"]]
+    fifth = Axis("fifths of the tasks, from hard to easy", str, str, names={i: str(i + 1) for i in range(5)})
+    return [
+        shares(
+            "Filters: recall and precision",
+            FILTERS,
+            {what: lambda r, n, what=what: r["filters"][what][n] for what in ("recall", "precision")},
+        ),
+        shares("Blind guesses at multiple choice", ("blind before", "blind after"), {"right": lambda r, n: r["open"][n]}),
+        means(
+            "Accuracy of the second model by solve rates of the first",
+            fifth,
+            percent("accuracy", (0.0, 1.0)),
+            {
+                name: [(i, lambda r, i=i, name=name: r["difficulty"][name][i]) for i in range(5)]
+                for name in ("by solve rate", "by lot")
+            },
+        ),
+        *(
+            means(
+                title,
+                whole("updates"),
+                percent(what),
+                {
+                    arm: [(u, lambda r, i=i, arm=arm, what=what: r["arms"][arm][i][what]) for i, u in enumerate(looks)]
+                    for arm in ARMS
+                },
+            )
+            for title, what in (("Held-out accuracy", "accuracy"), ("Groups whose rewards differ", "teaching"))
+        ),
+    ]
+
+
+register(
+    Study(
+        name=NAME,
+        title="Rules that drop what cannot be verified, and solve rates that drop what cannot be learned, make a pool to train on",
+        paper="Albalak et al. 2025, Big-Math: A Large-Scale, High-Quality Math Dataset for Reinforcement Learning in Language Models, "
+        "arXiv 2502.17387",
+        claims=(
+            Claim(
+                "filters",
+                "Each of eleven filters finds at least 90 % of its fault, and at least 90 % of what it drops has that fault.",
+                tuple(of_filter(what, name) for what in ("recall", "precision") for name in FILTERS),
+            ),
+            Claim(
+                "purity",
+                "At least 98 % of what is kept of 2,000 rows, of which 1,100 have a fault, has none.",
+                (Check("rows without a fault among those kept", pooled(lambda r: r["filters"]["purity"]), 0.98),),
+            ),
+            Claim(
+                "decontamination",
+                "At least 95 % of rows with eight words in a row of an evaluation question are found, and at most 1 % of clean ones dropped.",
+                (
+                    Check("leaks that are found", pooled(lambda r: r["filters"]["recall"]["leak"]), 0.95),
+                    Check("clean rows that are dropped as leaks", pooled(lambda r: r["filters"]["false leaks"]), most=0.01),
+                ),
+            ),
+            Claim(
+                "open questions",
+                "Made into an open question, multiple choice keeps its answer in at least 95 % of the cases, and a blind guess falls from "
+                "a quarter to less than 3 %.",
+                (
+                    Check("answers that are preserved, of all questions", pooled(lambda r: r["open"]["preserved"]), 0.95),
+                    Check("blind guesses before", pooled(lambda r: r["open"]["blind before"]), 0.2),
+                    Check("blind guesses after, the best of four ways", pooled(lambda r: r["open"]["blind after"]), most=0.03),
+                ),
+            ),
+            Claim(
+                "difficulty",
+                "Fifths by one model's solve rates order the accuracy of a model that was trained apart.",
+                (
+                    Check(
+                        "rank correlation of fifths and the other's accuracy, the least of a seed",
+                        extreme(min, in_order),
+                        0.9 - 1e-9,
+                    ),
+                    Check(
+                        "the other's accuracy: easiest fifth minus hardest",
+                        over_seeds(lambda r: r["difficulty"]["by solve rate"][4] - r["difficulty"]["by solve rate"][0]),
+                        0.1,
+                    ),
+                ),
+            ),
+            Claim(
+                "downstream",
+                "Trained on the curated pool a model ends at least 3 points above one trained on the uncurated in four of five seeds, and "
+                "above one whose pool lost as many rows by lot.",
+                (
+                    Check("seeds in which it ends 3 points above uncurated", seeds_ahead, 0.8),
+                    Check("held-out accuracy: curated minus placebo", over_seeds(lambda r: ahead(r, "placebo")), BETTER),
+                ),
+            ),
+        ),
+        arms={
+            "uncurated": "control: the whole pool, of which one row in ten has a wrong answer and one in ten cannot be verified",
+            "curated": "what all filters leave, and of that the rows that the model solves in 10 to 90 % of 16 samples",
+            "placebo": "placebo: as many rows of the whole pool, by lot",
+            "filters alone": "what all filters leave: wrong answers stay",
+            "oracle": "all right rows and no other, by what is known of their making",
+        },
+        tasks="2,000 rows (SVAMP's sample and 54 templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %); 100 arithmetic "
+        "questions with four options; stories of 2 to 6 sums and differences of whole numbers up to 20",
+        metric="recall and precision of each filter, purity, shares of 100 questions, accuracy of fifths (200 stories, 64 samples of each model), "
+        f"held-out accuracy (300 stories, 4 samples each) after {UPDATES} updates of GRPO with 128 samples",
+        budget="4 to 5 minutes of one thread a seed",
+        departures="DEPARTURES",
+        scale="SCALE",
+        run=run,
+        imagined=imagined,
+        figures=figures,
+        seeds=5,
+    )
+)

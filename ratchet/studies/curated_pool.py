@@ -1,11 +1,12 @@
 """Chains of sums and differences told as stories, a pool of them of which a part is wrong or cannot be verified, and its curation.
 
-`Tom has 7 plums, then gets 5, then loses 3. How many plums does Tom have now?` is answered by `12 9 answer 9`. The pool is curated by the
-code of `ratchet curate`: all its filters, then solve rates of a model, of which a range is kept.
+`Tom has 7 plums, then gets 2, then loses 5. How many are left?` is answered by `9 4 answer 4`. The pool is curated by the code of
+`ratchet curate`: all its filters, then solve rates of a model, of which a range is kept.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,9 +23,9 @@ from ratchet.studies.curation_faults import Item, pipeline, unlike
 from ratchet.studies.template_faults import KINDS
 from ratchet.tasks.runs import words_of
 
-TOP = 20  # of the values
+TOP = 9  # of the values
 LEVELS = range(2, 7)  # steps
-SLIPS = (0.04, 0.08, 0.12, 0.18, 0.24, 0.3)  # by the place of the step: how often a taught model writes a lot there
+SLIPS = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5)  # by the place of the step: how often a taught model writes a lot there
 NAMES = ("Tom", "Ada", "Ben", "Mia", "Leo", "Eva")
 THINGS = ("plums", "coins", "cards", "beads", "shells", "stamps")
 WRONG, UNVERIFIABLE = 0.1, 0.1  # of the pool
@@ -44,7 +45,7 @@ class Story:
     @property
     def question(self) -> str:
         told = "".join(f", then {'gets' if s > 0 else 'loses'} {abs(s)}" for s in self.steps)
-        return f"{self.name} has {self.start} {self.thing}{told}. How many {self.thing} does {self.name} have now?"
+        return f"{self.name} has {self.start} {self.thing}{told}. How many are left?"
 
     @property
     def answer(self) -> int:
@@ -77,8 +78,9 @@ def stories(n: int, *path: Part) -> list[Story]:
 
 
 def prompt_of(question: str) -> str:
-    """As the small model reads it: words without case and punctuation."""
-    return f"{' '.join(words_of(question))} :"
+    """As the small model reads it: words without case and punctuation, and each step as one: `tom has 7 plums +2 -5 how many are left :`."""
+    text = " ".join(words_of(question))
+    return re.sub(r"\bthen (gets|loses) (\d)\b", lambda m: f"{'+' if m[1] == 'gets' else '-'}{m[2]}", text) + " :"
 
 
 def task_of(story: Story) -> Task:
@@ -86,12 +88,10 @@ def task_of(story: Story) -> Task:
 
 
 def vocabulary() -> list[str]:
-    """Of good stories: what stands in bad ones alone is read as unknown."""
-    told = words_of(" ".join(draw(rng("words", i), 6).question for i in range(200)))
-    return sorted({*told, *NAMES_READ, *map(str, range(TOP + 1)), ":", "answer"})
-
-
-NAMES_READ = tuple(word.casefold() for word in (*NAMES, *THINGS))
+    """Of right stories: what stands in other rows alone is read as unknown."""
+    told = prompt_of(Story("has", "how", 0, ()).question).split()
+    steps = [f"{sign}{n}" for sign in "+-" for n in range(1, TOP + 1)]
+    return sorted({*told, *(w.casefold() for w in (*NAMES, *THINGS)), *map(str, range(TOP + 1)), *steps, "answer"})
 
 
 # ---- the pool --------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from ratchet.core.seeds import rng
+from ratchet.core.types import Estimate
 from ratchet.data.answers import normalised
 from ratchet.data.curate import Dropped, Tally, chosen, curate
 from ratchet.data.filters import Drop, Row, filters, set_filters
@@ -175,7 +176,8 @@ Audit = Mapping[str, Mapping[str, bool]]
 
 
 def share(hits: int, n: int) -> dict[str, Any]:
-    return asdict(wilson(hits, n, 0.95, "rows"))
+    """With Wilson's interval; of no rows it is anything."""
+    return asdict(wilson(hits, n, 0.95, "rows") if n else Estimate(0.0, 0.0, 1.0, 0, "rows"))
 
 
 def drops_of(items: Sequence[Item], against: Sequence[Row]) -> Iterator[tuple[str, Sequence[Item], list[tuple[Item, Drop]]]]:
