@@ -11,7 +11,7 @@ from ratchet.core.seeds import rng
 from ratchet.core.types import Estimate, Task, Trace, Verdict
 from ratchet.measure.intervals import wilson
 from ratchet.report.chart import Axis, Point, Series, estimated, line_chart, percent, whole
-from ratchet.studies.curated_pool import LEVELS, Story, draw, pool, pools, stories, task_of, vocabulary
+from ratchet.studies.curated_pool import LEVELS, SHOWN, Story, draw, pool, pools, stories, task_of, vocabulary
 from ratchet.studies.curation_faults import four_options, pipeline, purity, reformulated, score
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.studies.template_faults import KINDS, SET_KINDS, stream
@@ -24,13 +24,13 @@ NAME = "big-math"
 FILTERS = (*KINDS, *SET_KINDS)
 CLEAN, EACH = 900, 100  # 2,000 items
 CHOICES = 100
-MEASURED, ROLLOUTS = 200, 64  # stories of which solve rates order the other model's accuracy, and samples of each
-PRIMING, EXAMPLES = (260, 60), 64  # updates without slips and with them, and stories in one
+MEASURED, ROLLOUTS = 200, 32  # stories of which solve rates order the other model's accuracy, and samples of each
+PRIMING, EXAMPLES = (220, 50), 64  # updates without slips and with them, and stories in one
 PRIMING_RATE, PRIMING_MUON = 4e-3, 0.02
-POOL, SAMPLED = 800, 32  # rows, and samples of each for its solve rate
+POOL, SAMPLED = 600, 24  # rows, and samples of each for its solve rate
 UPDATES, RATE = 60, 4e-4
 TASKS, SAMPLES = 16, 8
-HELD, DRAWS, EVERY = 300, 4, 20  # held-out stories, samples of each at a look, updates between two looks
+HELD, DRAWS, EVERY = 300, 4, 30  # held-out stories, samples of each at a look, updates between two looks
 BETTER = 0.03
 ARMS = ("uncurated", "curated", "placebo", "filters alone", "oracle")
 
@@ -104,7 +104,7 @@ def primed(seed: int, name: str, updates: Sequence[int]) -> Policy:
 
     def examples(slips: bool, update: int) -> list[Example]:
         random = rng(NAME, seed, "prime", name, int(slips), update)
-        shown = [draw(random, random.choice(LEVELS)) for _ in range(EXAMPLES)]
+        shown = [draw(random, steps) for steps in random.choices([*SHOWN], [*SHOWN.values()], k=EXAMPLES)]
         write: Callable[[Story], str] = lambda s: s.written(random if slips else None)
         return [Example(policy.encode(task_of(s).prompt), (*tokenizer.encode(write(s)), tokenizer.end_id)) for s in shown]
 

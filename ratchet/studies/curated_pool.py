@@ -25,6 +25,7 @@ from ratchet.tasks.runs import words_of
 
 TOP = 9  # of the values
 LEVELS = range(2, 7)  # steps
+SHOWN = {1: 8, 2: 6, 3: 4, 4: 2, 5: 2, 6: 2}  # how often a model is taught by stories of so many steps
 SLIPS = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5)  # by the place of the step: how often a taught model writes a lot there
 NAMES = ("Tom", "Ada", "Ben", "Mia", "Leo", "Eva")
 THINGS = ("plums", "coins", "cards", "beads", "shells", "stamps")
@@ -78,9 +79,10 @@ def stories(n: int, *path: Part) -> list[Story]:
 
 
 def prompt_of(question: str) -> str:
-    """As the small model reads it: words without case and punctuation, and each step as one: `tom has 7 plums +2 -5 how many are left :`."""
-    text = " ".join(words_of(question))
-    return re.sub(r"\bthen (gets|loses) (\d)\b", lambda m: f"{'+' if m[1] == 'gets' else '-'}{m[2]}", text) + " :"
+    """As the small model reads it: words without case and punctuation, each step as one, and the usual end as a mark:
+    `tom has 7 plums +2 -5 ?`."""
+    text = " ".join(words_of(question)).replace("how many are left", "?")
+    return re.sub(r"\bthen (gets|loses) (\d)\b", lambda m: f"{'+' if m[1] == 'gets' else '-'}{m[2]}", text)
 
 
 def task_of(story: Story) -> Task:
@@ -89,7 +91,7 @@ def task_of(story: Story) -> Task:
 
 def vocabulary() -> list[str]:
     """Of right stories: what stands in other rows alone is read as unknown."""
-    told = prompt_of(Story("has", "how", 0, ()).question).split()
+    told = prompt_of(Story("has", "has", 0, ()).question).split()
     steps = [f"{sign}{n}" for sign in "+-" for n in range(1, TOP + 1)]
     return sorted({*told, *(w.casefold() for w in (*NAMES, *THINGS)), *map(str, range(TOP + 1)), *steps, "answer"})
 
