@@ -25,14 +25,14 @@ FILTERS = (*KINDS, *SET_KINDS)
 CLEAN, EACH = 900, 100  # 2,000 items
 CHOICES = 100
 MEASURED, ROLLOUTS = 200, 32  # stories of which solve rates order the other model's accuracy, and samples of each
-PRIMING, EXAMPLES = (220, 50), 64  # updates without slips and with them, and stories in one
+PRIMING, EXAMPLES = (240, 60), 64  # updates without slips and with them, and stories in one
 PRIMING_RATE, PRIMING_MUON = 4e-3, 0.02
 POOL, SAMPLED = 600, 24  # rows, and samples of each for its solve rate
-UPDATES, RATE = 60, 4e-4
+UPDATES, RATE = 90, 2.5e-4  # 3e-4 and more, not falling, unlearn what was learned, in short pilots under seed 901
 TASKS, SAMPLES = 16, 8
 HELD, DRAWS, EVERY = 300, 4, 30  # held-out stories, samples of each at a look, updates between two looks
 BETTER = 0.03
-ARMS = ("uncurated", "curated", "placebo", "filters alone", "oracle")
+ARMS = ("uncurated", "curated", "placebo", "oracle")
 
 
 # ---- filters and open questions ------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def trained(policy: Policy, tasks: Sequence[Task], held: Sequence[Task], seed: i
     from ratchet.learn.policy import grpo
     from ratchet.learn.train import Learner
 
-    learner, method = Learner(policy, lr=RATE, warmup=5), grpo()
+    learner, method = Learner(policy, lr=RATE, warmup=5, steps=updates, final=0.1), grpo()
     looks: list[Result] = [{"updates": 0, "accuracy": accuracy(policy, held, seed, "held", 0), "teaching": 0.0}]
     teaching = 0
     for update in range(updates):
@@ -213,7 +213,9 @@ def run(seed: int, quick: bool, say: Say) -> Result:
     arms = pools(seed, pool(seed, size), lambda tasks: solve_rates(a, tasks, 2 if quick else SAMPLED, seed, "pool"), say)
     held = [task_of(s) for s in stories(many, seed, "held")]
     start = snapshot(a)
-    found["pools"], found["arms"] = {n: len(t) for n, t in arms.items()}, {}
+    good = {t.key for t in arms["oracle"]}
+    found["pools"] = {n: [sum(t.key in good for t in tasks), len(tasks)] for n, tasks in arms.items()}
+    found["arms"] = {}
     for arm in ARMS:
         restore(a, start)
         found["arms"][arm] = trained(a, arms[arm], held, seed, arm, updates)
@@ -282,7 +284,7 @@ def imagined(outcome: Outcome, seed: int) -> Result:
             "refused": {},
         },
         "difficulty": {"by solve rate": fifths, "by lot": [0.4] * 5, "rates": fifths, "items": 0.8, "items of one length": 0.4},
-        "pools": dict.fromkeys(ARMS, 400),
+        "pools": dict.fromkeys(ARMS, [320, 400]),
         "arms": {arm: looks(arm) for arm in ARMS},
     }
 
@@ -397,7 +399,6 @@ register(
             "uncurated": "control: the whole pool, of which one row in ten has a wrong answer and one in ten cannot be verified",
             "curated": "what all filters leave, and of that the rows that the model solves in 10 to 90 % of 16 samples",
             "placebo": "placebo: as many rows of the whole pool, by lot",
-            "filters alone": "what all filters leave: wrong answers stay",
             "oracle": "all right rows and no other, by what is known of their making",
         },
         tasks="2,000 rows (SVAMP's sample and 54 templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %); 100 arithmetic "
@@ -405,8 +406,17 @@ register(
         metric="recall and precision of each filter, purity, shares of 100 questions, accuracy of fifths (200 stories, 64 samples of each model), "
         f"held-out accuracy (300 stories, 4 samples each) after {UPDATES} updates of GRPO with 128 samples",
         budget="4 to 5 minutes of one thread a seed",
-        departures="DEPARTURES",
-        scale="SCALE",
+        departures="The items are those of SVAMP's sample, that ships with ratchet, and of templates; GSM8K is not asked for. Precision counts a "
+        "drop as right only where the row has the fault of that very filter, by its making or by its nature, and no natural drop was called right "
+        "by hand. Clean rows end or begin in stock phrases now and then, and one in nine looks like a fault. Solve rates for the order of "
+        "accuracy are of 32 samples rather than 64. Whether an answer is wrong no rule can see: it is dropped where the model that is to be "
+        "trained solves the row in fewer than 10 % of 24 samples, and rows that it solves in more than 90 % are dropped with it, as "
+        "docs/curation.md says it; these samples are not counted in the budget, in which all arms have the same number of updates. The "
+        "model reads a question in words, each step as one.",
+        scale="Wilson's intervals are over rows, as the plan counts them; rows of one wording have one fate, so they say nothing about wordings "
+        "that are not here. The wordings were written before the filters were mended in this round, but by the filters' author. A model of "
+        "0.1 million weights that reads one kind of story; its errors are made in priming, more at later steps, so that difficulty is nearly "
+        "the number of steps, and two models agree on it the more easily.",
         run=run,
         imagined=imagined,
         figures=figures,
