@@ -284,7 +284,7 @@ def imagined(outcome: Outcome, seed: int) -> Result:
             "refused": {},
         },
         "difficulty": {"by solve rate": fifths, "by lot": [0.4] * 5, "rates": fifths, "items": 0.8, "items of one length": 0.4},
-        "pools": dict.fromkeys(ARMS, [320, 400]),
+        "pools": {arm: [320, 400] for arm in ARMS},
         "arms": {arm: looks(arm) for arm in ARMS},
     }
 
