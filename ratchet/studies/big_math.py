@@ -13,6 +13,7 @@ from ratchet.measure.intervals import wilson
 from ratchet.report.chart import Axis, Point, Series, estimated, line_chart, percent, whole
 from ratchet.studies.curated_pool import LEVELS, SHOWN, Story, draw, pool, pools, stories, task_of, vocabulary
 from ratchet.studies.curation_faults import four_options, pipeline, purity, reformulated, score
+from ratchet.studies.curation_wordings import FORMS, LANGUAGES
 from ratchet.studies.study import Check, Claim, Effect, Outcome, Result, Say, Study, extreme, over_seeds, register
 from ratchet.studies.template_faults import KINDS, SET_KINDS, stream
 from ratchet.studies.template_problems import PLAIN, questions
@@ -401,8 +402,8 @@ register(
             "placebo": "placebo: as many rows of the whole pool, by lot",
             "oracle": "all right rows and no other, by what is known of their making",
         },
-        tasks="2,000 rows (SVAMP's sample and 54 templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %); 100 arithmetic "
-        "questions with four options; stories of 2 to 6 sums and differences of whole numbers up to 20",
+        tasks=f"2,000 rows (SVAMP's sample and templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %: options in {len(FORMS)} "
+        f"forms, {len(LANGUAGES)} languages, ...); 100 arithmetic questions with four options; stories of 2 to 6 sums and differences of digits",
         metric="recall and precision of each filter, purity, shares of 100 questions, accuracy of fifths (200 stories, 64 samples of each model), "
         f"held-out accuracy (300 stories, 4 samples each) after {UPDATES} updates of GRPO with 128 samples",
         budget="4 to 5 minutes of one thread a seed",
