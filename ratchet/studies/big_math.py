@@ -402,9 +402,10 @@ register(
             "placebo": "placebo: as many rows of the whole pool, by lot",
             "oracle": "all right rows and no other, by what is known of their making",
         },
-        tasks=f"2,000 rows (SVAMP's sample and templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %: options in {len(FORMS)} "
-        f"forms, {len(LANGUAGES)} languages, ...); 100 arithmetic questions with four options; stories of 2 to 6 sums and differences of digits",
-        metric="recall and precision of each filter, purity, shares of 100 questions, accuracy of fifths (200 stories, 64 samples of each model), "
+        tasks=f"2,000 rows (SVAMP's sample and templates; eleven faults, 100 rows each, in wordings of which a seed uses 70 %: options in "
+        f"{len(FORMS)} forms, {len(LANGUAGES)} languages, ...); 100 arithmetic questions with four options; stories of 2 to 6 "
+        "sums and differences of digits",
+        metric="recall and precision of each filter, purity, shares of 100 questions, accuracy of fifths (200 stories, 32 samples of each model), "
         f"held-out accuracy (300 stories, 4 samples each) after {UPDATES} updates of GRPO with 128 samples",
         budget="4 to 5 minutes of one thread a seed",
         departures="The items are those of SVAMP's sample, that ships with ratchet, and of templates; GSM8K is not asked for. Precision counts a "
