@@ -12,100 +12,42 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import RESULTS, ROOT, Contender, compare, contest, keep, show
-from benchmarks.curation_faults import STAGES, Item, Source, in_part, lettered, read, stream
+from benchmarks.curation_faults import STAGES, Source, in_part, read, stream
 from benchmarks.table import table
-from ratchet.core.seeds import rng
-from ratchet.data.answers import normalised
-from ratchet.data.curate import Dropped, Tally, chosen, curate
-from ratchet.data.filters import Drop, Row, filters, set_filters
-from ratchet.data.open_questions import Refused, opened
-from ratchet.measure.intervals import wilson
-from ratchet.verify.answers import same
+from ratchet.data.filters import Row
+from ratchet.studies.curation_faults import (
+    INCLUDES,
+    Item,
+    drops_of,
+    four_options,
+    pipeline,
+    purity,
+    reformulated,
+    score,
+    share,
+    source_key,
+)
 
 AUDIT = Path(__file__).parent / "curation_audit.json"
 CLEAN, EACH = 2_000, 100
 ROUNDS = 3
-INCLUDES = {"near-duplicate": {"exact-duplicate"}}  # what a filter drops by its definition, though it is another fault too
-
-
-def share(hits: int, n: int) -> dict[str, Any]:
-    return asdict(wilson(hits, n, 0.95, "rows"))
-
-
-# ---- filters ---------------------------------------------------------------------------------------------------------------
-
-
-def drops_of(items: Sequence[Item], against: Sequence[Row]) -> Iterator[tuple[str, list[tuple[Item, Drop]]]]:
-    """Each filter of single rows over the whole stream; each set filter over what these leave, as it meets rows."""
-    left = passing(items)
-    for e in filters:
-        yield e.name, [(i, d) for i in items if (d := e.value.find(i.row))]
-    plain = [replace(i.row, answer=normalised(i.row.answer)) for i in left]
-    for e in set_filters:
-        find = e.value.begin(plain, against)
-        yield e.name, [(i, d) for i, r in zip(left, plain, strict=True) if (d := find(r))]
-
-
-def passing(items: Sequence[Item]) -> list[Item]:
-    return [i for i in items if not any(e.value.find(i.row) for e in filters)]
-
-
-def source_key(item: Item, rows: dict[str, Row]) -> str:
-    """The row whose fault it is: of a copy that which it repeats."""
-    return rows[item.twin].key if item.twin else item.row.key
-
-
-def score(items: Sequence[Item], against: Sequence[Row], audit: dict[str, dict[str, bool]]) -> list[dict[str, Any]]:
-    rows = {i.row.where: i.row for i in items}
-    out: list[dict[str, Any]] = []
-    left = passing(items)
-    for name, drops in drops_of(items, against):
-        met = left if name in set_filters else items
-        planted = [i for i in met if name in i.faults]
-        hit = {i.row.where for i, _ in drops}
-        found = [i for i in planted if i.row.where in hit]
-        beside = [i for i, _ in drops if name not in i.faults and not INCLUDES.get(name, set()) & i.faults]
-        judged = [audit.get(source_key(i, rows), {}).get(name) for i in beside]
-        right, clean = sum(j is True for j in judged), [i for i in met if not i.faults]
-        made = {
-            m: [sum(i.row.where in hit for i in planted if i.made == m), sum(i.made == m for i in planted)]
-            for m in {i.made for i in planted}
-        }
-        out.append(
-            {
-                "work": "filter", "filter": name, "recall": share(len(found), len(planted)),
-                "precision": share(len(found) + right, len(found) + len(beside)),
-                "precision_unaudited": share(len(found), len(found) + len(beside)),
-                "false_drops": len(beside) - right, "natural_faults": right, "not_judged": sum(j is None for j in judged),
-                "of_clean": share(sum(i.row.where in hit for i in clean), len(clean)), "recall_by_source": dict(sorted(made.items())),
-            }
-        )  # fmt: skip
-    return out
 
 
 def kept_set(items: Sequence[Item], against: Sequence[Row]) -> dict[str, Any]:
     """The pipeline as `ratchet curate` runs it: which planted faults are in what it keeps."""
-    by_where = {i.row.where: i for i in items}
     start = time.perf_counter()
-    found = list(curate([i.row for i in items], [i.row for i in items], chosen([], {}), against, {}, None, Tally()))
+    found = purity(items, kept := pipeline(items, against))
     seconds = time.perf_counter() - start
-    kept = [by_where[r.where] for r in found if not isinstance(r, Dropped)]
-    bad = [i for i in kept if i.faults]
-    clean = sum(not i.faults for i in items)
-    good = len(kept) - len(bad)
-    fewer = round(800 * good / clean)  # what would be kept of 800 clean rows beside the same faults: 2,000 rows in all
-    return {
-        "work": "retained", "rows": len(items), "kept": len(kept), "purity": share(good, len(kept)), "kept_of_clean": share(good, clean),
-        "purity_of_2000": share(fewer, fewer + len(bad)), "left": dict(Counter(sorted(f for i in bad for f in i.faults))),
-        "rows_per_second": len(items) / seconds,
-    }  # fmt: skip
+    bad = sum(bool(i.faults) for i in kept)
+    fewer = round(
+        800 * found["kept_of_clean"]["value"]
+    )  # what would be kept of 800 clean rows beside the same faults: 2,000 rows
+    return {**found, "purity_of_2000": share(fewer, fewer + bad), "rows_per_second": len(items) / seconds}
 
 
 # ---- multiple choice into open questions ------------------------------------------------------------------------------------------
@@ -119,21 +61,8 @@ def arithmetic(data: Path, part: str) -> list[tuple[Row, str]]:
     rows += [(f"{r['body']} {r['question']}", r["answer"].split(" (")[0]) for r in s.rows("math_eval_misc/asdiv")[200:300]]
     s.random.shuffle(rows)
     for question, answer in rows:
-        if not answer.isdigit() or int(answer) < 4:
-            continue
-        value = int(answer)
-        near_by = {value + d for d in (1, -1, 2, 10, -2)} | {value * 2, value // 2, value + value // 3 + 3}
-        options = [*s.random.sample(sorted(near_by - {value, 0}), 3), value]
-        s.random.shuffle(options)
-        dress = s.random.choice(["{}", "{}", "${}", "{} units", "{}.0"]).format
-        body, _, ask = question.rpartition(". ")
-        ask = s.random.choice([ask, ask, f"{ask} Choose the correct option.", f"{ask} Which of the following is the answer?"])
-        stem = f"{body}. {ask}" if body else ask
-        texts, right = [dress(o) for o in options], "ABCD"[options.index(value)]
-        if s.random.random() < 0.5:
-            found.append((Row(stem, right, tuple(texts)), answer))
-        else:
-            found.append((Row(f"{stem}\n{lettered(texts, '({L}) {o}', chr(10))}", right), answer))
+        row = four_options(s.random, question, answer)
+        found += [row] if row else []
         if len(found) == 100:
             break
     return found
@@ -149,37 +78,6 @@ def real_arithmetic(data: Path, part: str) -> list[tuple[Row, str]]:
         if "mathematics" in r["type"]:
             found.append((Row(r["question"], "ABCD"[r["answer"]], tuple(map(str, r["choices"]))), str(r["choices"][r["answer"]])))
     return [x for x in found if in_part(x[0].question, part)]
-
-
-def reformulated(name: str, rows: Sequence[tuple[Row, str]]) -> dict[str, Any]:
-    """How many are opened, with the answer preserved; what a guess is worth that does not read the question, before and after."""
-    done: list[tuple[Row, Row, str]] = []
-    why: Counter[str] = Counter()
-    for row, answer in rows:
-        try:
-            done.append((row, opened(row), answer))
-        except Refused as e:
-            why[str(e).partition(" (")[0]] += 1
-    preserved = sum(same(answer, new.answer) is True for _, new, answer in done)
-    answers = [new.answer for _, new, _ in done]
-    letters = [1 / max(len(new.facts["options"]), 1) for _, new, _ in done]
-    counts = Counter(answers)
-    often = [(counts - Counter([a])).most_common(1)[0][0] for a in answers]
-    guesses: dict[str, list[float]] = {
-        "the most frequent answer of the others": [float(same(a, b) is True) for a, b in zip(answers, often, strict=True)],
-        "the answer of another question": [
-            sum(same(a, b) is True for j, b in enumerate(answers) if j != i) / (len(answers) - 1) for i, a in enumerate(answers)
-        ],
-        "a letter": [sum(same(a, x) is True for x in "ABCD") / 4 for a in answers],
-        "a whole number up to 100": [float(same(a, str(rng("blind", i).randint(1, 100))) is True) for i, a in enumerate(answers)],
-    }  # fmt: skip
-    best = max(guesses, key=lambda g: sum(guesses[g]))
-    return {
-        "work": "open", "set": name, "items": len(rows), "opened": share(len(done), len(rows)), "preserved_of_opened": share(preserved, len(done)),
-        "preserved_of_all": share(preserved, len(rows)), "refused": dict(why.most_common()), "blind_before": sum(letters) / len(letters),
-        "blind_after": share(round(sum(guesses[best])), len(done)), "best_blind_guess": best,
-        "blind_by_guess": {g: sum(x) / len(x) for g, x in guesses.items()},
-    }  # fmt: skip
 
 
 # ---- speed -----------------------------------------------------------------------------------------------------------------
@@ -299,7 +197,7 @@ def main() -> None:
     if given.drops:
         by_where = {i.row.where: i.row for i in items}
         with given.drops.open("w") as out:
-            for name, drops in drops_of(items, against):
+            for name, _, drops in drops_of(items, against):
                 for i, d in drops:
                     if name not in i.faults and not INCLUDES.get(name, set()) & i.faults and source_key(i, by_where) not in audit:
                         told = {"key": source_key(i, by_where), "filter": name, "made": i.made, "faults": sorted(i.faults)}

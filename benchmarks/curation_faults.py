@@ -12,32 +12,39 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from benchmarks import curation_fourth as fourth
 from benchmarks import curation_third as third
 from ratchet.core.seeds import fraction, rng
 from ratchet.data.filters import Row
-from ratchet.tasks.runs import words_of
+from ratchet.studies.curation_faults import (
+    CLAIMS,
+    LISTS,
+    Edit,
+    Item,
+    Made,
+    dropped_words,
+    exact_copies,
+    leaked,
+    mixed,
+    near_copies,
+    number_of,
+    plain_row,
+    renamed,
+    sub,
+    typos,
+    unlike,
+)
+from ratchet.studies.curation_faults import lettered as lettered
 
 STAGES = ("first", "second", "third", "fourth")
 USES = {"base": 0.45, "plain": 0.85, "other": 1.0}  # what a row of GSM8K or MATH is used for: ends of intervals
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A row and its faults; `twin` is the `where` of the row that it repeats, `made` says from what it was made."""
-
-    row: Row
-    faults: frozenset[str]
-    made: str = ""
-    twin: str = ""
 
 
 @cache
@@ -103,13 +110,6 @@ def base(data: Path, part: str, count: int) -> list[Row]:
 
 
 # ---- one function per kind: source -> rows without end, each (question, answer, options, faults, how it was made) -----------
-
-Made = tuple[str, str, tuple[str, ...], set[str], str]
-
-
-def plain_row(question: str, answer: str, fault: str, made: str, *more: str) -> Made:
-    return question, answer, (), {fault, *more}, made
-
 
 LANGUAGES = {
     "es": (
@@ -196,10 +196,6 @@ def language(s: Source) -> Iterator[Made]:
             yield plain_row(text, str(a + b), "language", f"written in {code}")
 
 
-def lettered(options: Sequence[str], form: str, join: str) -> str:
-    return join.join(form.format(L="ABCDEFGHIJ"[i], l="abcdefghij"[i], i=i + 1, o=o) for i, o in enumerate(options))
-
-
 FORMS = (
     (
         ("(A) {o}", "({L}) {o}", " "),
@@ -259,11 +255,6 @@ def multiple_choice(s: Source) -> Iterator[Made]:
         yield plain_row(text, answer, "multiple-choice", "options in the question", *more)
 
 
-def number_of(answer: str) -> int | None:
-    found = re.fullmatch(r"-?\d[\d,]*", answer.strip())
-    return int(answer.replace(",", "")) if found else None
-
-
 TRUE_FALSE = (
     (
         "True or false: {c}.",
@@ -283,21 +274,6 @@ TRUE_FALSE = (
         "Someone claims that {c}. Is the claim right or wrong?",
         "Fill in T or F: {c} ____",
     ),
-)
-CLAIMS = (
-    lambda r: ((a := r.randint(11, 99)), (b := r.randint(3, 12)), f"{a} is divisible by {b}", a % b == 0)[2:],
-    lambda r: (
-        (a := r.randint(3, 30)),
-        (b := r.randint(3, 30)),
-        (k := r.choice([0, 0, 1, -2])),
-        f"${a} + {b} = {a + b + k}$",
-        k == 0,
-    )[3:],
-    lambda r: ((a := r.randint(2, 12)), f"the square root of {a * a} is {a + r.choice([0, 1])}", True)[1:],
-    lambda r: (f"every multiple of {r.choice([4, 6, 8])} is even", True),
-    lambda r: (f"a triangle can have {r.choice(['two', 'three'])} right angles", False),
-    lambda r: (f"the sum of the angles of a {r.choice(['quadrilateral', 'pentagon'])} is 360 degrees", True),
-    lambda r: (f"if $x > {r.randint(2, 9)}$ then $x^2 > {r.randint(81, 120)}$", False),
 )
 
 
@@ -521,9 +497,6 @@ SEVERAL = (
 )
 
 
-LISTS = {"{x}, {y}", "{x} and {y}", "{x}; {y}", "({x}, {y})"}
-
-
 def multi_part(s: Source) -> Iterator[Made]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for r in s.rows("math_eval_misc/svamp"):
@@ -715,52 +688,7 @@ KINDS: dict[str, Callable[[Source], Iterator[Made]]] = {
 }
 
 
-def unlike(rows: Iterator[Made]) -> Iterator[Made]:
-    """Without rows whose question, in a part of few wordings, was made before."""
-    seen: set[str] = set()
-    for row in rows:
-        if row[0] not in seen:
-            seen.add(row[0])
-            yield row
-
-
 # ---- repeats of rows that are there, and leaks of evaluation questions ------------------------------------------------------
-
-Edit = Callable[[str, Random], str]
-
-
-def sub(pattern: str, new: str, most: int = 1) -> Edit:
-    return lambda text, _: re.sub(pattern, new, text, count=most)
-
-
-def typos(text: str, random: Random) -> str:
-    words = text.split(" ")
-    for i in random.sample(range(len(words)), min(2, len(words))):
-        w = words[i]
-        if w.isalpha() and len(w) > 4:
-            k = random.randrange(1, len(w) - 2)
-            words[i] = w[:k] + w[k + 1] + w[k] + w[k + 2 :]
-    return " ".join(words)
-
-
-def renamed(names: Sequence[str], text: str, random: Random) -> str:
-    found = re.findall(
-        r"(?<=[.?!] )[A-Z][a-z]{2,}(?= (?:has|had|is|was|bought|buys|wants|went|sold|gave|makes|made|works|can|ate|needs))|^[A-Z][a-z]{2,}(?= )",
-        text,
-    )
-    return (
-        re.sub(rf"\b{found[0]}\b", random.choice(names), text)
-        if found and found[0] not in ("The", "There", "What", "How", "Find")
-        else text
-    )
-
-
-def dropped_words(text: str, random: Random) -> str:
-    words = text.split(" ")
-    free = [i for i, w in enumerate(words) if w in ("the", "a", "then", "that", "all", "also", "now", "total", "of")]
-    gone = set(random.sample(free, min(2, len(free))))
-    return " ".join(w for i, w in enumerate(words) if i not in gone)
-
 
 SPELLED = {
     "2": "two",
@@ -831,7 +759,7 @@ EDITS: tuple[tuple[Edit, ...], ...] = (
 )
 
 
-def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
+def copying(s: Source) -> Sequence[Edit]:
     ways: Sequence[Edit] = s.frames(
         [lambda t, _: t, lambda t, _: t.upper(), lambda t, _: f"  {t} "],
         [
@@ -861,27 +789,7 @@ def exact_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
             lambda t, _: re.sub(r"([.?])\s", r"\1 \n", t),
         ],
     )
-    for row in s.random.sample(list(rows), count):
-        yield Item(
-            replace(row, question=s.random.choice(ways)(row.question, s.random)),
-            frozenset({"exact-duplicate"}),
-            "copies",
-            row.where,
-        )
-
-
-def near_copies(s: Source, rows: Sequence[Row], count: int) -> Iterator[Item]:
-    """Rewordings of rows by up to three edits of one part; and, in pairs of their own, the same problems as two collections word them."""
-    made = 0
-    for row in s.random.sample([r for r in rows if len(r.question) > 60], len([r for r in rows if len(r.question) > 60])):
-        text = row.question
-        for edit in s.random.sample(list(s.frames(*EDITS)), s.random.choice([2, 3])):
-            text = edit(text, s.random)
-        if re.sub(r"\W", "", text).casefold() != re.sub(r"\W", "", row.question).casefold():
-            yield Item(replace(row, question=text), frozenset({"near-duplicate"}), "rewordings of ours", row.where)
-            made += 1
-            if made == count:
-                return
+    return ways
 
 
 def natural_pairs(s: Source, most: int) -> Iterator[tuple[Row, Row]]:
@@ -906,36 +814,12 @@ def natural_pairs(s: Source, most: int) -> Iterator[tuple[Row, Row]]:
             return
 
 
-def leaked(s: Source, against: Sequence[Row], rows: Sequence[Row], count: int) -> Iterator[Item]:
-    """Rows with eight words in a row or more of an evaluation question: the whole of it, or a part put into another row."""
-    hosts = iter(s.random.sample(list(rows), len(rows)))
-    for row in s.random.sample([r for r in against if in_part(r.question, s.part) and len(r.question.split()) >= 12], count):
-        words = row.question.split()
-        kind = s.random.random()
-        if kind < 0.35:
-            text, made = (
-                s.random.choice(
-                    s.frames(
-                        ["{q}", "Solve: {q}"],
-                        ["{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."],
-                        third.LEAKED,
-                        fourth.LEAKED,
-                    )
-                ).format(q=row.question),
-                "whole",
-            )
-        elif kind < 0.6:
-            text, made = (
-                " ".join(words[: len(words) * 2 // 3]) + " What is the sum of all numbers in this text?",
-                "the beginning, with another end",
-            )
-        else:
-            size = s.random.randint(8, min(len(words), 24))
-            start = s.random.randrange(len(words) - size + 1)
-            if len(words_of(" ".join(words[start : start + size]))) < 8:
-                continue  # dashes that stand alone are no words
-            text, made = f"{next(hosts).question} {' '.join(words[start : start + size])}.", "a part, in another row"
-        yield Item(Row(text, row.answer), frozenset({"leak"}), made)
+LEAKED = (
+    ("{q}", "Solve: {q}"),
+    ("{q} Explain your reasoning.", "Here is a puzzle. {q}", "Q. {q} A."),
+    third.LEAKED,
+    fourth.LEAKED,
+)
 
 
 def evaluation(data: Path) -> list[Row]:
@@ -954,15 +838,12 @@ def stream(data: Path, part: str, clean: int, each: int) -> tuple[list[Item], li
             bad.append(Item(Row(question, answer, options, f"{name} {i}"), frozenset(faults), made))
     pairs = list(natural_pairs(Source(data, part, "pairs"), each // 4))
     found += [Item(a, frozenset(), "mawps addsub") for a, _ in pairs]
-    copies = [*exact_copies(s, rows, each), *near_copies(s, rows, each - len(pairs)), *leaked(s, against, rows, each)]
+    sources = [r for r in against if in_part(r.question, part)]
+    copies = [
+        *exact_copies(s.random, copying(s), rows, each),
+        *near_copies(s.random, s.frames(*EDITS), rows, each - len(pairs)),
+        *leaked(s.random, s.frames(*LEAKED), sources, rows, each),
+    ]
     copies += [Item(b, frozenset({"near-duplicate"}), "two collections", a.where) for a, b in pairs]
     bad += [replace(c, row=replace(c.row, where=f"{min(c.faults)} {i}")) for i, c in enumerate(copies)]
-    whole = [*found, *bad]
-    s.random.shuffle(whole)
-    place = {item.row.where: i for i, item in enumerate(whole)}
-    for item in bad:
-        if item.twin and place[item.twin] > place[item.row.where]:
-            i, j = place[item.row.where], place[item.twin]
-            whole[i], whole[j] = whole[j], whole[i]
-            place[item.row.where], place[item.twin] = j, i
-    return whole, against
+    return mixed(s.random, [*found, *bad]), against

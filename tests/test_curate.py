@@ -76,6 +76,40 @@ def test_a_decoy_is_dropped_by_the_name_of_its_filter(entry: Any) -> None:
         assert isinstance(found, Dropped) and found.filter == entry.name and found.reason
 
 
+@pytest.mark.parametrize(
+    ("name", "question", "answer"),
+    [
+        ("multiple-choice", "What is 4 + 5?\nChoose one:\n◻ 8\n◻ 9\n◻ 10", "9"),
+        ("multiple-choice", "What is 4 + 5?\n**A.** 8\n**B.** 9\n**C.** 10", "B"),
+        ("multiple-choice", "What is 4 + 5?\n| A | 8 | B | 9 | C | 10 |", "9"),
+        ("multiple-choice", "What is 4 + 5? (A: 8; B: 9; C: 10)", "9"),
+        ("multiple-choice", "What is 4 + 5? Pick your answer.\n1) 8\n2) 9\n3) 10", "9"),
+        ("multiple-choice", "What is 4 + 5? Select one answer from: 8, 9, 10", "9"),
+        ("true-false", "Ann says that 4 + 5 is 10. Is Ann right?", "F"),
+        ("true-false", "Is this right or wrong: 4 + 5 is 10.", "W"),
+        ("true-false", "Ben claims that 4 + 5 is 9.", "yes, true"),
+        ("yes-no", "4 pens and 5 pens are bought, and 10 are needed.", "No - 9"),
+    ],
+)
+def test_a_fault_is_found_however_it_is_dressed(name: str, question: str, answer: str) -> None:
+    assert filters[name].find(Row(question, answer))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Points A, B and C lie on a line. AB is 4 and BC is 5. What is AC?",
+        "Kim has these boxes:\n- 4 red ones\n- 5 blue ones\nHow many boxes has Kim?",
+        "The set $\\{x : |x - 4| < 1\\}$ is an interval. What is its length?",
+        "A jury must choose one winner. There are 4 singers and 5 dancers. In how many ways can it choose?",
+        "If the angle is right, and its sides are 3 and 4, what is the hypotenuse?",
+        "Ann multiplies $2(A + B) = 6$ and $B = 1$. What is $A$?",
+    ],
+)
+def test_what_only_looks_like_a_fault_is_kept(question: str) -> None:
+    assert not [e.name for e in filters if e.value.find(Row(question, "9"))]
+
+
 # ---- answers -----------------------------------------------------------------------------------------------------------
 
 

@@ -173,7 +173,7 @@ def measure(
 ) -> dict[str, Any]:
     """Solve rates into tasks.jsonl; tasks outside of the wished range into dropped.jsonl."""
     from ratchet.core.files import write_text
-    from ratchet.data.difficulty import attached, rates
+    from ratchet.data.difficulty import attached, rates, within
     from ratchet.measure.estimate import mean
     from ratchet.tasks.files import read
 
@@ -194,9 +194,7 @@ def measure(
     by_prompt = {(t.prompt, str(t.answer)): t.key for t in tasks}
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     rows = [attached(row, found.get(by_prompt[row["prompt"], str(row["answer"])])) for row in lines]
-    outside = [
-        r for r in rows if keep and not (r["facts"]["solve_rate"] is not None and keep[0] <= r["facts"]["solve_rate"] <= keep[1])
-    ]
+    outside = [r for r in rows if not within(r, keep)]
     if outside:
         rows = [r for r in rows if r not in outside]
         more = "".join(json.dumps(too_far(r, keep), ensure_ascii=False) + "\n" for r in outside)

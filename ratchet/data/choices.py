@@ -6,7 +6,7 @@ Options stand in a field of their own, or in the question as a list that begins 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
@@ -16,14 +16,19 @@ WRAP = r"(?:\\(?:text|textbf|mathrm|mathbf|rm)\s*\{?\s*)?"
 # (A)  A)  A.  A:  [A]  \textbf{(A)}  \text A.   where something other than a letter stands before it
 LABEL = re.compile(
     rf"(?:(?<=[\s,;:.?!$)\]}}|~])|^){WRAP}(?:[(\[<]+\s*([A-Ja-j])\s*[)\]>]+|([A-Ja-j])\s*(?:\)\.?|[.:](?=\s|\\|\$|[-\d])))\}}?"
-    rf"|(?:^|(?<=\s))(?:\\item\s*\[?)?([A-J])\s*(?:[.:]\]?(?=\s?\S)|\s[-–]\s)",
+    rf"|(?:^|(?<=[\s(]))(?:\\item\s*\[?)?([A-J])\s*(?:[.:]\]?(?=\s?\S)|\s[-–]\s)"
+    r"|(?<=\|)\s*([A-J])\s*\|",  # a cell of a table
     re.M,
 )
 INLINE = re.compile(r"(?<=\s)\(([1-9])\)\s*(?=\S)")
 NUMBERED = re.compile(r"^\s*(?:\(?([1-9])[).]|Option\s+([1-9A-Ja-j])\s*[:.)])\s*(?=\S)", re.M)
-BULLET = re.compile(r"^\s*[-*•]\s+\S", re.M)
+BULLET = re.compile(r"^\s*[-*•‣■-◿☐-☒]\s+\S", re.M)  # with the round and square shapes that are ticked
+BOLD = re.compile(r"\*\*|__(?!_)")  # of Markdown
 ANNOUNCED = re.compile(
-    r"\b(?:options|choices|alternatives|possible answers|choose from|select from|pick from)\s*(?:are\s*)?:", re.IGNORECASE
+    r"\b(?:options|choices|alternatives|possible answers|choose from|select from|pick from)\s*(?:are\s*)?:"
+    r"|(?:^|[.?!:)]\s+)(?:please\s+)?(?:choose|select|pick|mark|tick|check|circle|indicate)\s+(?:(?:the|your|a|an|only|exactly)\s+)?(?:\w+\s+){0,2}?"
+    r"(?:one|answers?|options?|choices?|values?|letters?)(?:\s+(?:from|among|below|of))*\s*(?::|[.!]?\s*$)",
+    re.IGNORECASE | re.MULTILINE,
 )
 SPOKEN = re.compile(
     r"\b(?:(?:which|what)(?:\s+one)?\s+of\s+(?:the\s+(?:\w+\s+){0,3}?(?:following|below|above|options|choices|answers|alternatives)|these)\b"
@@ -53,11 +58,13 @@ class Choice:
 
 def listed(question: str) -> tuple[int, list[str]] | None:
     """Where the list of options begins, and its texts; None without one of at least three, or of two that are announced."""
-    question = PROGRAM.sub(lambda m: " " * len(m[0]), question)
+    blank: Callable[[re.Match[str]], str] = lambda m: " " * len(m[0])
+    question = BOLD.sub(blank, PROGRAM.sub(blank, question))
     for pattern in (LABEL, NUMBERED, INLINE):
         marks: list[re.Match[str]] = []
         for m in pattern.finditer(question):
-            if pattern is LABEL and m[2] and question.count("(", 0, m.start()) > question.count(")", 0, m.start()):
+            closing = pattern is LABEL and m[2] and ")" in m[0]
+            if closing and question.count("(", 0, m.start()) > question.count(")", 0, m.start()):
                 continue  # it closes a bracket: (x + a)
             name = next(filter(None, m.groups())).upper()
             wanted = "123456789"[len(marks)] if name.isdigit() else ascii_uppercase[len(marks)]
@@ -93,7 +100,7 @@ def listed(question: str) -> tuple[int, list[str]] | None:
 
 
 def between(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
-    return [text[a:b].strip(" \n\t-*•") for a, b in zip(starts, ends, strict=True)]
+    return [re.sub(r"^[\s*•‣■-◿☐-☒-]+|[\s*•-]+$", "", text[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
 def choice_of(row: Row) -> Choice | None:

@@ -49,3 +49,9 @@ def attached(row: dict[str, Any], rate: Rate | None) -> dict[str, Any]:
     """A task's row with its solve rate among its facts; None where no sample could be judged."""
     n, passes = rate or (0, 0)
     return {**row, "facts": {**row["facts"], "solve_rate": passes / n if n else None, "solve_samples": n}}
+
+
+def within(row: dict[str, Any], keep: tuple[float, float] | None) -> bool:
+    """Whether the rate that is attached to a task's row lies in the range that is kept; without a range every task is."""
+    rate = row["facts"]["solve_rate"]
+    return keep is None or (rate is not None and keep[0] <= rate <= keep[1])

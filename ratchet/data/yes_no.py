@@ -7,12 +7,13 @@ import re
 from ratchet.data.filters import Drop, Filter, Row, around, examples, filters
 
 SAYS_YES_NO = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:(?:the )?answer is:?\s*)?(?:yes|no)\b(?=\W*$|\s*[,.;:}(!]|\s+(?:because|since|it|they|he|she|the))(?!\s+solution)",
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:the )?answer is:?\s*)?(?:yes|no)\b(?=\W*$|\s*[,.;:}(!–—]|\s+-\s|\s+(?:because|since|it|they|he|she|the))"
+    r"(?!\s+solution)",
     re.IGNORECASE,
 )
 LETTER_YES_NO = re.compile(r"\W*[YN]\W*")
 SAYS_TRUE_FALSE = re.compile(
-    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|right|wrong)\b(?=\W*$|\s*[,.;:}])|(?:always|sometimes|never)\W*$"
+    r"^\W*(?:\\text\w*\{)?\s*(?:(?:true|false|correct|incorrect|valid|invalid|right|wrong)\b(?=\W*$|\s*[,.;:}]|\s+(?:statement|claim)\b)|(?:yes|no)\W+(?:true|false)\W*$|(?:always|sometimes|never)\W*$"
     r"|(?:it|this|that|the (?:statement|claim)) is (?:true|false|correct|incorrect|not true)\b)",
     re.IGNORECASE,
 )
@@ -22,7 +23,8 @@ ASKS_TRUE_FALSE = re.compile(
     r"|\b(?:determine|decide|state|say|judge|evaluate|check|tell)\b[^.?]{0,40}\b(?:whether|if)\b[^.?]{0,80}\b(?:statements?|claims?|"
     r"assertions?|propositions?|inequalit\w+)\b|\b(?:whether|if)\b[^.?]{0,60}\b(?:is|are|be)\s+(?:true|false|correct|valid)\b"
     r"|\btruth\s+(?:value|of)\b|\b(?:is|are)\s+(?:the|this|that|these)\s+(?:claim|statement|assertion)s?\b|\btrue\s+or\s+not\b"
-    r"|\bis it (?:true|correct|the case|false)\b",
+    r"|\bis it (?:true|correct|the case|false)\b|[\"'‘“](?:true|false)[\"'’”]\s+(?:if|or|when)\b"
+    r"|\b(?:correct|right|true|valid)\s+or\s+(?:incorrect|wrong|false|invalid)\b|\b(?:is|are|was)\s+(?:\w+\s+){1,2}(?:right|wrong|correct|mistaken)\s*\?",
     re.IGNORECASE | re.MULTILINE,
 )
 WHICH = re.compile(
