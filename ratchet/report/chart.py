@@ -17,6 +17,7 @@ from ratchet.core.types import Estimate
 WIDTH, HEIGHT = 420, 262
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 14, 42
 BAR, BAR_LEFT = 24, 136
+LETTER = 5.6  # the mean width of one in a tick
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,13 @@ def axes(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{up(v) + 4:.1f}" text-anchor="end">{escape(y.tick(v))}</text>')
     floor = HEIGHT - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{floor}" y2="{floor}"/>')
-    for v in across.ticks:
-        label = (x.names or {}).get(v) or x.tick(v)
+    labels = [(x.names or {}).get(v) or x.tick(v) for v in across.ticks]
+    ends = [(across(v) - LETTER * len(t) / 2, across(v) + LETTER * len(t) / 2) for v, t in zip(across.ticks, labels, strict=True)]
+    crowded = any(after[0] < before[1] for before, after in pairwise(ends))  # then every other one stands a line lower
+    for i, (v, label) in enumerate(zip(across.ticks, labels, strict=True)):
+        row = floor + 16 + 10 * (crowded and i % 2)
         parts.append(f'<line class="axis" x1="{across(v):.1f}" x2="{across(v):.1f}" y1="{floor}" y2="{floor + 4}"/>')
-        parts.append(f'<text class="tick" x="{across(v):.1f}" y="{floor + 17}" text-anchor="middle">{escape(label)}</text>')
+        parts.append(f'<text class="tick" x="{across(v):.1f}" y="{row}" text-anchor="middle">{escape(label)}</text>')
     below = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}"'
     beside = f'transform="translate(12 {(TOP + floor) / 2}) rotate(-90)"'
     for place, axis in ((below, x), (beside, y)):
