@@ -51,8 +51,9 @@ def sales(n: int, path: Path) -> None:
 
 def made(file: str) -> dict[str, Any]:
     """In a process of its own: seconds, peak memory of it and of the largest run in the sandbox (MB), the table's size."""
-    from ratchet.smith import making
+    from ratchet.smith import making, trying
 
+    trying.give_memory_back()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as out:
         result = making.make(Path(file).parent, Path(out), lambda line: None, only=[Path(file)], jobs=2)

@@ -70,7 +70,9 @@ def make(
 ) -> None:
     """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop."""
     from ratchet.smith.making import make as made
+    from ratchet.smith.trying import give_memory_back
 
+    give_memory_back()
     roles = by_model(endpoint, model, cap, out) if endpoint else None
     results: list[dict[str, Any]] = []
     failed: list[str] = []

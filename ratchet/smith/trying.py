@@ -11,7 +11,7 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ratchet.verify.sandbox.sandbox import Sandbox
 
 INSIDE = Path(__file__).parent / "inside"
+MMAP_THRESHOLD = -3  # of mallopt
 MEMORY, DISK, SECONDS = 6_144, 2_048, 120.0
 
 
@@ -48,6 +49,15 @@ def readable(raw: Path) -> Generator[Path]:
         for path in (copy, *copy.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         yield copy
+
+
+def give_memory_back() -> None:
+    """Of arrays that are freed, at once: left alone, glibc learns to keep them, and copies of a table add up. For commands, since it
+    holds for the whole process; where the C library knows no such thing, nothing happens."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, 1 << 17)
 
 
 def limits(seconds: float = SECONDS) -> Limits:
