@@ -17,7 +17,7 @@ from itertools import pairwise
 from ratchet.core.seeds import digest
 from ratchet.data.filters import Drop, Row, SetFilter, set_filters
 from ratchet.tasks.runs import words_of
-from ratchet.tasks.word_problems import spelled
+from ratchet.tasks.word_problems import numbered
 
 Seen = Callable[[Row], Drop | None]
 INTRODUCES = re.compile(r"^\s*(?:problem|question|exercise|example|q)?\s*#?\d{0,4}\s*[:.)]\s+(?=\S)", re.IGNORECASE)
@@ -75,13 +75,7 @@ def plain_words(question: str) -> list[str]:
     """The words, with numbers in digits: "Twenty-five" is 25, and 1,000 is 1000."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", INTRODUCES.sub("", question))
     words: list[str] = words_of(re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", " ", text))
-    found: list[str] = []
-    place = 0
-    while place < len(words):
-        number, length = spelled(words[place : place + 5])
-        found.append(str(number) if length else words[place])
-        place += length or 1
-    return found
+    return [str(word) for word in numbered(words)]
 
 
 def pairs_of(words: Sequence[str]) -> set[int]:

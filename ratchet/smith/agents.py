@@ -21,10 +21,8 @@ NOTHING = Completion((), (), "", (), "end")
 
 
 def script(name: str, **values: Any) -> str:
-    """A script of `inside`, after the modules that it uses, with values that it reads."""
-    parts = ["ladder.py"] if name != "ladder.py" else []
-    written = "".join(f"open({p!r}, 'w').write({(INSIDE / p).read_text()!r})\n" for p in parts)
-    written += "".join(f"open({k + '.json'!r}, 'w').write({json.dumps(v)!r})\n" for k, v in values.items())
+    """A script of `inside`, with values that it reads."""
+    written = "".join(f"open({k + '.json'!r}, 'w').write({json.dumps(v)!r})\n" for k, v in values.items())
     return written + (INSIDE / name).read_text()
 
 

@@ -125,7 +125,6 @@ def prepared(folder: Path, raw: Path, sandbox: Sandbox, report: Report) -> dict[
     other = "import random, numpy\nrandom.seed(5), numpy.random.seed(5)\n"
     second = trying.run(sandbox, other + text.replace("from __future__ import annotations\n", "", 1), {}, [str(raw), "out"])
     same = digests(first.files) == digests(second.files)
-    del second
     report.need("refactor", iter([(same, "prepare.py is deterministic", "a second run gave other files")]))
     return dict(first.files)
 

@@ -10,12 +10,11 @@ from ratchet.core.errors import SmithError
 from ratchet.smith import trying
 from ratchet.smith.checking import ANSWERS, read_task
 
-SCRIPT = """import importlib.util, json
-spec = importlib.util.spec_from_file_location("metric", "metric.py")
-metric = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(metric)
+SCRIPT = """import json
+from grade import metric
+module = metric()
 try:
-    print(json.dumps({"score": float(metric.score("submission.csv", "answers.csv"))}))
+    print(json.dumps({"score": float(module.score("submission.csv", "answers.csv"))}))
 except Exception as e:
     print(json.dumps({"why": str(e) if type(e).__name__ == "InvalidSubmission" else f"{type(e).__name__}: {e}"}))
 """

@@ -20,7 +20,7 @@ from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
-from ratchet.smith.probing import ROWS, SOLVED, from_side, givers, matrix, sampled, skill
+from ratchet.smith.probing import ROWS, SOLVED, beside, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
 from ratchet.smith.sniffing import readings
@@ -71,8 +71,7 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     for side in f.extra.get("sides", ()):
         if side["column"] in leaky:
             return None, f"{side['column']}, by which {side['table']} is found, {leaky[side['column']]}"
-        joined = from_side(rows, data.frames[side["table"]], side)
-        told = givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete)
+        told = beside(rows, data.frames[side["table"]], side, target, discrete)
         leaky |= {name: f"of {side['table']} {why}" for name, why in told.items()}
         columns = [c for c in side["columns"] if f"{side['table']}.{c}" not in told]
         if not columns:

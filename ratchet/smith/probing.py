@@ -186,6 +186,12 @@ def from_side(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any]) 
     return one.reindex(rows[side["column"]]).set_axis(rows.index)
 
 
+def beside(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any], target: str, discrete: bool) -> dict[str, str]:
+    """Columns of a side table that give the target away, each with a sentence."""
+    joined = from_side(rows, table, side)
+    return givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete)
+
+
 def spelled(column: pd.Series, target: pd.Series) -> bool:
     """Whether cells hold their row's target as a word, far more often than another row's."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):

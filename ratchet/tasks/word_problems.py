@@ -53,13 +53,16 @@ def words_in(text: str) -> list[str | Fraction]:
     tokens: list[str | Fraction] = []
     for match in TOKEN.finditer(text):
         tokens.append(decimal(match["number"]) if match["number"] else match["word"] or match["sign"])
-    read: list[str | Fraction] = []
+    return [Fraction(token) if isinstance(token, int) else token for token in numbered(tokens)]
+
+
+def numbered(tokens: Sequence[str | Fraction]) -> Iterator[str | Fraction | int]:
+    """The tokens, but for numbers that are spelled out: each is one, an int."""
     place = 0
     while place < len(tokens):
         number, length = spelled(tokens[place : place + 5])
-        read.append(Fraction(number) if length else tokens[place])
+        yield number if length else tokens[place]
         place += length or 1
-    return read
 
 
 def spelled(tokens: Sequence[str | Fraction]) -> tuple[int, int]:

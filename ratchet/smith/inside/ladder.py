@@ -28,6 +28,15 @@ MOST = 12_000  # rows that are learned from
 TREES = 6_000
 
 
+def given(task):
+    """Training rows, rows to be told, and the sample submission in their order; classes are words."""
+    kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
+    train = pd.read_csv(PUBLIC / "train.csv", dtype=kinds, low_memory=False)
+    test = pd.read_csv(PUBLIC / "test.csv", low_memory=False)
+    sample = pd.read_csv(PUBLIC / "sample_submission.csv", dtype=kinds)
+    return train, test, sample.set_index("id").loc[test["id"]].reset_index()
+
+
 def features(train, test, task):
     """Numbers of both (rows, columns): codes for words, days for dates, means and ends of what belongs to a row elsewhere."""
     both = pd.concat([train, test], ignore_index=True)
@@ -241,12 +250,7 @@ def told(parts, y, past, end, names):
 
 def main():
     task = json.loads(Path("task.json").read_text())
-    train = pd.read_csv(PUBLIC / "train.csv", low_memory=False)
-    test = pd.read_csv(PUBLIC / "test.csv", low_memory=False)
-    sample = pd.read_csv(
-        PUBLIC / "sample_submission.csv", dtype=dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
-    )
-    sample = sample.set_index("id").loc[test["id"]].reset_index()  # in the order of what is told
+    train, test, sample = given(task)
     OUT.mkdir()
     found = {"dummy": sample.copy(), "simple": sample.copy(), "strong": sample.copy()}
     for target in task["targets"]:

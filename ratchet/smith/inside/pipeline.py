@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from ladder import PUBLIC, features, some
+from ladder import features, given, some
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -47,10 +46,7 @@ def told(fitted, x, chance):
 def main():
     task, spec = json.loads(Path("task.json").read_text()), json.loads(Path("spec.json").read_text())
     chance, discrete = task["answer"] == "chance", task["answer"] != "number"
-    kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
-    train = pd.read_csv(PUBLIC / "train.csv", dtype=kinds, low_memory=False)
-    test, sample = pd.read_csv(PUBLIC / "test.csv", low_memory=False), pd.read_csv(PUBLIC / "sample_submission.csv", dtype=kinds)
-    sample = sample.set_index("id").loc[test["id"]].reset_index()
+    train, test, sample = given(task)
     x, n = features(train, test, task)
     x = x.loc[:, x[:n].notna().any()].to_numpy(float)
     rows = some(n, MOST)

@@ -45,11 +45,18 @@ def features_of(profile: Profile, target: str, without: tuple[str, ...] = ()) ->
     return tuple(kept), dropped
 
 
-def classes_of(values: pd.Series, least: int) -> tuple[str, ...]:
+def class_counts(values: pd.Series) -> dict[str, int]:
+    """Rows of each class, by its name."""
     from ratchet.smith.preparing import class_name
 
-    counts = values.dropna().map(class_name).value_counts()
-    return tuple(sorted(str(name) for name, n in counts.items() if n >= least))
+    counts: dict[str, int] = {}
+    for value, n in values.value_counts().items():
+        counts[class_name(value)] = counts.get(class_name(value), 0) + int(n)
+    return counts
+
+
+def classes_of(values: pd.Series, least: int) -> tuple[str, ...]:
+    return tuple(sorted(name for name, n in class_counts(values).items() if n >= least))
 
 
 def split_at_random(stratified: bool) -> dict[str, Any]:
@@ -80,8 +87,6 @@ def words(name: str) -> str:
 @proposers.add("classes", paper="mle-smith")
 def classes(data: Dataset) -> Iterator[Formulation]:
     """Binary, imbalanced and multiclass classification of a column."""
-    from ratchet.smith.preparing import of_classes
-
     for names, frame, profile in tables(data):
         least = 10 if len(frame) < 400 else 20
         for c in profile.of("binary", "category", "name"):
@@ -90,8 +95,8 @@ def classes(data: Dataset) -> Iterator[Formulation]:
                 continue
             if not 2 <= len(found) <= 30:
                 continue
-            counts = of_classes(frame[[c.name]].dropna(), c.name, list(found))[c.name].value_counts()
-            share = counts.min() / counts.sum()
+            counts = class_counts(frame[c.name])
+            share = min(counts[name] for name in found) / sum(counts[name] for name in found)
             extra = positive_of(frame[c.name], found)
             if extra:
                 kind, metric = ("imbalanced", "average_precision") if share < RARE else ("binary", "auc")
@@ -118,11 +123,9 @@ def classes(data: Dataset) -> Iterator[Formulation]:
 
 def positive_of(values: pd.Series, classes: Sequence[str]) -> dict[str, str]:
     """What a plan holds of two classes: which one the chance is of, the one that says yes or else the rarer; nothing of more."""
-    from ratchet.smith.preparing import class_name
-
     if len(classes) != 2:
         return {}
-    names = {class_name(v): int(n) for v, n in values.dropna().value_counts().items() if class_name(v) in classes}
+    names = {name: n for name, n in class_counts(values).items() if name in classes}
     for yes in ("1", "yes", "true", "y"):
         found = next((n for n in names if n.lower() == yes), None)
         if found is not None:
