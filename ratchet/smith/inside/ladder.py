@@ -126,9 +126,9 @@ def tabular(train, test, task, target):
     log = task["metric"]["name"] == "rmsle"
     y = np.log1p(y) if log else y
     small = (
-        DecisionTreeClassifier(max_depth=2, min_samples_leaf=5)
+        DecisionTreeClassifier(max_depth=2, min_samples_leaf=5, random_state=0)
         if discrete(task)
-        else DecisionTreeRegressor(max_depth=2, min_samples_leaf=5)
+        else DecisionTreeRegressor(max_depth=2, min_samples_leaf=5, random_state=0)
     )
     simple = said(small.fit(filled[few], y[few]), filled[n:], task)
     small = n < 2_000  # few rows: fewer steps, and a straight line beside the trees
@@ -199,7 +199,11 @@ def seen(train, test, task, target):
 
     y = train[target].astype(str).to_numpy() if task["answer"] == "class" else train[target].to_numpy()
     rows = some(len(train), TREES)
-    tree = DecisionTreeClassifier(max_depth=4) if discrete(task) else DecisionTreeRegressor(max_depth=3)
+    tree = (
+        DecisionTreeClassifier(max_depth=4, random_state=0)
+        if discrete(task)
+        else DecisionTreeRegressor(max_depth=3, random_state=0)
+    )
     simple = said(tree.fit(points(train["image"].iloc[rows], 4), y[rows]), points(test["image"], 4), task)
     trees = (ExtraTreesClassifier if discrete(task) else ExtraTreesRegressor)(n_estimators=150, random_state=0, n_jobs=1)
     return simple, said(trees.fit(points(train["image"].iloc[rows], 20), y[rows]), points(test["image"], 20), task)
