@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Answer, Server, completion
+from test_sequential_search import Saying
 
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, fidelity, making, trying
@@ -166,6 +167,58 @@ def test_grades_and_agents(made: tuple[Path, Path, dict[str, Any]], ratchet: Cal
     scores = [s["score"] for s in solved["steps"] if s["tool"] == "submit"]
     assert len(scores) == 3 and solved["best"] == max(scores) > scores[0]
     assert not any(str(v) in json.dumps(solved["steps"][0]) for v in ["private/answers"])
+
+
+FIRST = "I look first.\n<run>\nimport os; print(sorted(os.listdir('public')))\n</run>\n<result>made up</result>"
+SECOND = (
+    "<run>```python\nimport os, shutil; os.makedirs('out', exist_ok=True)\n"
+    "shutil.copy('public/sample_submission.csv', 'out/submission.csv')\n```</run>"
+)
+
+
+def test_a_model_at_an_endpoint_solves(
+    made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], server: Server
+) -> None:
+    """It reads what its scripts printed, not what it made up; what was scored stays where the endpoint fails later."""
+    folder, asked = task_about(made, "left"), []
+
+    def say(body: dict[str, Any]) -> tuple[int, str]:
+        asked.append(body["messages"][0]["content"])
+        return (completion(FIRST), completion(SECOND), (400, "{}"))[min(len(asked), 3) - 1]
+
+    server.say = say
+    found = ratchet("smith", "solve", folder, "--endpoint", server.url, "--model", "m", "--json")
+    solved = json.loads(found.out)
+    assert [s["tool"] for s in solved["steps"]] == ["run", "run"] and solved["best"] == solved["steps"][1]["score"] is not None
+    assert "<run>" in asked[0] and "train.csv" in asked[1] and "made up" not in asked[1] and "score" in asked[2]
+    assert found.code == 2 and "refused a request" in found.err
+    both = ratchet("smith", "solve", folder, "--endpoint", server.url, "--model", "m", "--engine", "builtin")
+    assert both.code == 2 and "give one" in both.err and len(asked) == 3
+
+
+class Letters:
+    """A tokenizer of single characters."""
+
+    end, end_id = frozenset({0}), 0
+
+    def encode(self, text: str) -> list[int]:
+        return [*map(ord, text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+def test_an_engine_solves(
+    made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Saying(lambda draw, i, before: (FIRST.partition("\n<result>")[0], SECOND, "Done.")[i])
+    engine.tokenizer, engine.max_tokens, engine.context = Letters(), 2_000, 10**6  # type: ignore[assignment]
+    monkeypatch.setattr("ratchet.models.load.load_policy", lambda *_: engine)
+    found = ratchet("smith", "solve", task_about(made, "left"), "--engine", "builtin", "--json")
+    assert found.code == 0, found.err
+    solved = json.loads(found.out)
+    assert [s["tool"] for s in solved["steps"]] == ["run", "run"] and solved["best"] == solved["steps"][1]["score"] is not None
+    assert "train.csv" in solved["steps"][0]["answer"]
 
 
 def test_a_card_shows_the_data(made: tuple[Path, Path, dict[str, Any]], ratchet: Callable[..., Answer], tmp_path: Path) -> None:

@@ -180,15 +180,19 @@ def export(folder: Path, out: Path) -> None:
 @TASK
 @click.option("--agent", default="ladder", show_default=True, help="An agent that needs no model: ladder, pipelines.")
 @click.option("--engine", help="A model (builtin, a folder, a hub name) that is the agent, by the strategy tool-use.")
+@click.option("--endpoint", help="The agent is a model at an OpenAI-compatible endpoint, such as http://localhost:8000/v1.")
+@click.option("--model", default="", help="The name by which the endpoint knows the model.")
 @click.option("--turns", type=click.IntRange(1), default=6, show_default=True, help="Texts of the model.")
 @click.option("--max-tokens", type=click.IntRange(1), default=1024, show_default=True, help="Longest completion of the model.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--submissions", type=click.IntRange(1), default=3, show_default=True, help="How many may be scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the episode as JSON.")
 def solve(
-    folder: Path, agent: str, engine: str | None, turns: int, max_tokens: int, seed: int, submissions: int, as_json: bool
-) -> None:
+    folder: Path, agent: str, engine: str | None, endpoint: str | None, model: str, turns: int, max_tokens: int, seed: int,
+    submissions: int, as_json: bool,
+) -> None:  # fmt: skip
     """Let an agent solve a task: it looks at the data, runs code in the sandbox, and submits."""
+    from ratchet.core.errors import EngineError
     from ratchet.smith import trying
     from ratchet.smith.agents import agents
     from ratchet.smith.checking import read_task
@@ -197,34 +201,58 @@ def solve(
     trying.needed()
     read_task(there(folder))
     chosen = agents[agent]
+    if engine and endpoint:
+        raise click.UsageError("--engine and --endpoint are two agents; give one")
+    broke: EngineError | None = None
     with trying.room(folder.resolve() / "public") as sandbox:
         bench = Workbench(folder, sandbox, submissions)
-        if engine is None:
-            play(bench, chosen(bench.task), seed)
-        else:
-            by_engine(bench, engine, turns, max_tokens, seed)
+        try:
+            if engine:
+                by_engine(bench, engine, turns, max_tokens, seed)
+            elif endpoint:
+                by_endpoint(bench, endpoint, model, turns, max_tokens, seed)
+            else:
+                play(bench, chosen(bench.task), seed)
+        except EngineError as e:  # what was scored before stays
+            broke = e
     if as_json:
-        click.echo(json.dumps(bench.record(engine or agent)))
-        return
-    for step in bench.steps:
-        lines = step.answer.strip().splitlines() or [""]
-        click.echo(f"{step.tool}: {lines[-1 if step.tool != 'look' else 0][:120]}")
-    click.echo(f"best: {bench.best if bench.best is not None else 'none'}")
+        click.echo(json.dumps(bench.record(engine or model or agent)))
+    else:
+        for step in bench.steps:
+            lines = step.answer.strip().splitlines() or [""]
+            click.echo(f"{step.tool}: {lines[-1 if step.tool != 'look' else 0][:120]}")
+        click.echo(f"best: {bench.best if bench.best is not None else 'none'}")
+    if broke:
+        raise broke
+
+
+def by_endpoint(bench: Any, url: str, model: str, turns: int, max_tokens: int, seed: int) -> None:
+    """An episode of a model behind an endpoint; see `by_engine`."""
+    from ratchet.models.endpoint import Endpoint
+    from ratchet.search.strategy import strategies
+    from ratchet.smith.solving import BY_MODEL, play
+
+    if not model:
+        raise SmithError("--endpoint needs --model, the name that the server knows the model by")
+    ask = Endpoint(url, model, max_tokens=max_tokens)
+    play(bench, strategies["tool-use"](bench.task, turns=turns, **BY_MODEL), seed, ask=ask)
 
 
 def by_engine(bench: Any, engine: str, turns: int, max_tokens: int, seed: int) -> None:
     """An episode of a model: what it writes between <run> and </run> is run, and it reads what came of it."""
     from ratchet.cli.evaluate import model_folder
+    from ratchet.core.types import Outcome, Verdict
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
     from ratchet.models.scheduler import Scheduler
     from ratchet.search.strategy import strategies
+    from ratchet.smith.solving import BY_MODEL
 
     prepare()
     policy = load_policy(model_folder(engine), max_tokens, 1)
-    scheduler = Scheduler(policy, lambda pairs: [], tools=bench.tools())
-    knobs = {"turns": turns, "tool": "run", "opens": "<run>", "closes": "</run>", "result": "</run>\n<result>{}</result>\n"}
-    scheduler.run(strategies["tool-use"], [bench.task], seed, "solve", knobs=knobs)
+    judged = Verdict(Outcome.ABSTAIN, "what counts are the scores of its submissions")
+    scheduler = Scheduler(policy, lambda pairs: [judged for _ in pairs], tools=bench.tools())
+    scheduler.run(strategies["tool-use"], [bench.task], seed, "solve", knobs={"turns": turns, **BY_MODEL})
 
 
 @smith.command()

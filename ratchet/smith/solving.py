@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ratchet.core.errors import SmithError
-from ratchet.core.types import Call, Chance, Play, Task
+from ratchet.core.types import Call, Chance, Completion, Draw, Play, Task
 from ratchet.smith import trying
 from ratchet.smith.checking import files_in, read_task
 from ratchet.smith.grading import scored
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 
 SHOWN = 4_000  # characters of a tool's answer
 SEEN = ("title", "kind", "targets", "answer", "classes", "metric", "split", "features", "sides", "query")
+OPENS, CLOSES = "<run>", "</run>"
 HOW = (
-    "Write Python. Data lies in public/, what the columns mean in task.json. Leave a submission in out/submission.csv; each script that "
-    "leaves one has it scored. You may have {} scored."
+    "Write Python scripts, each between <run> and </run>; what one prints comes back between <result> and </result>. Data lies in "
+    "public/, what the columns mean in task.json. Leave a submission in out/submission.csv; each script that leaves one has it scored. "
+    "You may have {} scored. When you are done, say so without a script."
 )
+BY_MODEL = {
+    "tool": "run",
+    "opens": OPENS,
+    "closes": CLOSES,
+    "result": f"{CLOSES}\n<result>{{}}</result>\n",
+}  # of the strategy tool-use
 
 
 @dataclass(frozen=True)
@@ -114,9 +122,9 @@ class Workbench:
         return {"task": self.spec["name"], "agent": agent, "best": self.best, "steps": [asdict(s) for s in self.steps]}
 
 
-def play(bench: Workbench, agent: Play, seed: int = 0, most: int = 60) -> None:
-    """Answer the calls of an agent that needs no engine, until it ends or has made `most`."""
-    random, reply = Random(seed), None
+def play(bench: Workbench, agent: Play, seed: int = 0, most: int = 60, ask: Callable[[str], str] | None = None) -> None:
+    """Answer the requests of an agent until it ends or has made `most`; what it draws comes from `ask`, a prompt's reply."""
+    random, reply, prompt = Random(seed), None, ""
     for _ in range(most):
         try:
             request = agent.send(reply)
@@ -126,8 +134,19 @@ def play(bench: Workbench, agent: Play, seed: int = 0, most: int = 60) -> None:
             reply = bench.call(request.tool, request.argument)
         elif isinstance(request, Chance):
             reply = random
+        elif isinstance(request, Draw) and ask is not None:
+            prompt = request.prefix if isinstance(request.prefix, str) else prompt
+            reply = [replied(ask, prompt, request)]
         else:
-            raise SmithError("this agent asks for an engine; give one with --engine")
+            raise SmithError("this agent asks for a model; give one with --engine or --endpoint")
+
+
+def replied(ask: Callable[[str], str], prompt: str, draw: Draw) -> Completion:
+    """A draw by a model that is asked one prompt at a time: it reads the prompt and all that was written, and is cut at a stop string."""
+    before = draw.prefix.text + draw.then if isinstance(draw.prefix, Completion) else ""
+    said = ask(prompt + before)
+    ends = [said.find(s) for s in draw.stop if s in said]
+    return Completion((), (), before + (said[: min(ends)] if ends else said), (), "stop" if ends else "end")
 
 
 def answers(said: str) -> Mapping[str, Any]:
