@@ -85,6 +85,15 @@ def test_a_decoy_is_dropped_by_the_name_of_its_filter(entry: Any) -> None:
         ("multiple-choice", "What is 4 + 5? (A: 8; B: 9; C: 10)", "9"),
         ("multiple-choice", "What is 4 + 5? Pick your answer.\n1) 8\n2) 9\n3) 10", "9"),
         ("multiple-choice", "What is 4 + 5? Select one answer from: 8, 9, 10", "9"),
+        ("multiple-choice", "What is 4 + 5?\n1. 8\n2. 9\n3. 10", "9"),
+        ("multiple-choice", "What is 4 + 5?\n**A** 8\n**B** 9\n**C** 10", "9"),
+        ("multiple-choice", "What is 4 + 5?\n\n☐ 8\n☐ 9\n☐ 10", "9"),
+        ("multiple-choice", "What is 4 + 5? The possible answers are 8, 9, 10 and 11.", "9"),
+        ("multiple-choice", "Ann adds 4 and 5. Which one is right: 8, 9 or 10?", "9"),
+        ("proof", "Show, without a table, that 4 + 5 is odd.", "9"),
+        ("proof", "Is the sum of 4 and an odd number always odd? Prove or disprove.", "9"),
+        ("unparsable", "What is 4 + 5?", "Solution:"),
+        ("unparsable", "What is 4 + 5?", "No answer is given."),
         ("true-false", "Ann says that 4 + 5 is 10. Is Ann right?", "F"),
         ("true-false", "Is this right or wrong: 4 + 5 is 10.", "W"),
         ("true-false", "Ben claims that 4 + 5 is 9.", "yes, true"),
@@ -103,6 +112,11 @@ def test_a_fault_is_found_however_it_is_dressed(name: str, question: str, answer
         "The set $\\{x : |x - 4| < 1\\}$ is an interval. What is its length?",
         "A jury must choose one winner. There are 4 singers and 5 dancers. In how many ways can it choose?",
         "If the angle is right, and its sides are 3 and 4, what is the hypotenuse?",
+        "Kim has these boxes:\n4 red ones\n5 blue ones\n9 green ones\nHow many green boxes has Kim?",
+        "What is the median of these numbers: 4, 9, 11?",
+        "Add what stands below.\n4\n5",
+        "What is 4 + 5? You do not need to show that your way is the shortest.",
+        "What is 4 + 5? Explain how you know.",
         "Ann multiplies $2(A + B) = 6$ and $B = 1$. What is $A$?",
     ],
 )
@@ -124,7 +138,18 @@ def test_an_answer_is_written_plainly_and_stays_the_same(answer: str, plain: str
 
 @pytest.mark.parametrize(
     "answer",
-    ["43.0", "6:7", "(0,125) \\cup (125, \\infty)", "(a + b)(a + c)", "\\$1,657", "Tuesday", "x > -2", "3 hours", "2, -3"],
+    [
+        "43.0",
+        "6:7",
+        "(0,125) \\cup (125, \\infty)",
+        "(a + b)(a + c)",
+        "\\$1,657",
+        "Tuesday",
+        "x > -2",
+        "3 hours",
+        "2, -3",
+        "no solution",
+    ],
 )
 def test_what_can_be_compared_is_parsable(answer: str) -> None:
     assert unparsable(answer) == ""

@@ -18,7 +18,9 @@ from ratchet.verify.verifier import verifiers
 WRONG = ("7919", r"\frac{\sqrt{7919}}{104729}", "(7919, -104729)")  # nobody's answers
 FEW = 4  # words that are said in one way only, as a name or a day is
 NOTHING = re.compile(
-    r"\W*(?:n\s*/?\s*a|none|null|nan|unknown|tbd|to be determined|omitted|missing|no answer|not (?:given|available|provided|known)|various|"
+    r"\W*(?:n\s*/?\s*a|none|null|nan|unknown|tbd|to be determined|omitted|missing|"
+    r"no answer(?: (?:is )?(?:given|available|provided|known|yet))?|no solution (?:is )?(?:given|available|provided)|(?:solution|answer|result)\s*:|"
+    r"not (?:given|available|provided|known)|various|"
     r"answers?\s+(?:may|will|can)?\s*var(?:y|ies)|see\b.*|cf\b.*|n\W*a|refer\b.*|\\?\\[lc]?dots|ans|\\?[{}~]*|"
     r"proof\b.*|q\.?\s*e\.?\s*d|left (?:to|as|for)\b.*|.*\bomitted|.*\bsolutions? manual|"
     r".*\b(?:above|below)|it depends.*|depends\b.*|explanations?\b.*|sample (?:answer|response).*|open[- ]ended.*)?\W*",

@@ -1,6 +1,7 @@
 """Multiple choice: a question that is answered by picking one of its options can be guessed, and its letter is no answer.
 
-Options stand in a field of their own, or in the question as a list that begins with A (or 1) and goes on, or are only spoken of.
+Options stand in a field of their own, or in the question as a list that begins with A (or 1) and goes on, or as short pieces behind it
+of which the answer is one, or are only spoken of.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ LISTED = re.compile(
 )
 ITEMS = re.compile(r"\s*[,;|/]\s*(?:or\s+)?")
 GLUED = re.compile(r"\(\s*([A-J])\s*\)(?=\s*[\w$\\-])")  # ...: (A)one(B)another
+OFFERED = re.compile(
+    r"\b(?:which|choose|select|pick|mark|tick|circle|one of|possible|correct|right)\b[^.?:\n]*"
+    r"(?:[:?]|\b(?:answers|options|choices|values|results|solutions)\s+(?:are|include)\b:?)\s+(?P<items>[^:?\n]{5,200}?)[.?\s]*$",
+    re.IGNORECASE,
+)
+SEPARATOR = re.compile(r"\s*[,;|/]\s*(?:or\s+|and\s+)?|\s+(?:or|and)\s+")
 LETTER = re.compile(r"^\W*(?:option|choice|answer)?\W*([A-J])\W*$", re.IGNORECASE)
 
 
@@ -99,13 +106,37 @@ def listed(question: str) -> tuple[int, list[str]] | None:
     return None
 
 
+def offered(row: Row) -> tuple[int, list[str]] | None:
+    """`listed`, or else pieces behind the question of which exactly one is the answer: then it does not matter how they are marked."""
+    found = listed(row.question)
+    if found:
+        return found
+    text = BOLD.sub("  ", row.question)
+    inline = OFFERED.search(text)
+    if inline and told(row.answer, items := SEPARATOR.split(inline["items"].strip())):
+        return inline.start("items"), items
+    lines = text.rstrip().split("\n")
+    stem = max((i for i, line in enumerate(lines) if line.rstrip().endswith(("?", ":", "."))), default=len(lines))
+    below = [re.sub(r"^\W+(?=[\w$\\])(?<![-.$\\])", "", line.strip()) for line in lines[stem + 1 :] if line.strip()]
+    for texts in (below, [line.partition(" ")[2].strip() for line in below]):  # with what marks them, and without
+        if told(row.answer, texts):
+            return len("\n".join(lines[: stem + 1])), texts
+    return None
+
+
+def told(answer: str, texts: Sequence[str]) -> bool:
+    """Whether these are three or more different short texts, one of which is the answer."""
+    short = len(texts) >= 3 and all(0 < len(t) <= 40 for t in texts) and len(set(texts)) == len(texts)
+    return short and answer.strip() in texts
+
+
 def between(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
     return [re.sub(r"^[\s*•‣■-◿☐-☒-]+|[\s*•-]+$", "", text[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
 def choice_of(row: Row) -> Choice | None:
     """The row taken apart; None where it has no options that can be told."""
-    found = listed(row.question)
+    found = offered(row)
     if row.options:
         stem, options = (row.question[: found[0]] if found else row.question), row.options
     elif found:
@@ -132,7 +163,7 @@ def place(answer: str, options: Sequence[str]) -> int | None:
 def find(row: Row) -> Drop | None:
     if len(row.options) >= 2:
         return Drop("the question has options to choose from", " | ".join(row.options)[:80])
-    found = listed(row.question)
+    found = offered(row)
     if found:
         return Drop("the question lists options to choose from", " ".join(row.question[found[0] :].split())[:80])
     spoken = SPOKEN.search(row.question)

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from ratchet.data.answers import NAMED_PARTS
-from ratchet.data.choices import listed
+from ratchet.data.choices import offered
 from ratchet.data.filters import PROGRAM, Drop, Filter, Row, around, examples, filters
 
 ORDER = ("abcdefgh", "ABCDEFGH", "12345678", ("i", "ii", "iii", "iv"), ("I", "II", "III", "IV"), ("first", "second", "third"))
@@ -32,11 +32,12 @@ SECOND = re.compile(
     re.IGNORECASE,
 )
 NO_TEXT = re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\[.*?\\\]|\$[^$]*\$", re.DOTALL)
+EITHER = re.compile(r"\W*(?:yes\s+or\s+no|true\s+or\s+false|right\s+or\s+wrong)\W*", re.IGNORECASE)  # how to answer, nothing more
 QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|\([^()]*\?[^()]*\)")
 
 
 def find(row: Row) -> Drop | None:
-    if row.options or listed(row.question):
+    if row.options or offered(row):
         return None  # the list is one of options
     text = PROGRAM.sub(lambda m: " " * len(m[0]), row.question)
     marks = [(m, next(filter(None, m.groups()))) for m in MARK.finditer(text) if not closes(m, text)]
@@ -48,7 +49,7 @@ def find(row: Row) -> Drop | None:
     asking = [
         s
         for s in SENTENCE.split(QUOTED.sub(" ", NO_TEXT.sub(" x ", text)))
-        if s.rstrip(" )*").endswith("?") or SECOND.match(s.strip(" -*"))
+        if not EITHER.fullmatch(s) and (s.rstrip(" )*").endswith("?") or SECOND.match(s.strip(" -*")))
     ]
     if len(asking) >= 2:
         return Drop("the question asks for several things", " / ".join(" ".join(s.split())[-40:] for s in asking[:3]))

@@ -50,13 +50,22 @@ def contents(path: Path, pattern: str = "*") -> Iterator[tuple[str, bytes]]:
         yield path.name, unpacked(path.read_bytes())
 
 
+def shared(column: pd.Series) -> pd.Series:
+    """The column as objects, one for all its equal cells: most tables repeat their texts, and a text for each cell is dear."""
+    places, values = pd.factorize(column)
+    return pd.Series(values, dtype=object).reindex(places).set_axis(column.index)
+
+
 def typed(column: pd.Series, decimal: str = ".") -> pd.Series:
     """Numbers where all but a few cells are numbers (the others become missing), else text without blanks around it."""
-    text = column.str.strip() if column.map(type).eq(str).any() else column
+    places, values = pd.factorize(column)
+    cells, times = pd.Series(values, dtype=object), np.bincount(places[places >= 0], minlength=len(values))
+    text = cells.str.strip() if cells.map(type).eq(str).any() else cells
     plain = text.str.replace(",", ".", regex=False) if decimal == "," else text
     numbers = pd.to_numeric(plain, errors="coerce").replace([np.inf, -np.inf], np.nan)
-    filled = text.notna().sum()
-    return numbers if filled and numbers.notna().sum() >= 0.98 * filled else text
+    filled = times[text.notna()].sum()
+    found = numbers if filled and times[numbers.notna()].sum() >= 0.98 * filled else text
+    return found.reindex(places).set_axis(column.index)
 
 
 def delimited(
@@ -73,7 +82,7 @@ def delimited(
         engine="python" if len(sep) > 1 else "c", **({} if len(sep) > 1 else {"low_memory": False}),
     )  # fmt: skip
     text = [i for i in frame if not pd.api.types.is_numeric_dtype(frame[i])]
-    fixed = {i: typed(frame[i].astype(object), decimal) if names[i] not in codes else frame[i].astype(object) for i in text}
+    fixed = {i: typed(frame[i], decimal) if names[i] not in codes else shared(frame[i]) for i in text}
     return pd.DataFrame({name: fixed.get(i, frame[i]) for i, name in enumerate(names)})
 
 
@@ -120,7 +129,7 @@ def from_parquet(data: bytes) -> pd.DataFrame:
     frame.columns = [str(name).strip() for name in frame.columns]
     for name in frame.columns:
         if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype | pd.CategoricalDtype):
-            frame[name] = frame[name].astype("object").where(frame[name].notna(), None)
+            frame[name] = shared(frame[name]).replace({np.nan: None})
     return frame
 
 

@@ -58,6 +58,10 @@ def give_memory_back() -> None:
 
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, 1 << 17)
+    with suppress(ImportError):
+        import pyarrow
+
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # its own keeps what it frees, too
 
 
 def limits(seconds: float = SECONDS) -> Limits:
