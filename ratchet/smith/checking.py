@@ -174,7 +174,7 @@ def worth_it(p: Package) -> Iterator[Claim]:
     flat = [t for t in p.task["targets"] if p.answers[t].nunique() < 2 or p.train[t].nunique() < 2]
     yield not flat, "the target varies", f"{', '.join(flat)} has one value on one side"
     if p.task["answer"] == "class":
-        new = set(p.answers[p.task["targets"][0]]) - set(p.train[p.task["targets"][0]])
+        new = set(p.answers[p.task["targets"][0]].unique()) - set(p.train[p.task["targets"][0]].unique())
         yield not new, "training shows every class", f"it never shows {', '.join(sorted(new))[:120]}"
     empty = [c for c in p.known if p.test[c].isna().all()]
     yield len(p.known) + len(p.task["sides"]) > len(empty), "there is something to learn from", "no feature has values"

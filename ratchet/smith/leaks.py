@@ -206,7 +206,7 @@ def torn(p: Package) -> str:
     if split["by"] == "group":
         column = split["column"]
         if column in p.train.columns and column in p.test.columns:
-            both = set(p.train[column]) & set(p.test[column])
+            both = set(p.train[column].unique()) & set(p.test[column].unique())
             return f"{len(both)} groups of {column} are on both sides" if both else ""
     return ""
 

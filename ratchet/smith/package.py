@@ -12,6 +12,7 @@ import ast
 import inspect
 import pprint
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -130,6 +131,12 @@ def sources(wanted: Iterable[Callable[..., Any]], modules: Sequence[ModuleType])
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            tree = ast.parse(inspect.getsource(known[name]))
-            waiting += [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in known]
-    return "\n\n".join(inspect.getsource(value) for name, value in known.items() if name in found)
+            waiting += [called for called in source(known[name])[1] if called in known]
+    return "\n\n".join(source(value)[0] for name, value in known.items() if name in found)
+
+
+@cache
+def source(value: Callable[..., Any]) -> tuple[str, frozenset[str]]:
+    """The text of a function or class, and the names in it; finding it takes milliseconds, and every task asks for all of them."""
+    text = inspect.getsource(value)
+    return text, frozenset(n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name))

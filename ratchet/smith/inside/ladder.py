@@ -117,6 +117,7 @@ def said(model, x, task):
 
 
 def tabular(train, test, task, target):
+    train = train.iloc[np.sort(some(len(train), MOST))] if len(train) > MOST else train
     x, n = features(train, test, task)
     x = x.loc[:, x.nunique() > 1].to_numpy(float)
     y = train[target].astype(str).to_numpy() if task["answer"] == "class" else train[target].to_numpy()
