@@ -19,9 +19,9 @@ from test_sequential_search import Saying
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, fidelity, making, trying
 from ratchet.smith.exporting import to_mle_bench
+from ratchet.smith.giveaways import givers
 from ratchet.smith.leaks import Package
 from ratchet.smith.model_roles import Model
-from ratchet.smith.probing import givers
 from ratchet.smith.roles import Rules
 
 ROWS = 320

@@ -81,7 +81,7 @@ def measured(values: pd.Series, target: pd.Series, discrete: bool) -> float:
 @probes.add("answers among features", paper="mle-smith")
 def given_away(p: Package) -> str:
     """A column, here or in a side table, a text, a pair or a sum of columns that tells the target."""
-    from ratchet.smith import probing
+    from ratchet.smith.giveaways import beside, givers
 
     for target in p.task["targets"]:
         if target in p.test.columns:
@@ -89,13 +89,11 @@ def given_away(p: Package) -> str:
         if p.task["split"]["by"] == "time" or not set(p.known) & set(p.train.columns):
             continue
         names = [c for c in p.known if c in p.train.columns and p.train[c].nunique() > 1 and c != "image"]
-        for name, why in probing.givers(p.train, names, target, p.discrete).items():
+        for name, why in givers(p.train, names, target, p.discrete).items():
             return f"{name} {why}"
         for side in p.task["sides"]:
             if not side["own"]:
-                for name, why in probing.beside(
-                    p.train, p.table(f"public/{side['table']}.csv"), side, target, p.discrete
-                ).items():
+                for name, why in beside(p.train, p.table(f"public/{side['table']}.csv"), side, target, p.discrete).items():
                     return f"{name} {why}"
     return ""
 

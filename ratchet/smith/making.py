@@ -18,9 +18,10 @@ from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
 from ratchet.smith.formulation import Dataset, Formulation
+from ratchet.smith.giveaways import beside, givers
 from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
-from ratchet.smith.probing import ROWS, SOLVED, beside, givers, matrix, sampled, skill
+from ratchet.smith.probing import MANY, SOLVED, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
 from ratchet.smith.sniffing import readings
@@ -96,7 +97,7 @@ def some_of(frame: pd.DataFrame, target: str) -> pd.DataFrame:
     import numpy as np
 
     known = np.flatnonzero(frame[target].notna().to_numpy())
-    return frame.iloc[np.sort(np.random.default_rng(0).permutation(known)[: 2 * ROWS])]
+    return frame.iloc[np.sort(np.random.default_rng(0).permutation(known)[:MANY])]
 
 
 def attempt(

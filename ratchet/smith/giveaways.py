@@ -1,0 +1,244 @@
+"""Columns that give a target away, each found by a way of its own: alone, in a text, by a value, in pairs, by a formula."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations, permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ratchet.smith.probing import COVERED, MANY, SOLVED, alone, by_cuts, by_value, repeated, sampled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PAIRED = 6  # columns of names of which pairs are looked at
+MEASURED = 12  # numbers of which products and ratios are looked at
+TERMS = 4  # of a formula
+EXACT = 0.995  # share of the target that a formula explains which gives it away
+COARSE = 12  # values of a column that may be the target in other words
+
+
+def givers(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
+    """Features that give the target away, each with a sentence. Models look at a sample; tables of values at many rows, since a value
+    that comes three times in a table is mostly not there twice in a sample."""
+    frame = sampled(frame[frame[target].notna()], MANY)
+    some = sampled(frame)
+    found: dict[str, str] = {}
+    for name in features:
+        value = alone(some[name], some[target], discrete)
+        if value <= SOLVED and len(some) < len(frame) and repeated(frame[name]):
+            value = by_value(frame[name], frame[target], discrete)
+        if value > SOLVED:
+            found[name] = f"tells the target alone (skill {value:.3f})"
+        elif spelled(some[name], some[target]):
+            found[name] = "has the target written in its text"
+        elif discrete and (given := exactly(frame[name], frame[target])):
+            found[name] = given
+        elif not discrete and coarse(some[name], some[target]):
+            found[name] = "is the target in few values"
+    found |= pairs(frame, [f for f in features if f not in found], target, discrete)
+    if pd.api.types.is_numeric_dtype(frame[target]) and frame[target].nunique() > 2:
+        found |= formulas(some, [f for f in features if f not in found], target)
+    return found
+
+
+def pairs(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
+    """Of two columns of names that tell the target only together, such as the ends of a way its length: the one with more values."""
+    names = [f for f in features if not pd.api.types.is_float_dtype(frame[f]) and 5 <= frame[f].nunique() < 0.3 * len(frame)]
+    names = sorted(names, key=lambda n: -frame[n].nunique())[:PAIRED]
+    found: dict[str, str] = {}
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            both = frame.groupby([a, b], sort=False, dropna=False).ngroup()
+            if a in found or b in found or both.duplicated(keep=False).mean() < COVERED:
+                continue
+            value = by_value(both, frame[target], discrete)
+            if value > SOLVED:
+                found[a] = f"tells the target together with {b} (skill {value:.3f})"
+    return found
+
+
+def exactly(column: pd.Series, target: pd.Series) -> str:
+    """A single value of a number, or its being missing, that goes with one class and that class with it: a balance of 0 and "paid"."""
+    names = target.astype(str)
+    shares = names.value_counts(normalize=True)
+    cases: list[tuple[str, pd.Series]] = []
+    if 0.02 < column.isna().mean() < 0.98:
+        cases.append(("is missing", column.isna()))
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > COARSE:
+        often = column.mode().iloc[0]
+        cases.append((f"is {often:g}", column == often))
+    for what, here in cases:
+        inside = names[here].value_counts()
+        if not len(inside) or here.sum() < 20:
+            continue
+        name, same = inside.index[0], int(inside.iloc[0])
+        if shares[name] < 0.95 and same > 0.99 * here.sum() and same > 0.99 * (names == name).sum():
+            return f"{what} exactly where the target is {name}"
+    return ""
+
+
+def coarse(column: pd.Series, target: pd.Series) -> bool:
+    """Whether a column of few values is the target cut into ranges: the target tells it, and it says much of the target."""
+    values = column[column.notna() & target.notna()].astype(str)
+    if not 2 <= values.nunique() <= COARSE or len(values) < 50 or values.nunique() >= target.nunique() / 2:
+        return False
+    return by_cuts(target[values.index], values, True) > SOLVED and alone(values, target[values.index], False) > 0.25
+
+
+def from_side(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any]) -> pd.DataFrame:
+    """What a side table says of these rows, one of its own for each."""
+    one = table.drop_duplicates(side["key"]).set_index(side["key"])[list(side["columns"])].add_prefix(f"{side['table']}.")
+    return one.reindex(rows[side["column"]]).set_axis(rows.index)
+
+
+def beside(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any], target: str, discrete: bool) -> dict[str, str]:
+    """Columns of a side table that give the target away, each with a sentence."""
+    joined = from_side(rows, table, side)
+    return givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete)
+
+
+def spelled(column: pd.Series, target: pd.Series) -> bool:
+    """Whether cells hold their row's target as a word, far more often than another row's."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return False
+    cells = [set(re.findall(r"\d+(?:\.\d+)?|\w+", str(c).lower())) for c in column]
+    numeric = pd.api.types.is_numeric_dtype(target)
+    words = [{f"{v:g}", str(v)} if numeric else {str(v).lower()} for v in target]
+    if not cells:
+        return False
+    own = np.mean([bool(w & c) for w, c in zip(words, cells)])
+    other = np.mean([bool(w & c) for w, c in zip(words[1:] + words[:1], cells)])
+    return bool(own > 0.5 and own > other + 0.3)
+
+
+def formulas(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[str, str]:
+    """Numbers of which a weighted sum, a product or a ratio is the target but for a rounding, and clocks and dates whose difference is
+    it; the heaviest are named until nothing is left."""
+    names = [f for f in features if pd.api.types.is_numeric_dtype(frame[f]) and frame[f].notna().mean() > 0.8]
+    spanned, y = spans(frame, features), frame[target].to_numpy(float)
+    found: dict[str, str] = {}
+    while True:
+        left = [n for n in names if n not in found]
+        between = {pair: values for pair, values in spanned.items() if not set(pair) & set(found)}
+        given = summed(frame, left, target) or built(products(frame, left, y), y) or built(between, y)
+        if not given:
+            return found
+        found |= given
+
+
+def summed(frame: pd.DataFrame, names: Sequence[str], target: str) -> dict[str, str]:
+    """The heaviest number of a weighted sum of them all, or of the product of powers of them."""
+    if not names:
+        return {}
+    y = frame[target].to_numpy(float)
+    x = frame[names].fillna(frame[names].median()).to_numpy(float)
+    tried = [("sum", *explained(x, y))]
+    positive = [i for i in range(len(names)) if (x[:, i] > 0).all()]
+    if positive and (y > 0).all():
+        share, weights = explained(np.log(x[:, positive]), np.log(y))
+        whole = np.zeros(len(names))
+        whole[positive] = weights
+        tried.append(("product", share, whole))
+    what, share, weights = max(tried, key=lambda t: t[1])
+    parts = np.abs(weights) * (x.std(0) if what == "sum" else 1) / max(1e-12, y.std() if what == "sum" else 1)
+    added = (np.abs(np.abs(weights) - 1) < 0.1) & (
+        parts > 0.05
+    )  # parts of a bill, or the bill less parts, that lacks a small one
+    if share < EXACT and not (what == "sum" and share > 0.9 and added.sum() > 1):
+        return {}
+    return {names[int(parts.argmax())]: f"is part of a {what} that tells the target (explains {share:.4f} of it)"}
+
+
+Terms = dict[tuple[str, ...], "NDArray[np.float64]"]
+"""Numbers of the rows, by the columns that they are made of."""
+
+
+def products(frame: pd.DataFrame, names: Sequence[str], y: NDArray[np.float64]) -> Terms:
+    """Numbers, their products and their ratios."""
+    x = {n: frame[n].to_numpy(float) for n in names}
+    some = sorted(names, key=lambda n: -near(x[n], y))[:MEASURED]
+    terms: Terms = {(n,): x[n] for n in some}
+    with np.errstate(all="ignore"):
+        terms |= {(a, b): x[a] * x[b] for a, b in combinations(some, 2)}
+        terms |= {(a, b, "ratio"): x[a] / x[b] for a, b in permutations(some, 2)}
+    return terms
+
+
+def built(terms: Terms, y: NDArray[np.float64]) -> dict[str, str]:
+    """The first column of a formula: a weighted sum of few terms, chosen one after the other by what they explain of what is left."""
+    chosen: list[tuple[str, ...]] = []
+    rows, left = np.isfinite(y), y
+    for _ in range(TERMS):
+        scores = {t: near(v, left) for t, v in terms.items() if t not in chosen}
+        best = max(scores, key=lambda t: scores[t], default=None)
+        if best is None or (rows & np.isfinite(terms[best])).sum() < max(50, 0.5 * len(y)):
+            break
+        chosen.append(best)
+        rows &= np.isfinite(terms[best])
+        x = np.column_stack([terms[t][rows] for t in chosen])
+        share, weights = explained(x, y[rows])
+        if share > EXACT:
+            heaviest = chosen[int((np.abs(weights) * x.std(0)).argmax())][0]
+            others = dict.fromkeys(name for term in chosen for name in term[:2] if name != heaviest)
+            return {heaviest: f"tells the target by a formula with {', '.join(others)} (explains {share:.4f} of it)"}
+        z = np.c_[x, np.ones(len(x))]
+        left = np.full(len(y), np.nan)
+        left[rows] = y[rows] - z @ np.linalg.lstsq(z, y[rows], rcond=None)[0]
+    return {}
+
+
+def near(term: NDArray[np.float64], left: NDArray[np.float64]) -> float:
+    """How much of what is left a term goes with (their correlation, squared), by the share of rows in which both are known."""
+    both = np.isfinite(term) & np.isfinite(left)
+    if both.sum() < 50 or term[both].std() == 0 or left[both].std() == 0:
+        return 0.0
+    return float(np.corrcoef(term[both], left[both])[0, 1] ** 2 * both.mean())
+
+
+def spans(frame: pd.DataFrame, features: Sequence[str]) -> Terms:
+    """Differences of two clocks in minutes and of two dates in days."""
+    clocks = {f: minutes(frame[f]) for f in features if is_clock(frame[f])}
+    dates = {f: d for f in features if (d := when(frame[f])) is not None}
+    found: Terms = {(a, b): ((clocks[b] - clocks[a] + 720) % 1440 - 720).to_numpy(float) for a, b in combinations(clocks, 2)}
+    return found | {
+        (a, b): ((dates[b] - dates[a]) / pd.Timedelta(days=1)).to_numpy(float, na_value=np.nan) for a, b in combinations(dates, 2)
+    }
+
+
+def is_clock(column: pd.Series) -> bool:
+    """Whole numbers such as 517 and 1455: hours and minutes."""
+    if not pd.api.types.is_numeric_dtype(column) or column.nunique() <= 100:
+        return False
+    values = column.dropna()
+    return bool((values.between(0, 2400) & (values % 100 < 60) & (values % 1 == 0)).all())
+
+
+def minutes(column: pd.Series) -> pd.Series:
+    return column // 100 * 60 + column % 100
+
+
+def when(column: pd.Series) -> pd.Series | None:
+    """The column as moments, where nearly all of it are."""
+    text = column.dropna().astype("string")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    if not len(text) or text.str.match(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}").mean() < 0.9:
+        return None
+    return pd.to_datetime(column.astype("string"), format="mixed", errors="coerce", utc=True).dt.tz_localize(None)
+
+
+def explained(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """The share of the variance of half of the rows that a weighted sum fitted on the other half explains; and its weights."""
+    half = np.arange(len(y)) % 2 == 0
+    if half.sum() <= 2 * x.shape[1] + 2:
+        return 0.0, np.zeros(x.shape[1])
+    scale = np.where(x.std(0) > 0, x.std(0), 1)
+    z = np.c_[(x - x.mean(0)) / scale, np.ones(len(y))]
+    weights, *_ = np.linalg.lstsq(z[half], y[half], rcond=None)
+    left = y[~half] - z[~half] @ weights
+    return 1 - float((left**2).sum() / max(1e-12, ((y[~half] - y[~half].mean()) ** 2).sum())), weights[:-1] / scale
