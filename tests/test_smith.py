@@ -18,10 +18,12 @@ from test_sequential_search import Saying
 
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, fidelity, making, trying
+from ratchet.smith.belonging import neighbours, owner, panel
 from ratchet.smith.exporting import to_mle_bench
 from ratchet.smith.giveaways import givers
 from ratchet.smith.leaks import Package
 from ratchet.smith.model_roles import Model
+from ratchet.smith.profiling import profile
 from ratchet.smith.roles import Rules
 
 ROWS = 320
@@ -390,6 +392,42 @@ def test_what_gives_a_target_away() -> None:
     assert set(givers(frame, ["from", "to", "noise"], "length", False)) & {"from", "to"}
     assert set(givers(frame, ["fare", "tolls", "total", "noise"], "tip", False)) & {"fare", "tolls", "total"}
     assert not givers(frame, ["noise", "fare", "tolls"], "tip", False)
+
+
+def test_formulas_and_exact_values_are_found() -> None:
+    random = np.random.default_rng(0)
+    n = 1_500
+    at_bat, leaves, late = random.integers(1, 600, n), random.integers(0, 1_440, n), (random.gamma(1, 20, n) - 10).round()
+    hit = (at_bat * random.beta(20, 60, n)).round()
+    hour = lambda m: (m % 1_440) // 60 * 100 + m % 60
+    owed = np.where(random.random(n) < 0.3, 0, random.gamma(3, 100, n).round())
+    frame = pd.DataFrame({
+        "at_bat": at_bat, "hit": hit, "average": (hit / at_bat).round(3), "planned": hour(leaves), "left": hour(leaves + late), "late": late,
+        "owed": owed, "state": np.where(owed == 0, "paid", random.choice(["late", "open"], n)), "noise": random.normal(size=n),
+        "weight": (weight := random.normal(7, 1, n)), "light": np.where(weight < 6, "yes", "no"),
+    })  # fmt: skip
+    for features, target, discrete in (
+        (["at_bat", "hit"], "average", False), (["planned", "left"], "late", False), (["owed"], "state", True), (["light"], "weight", False),
+    ):  # fmt: skip
+        assert set(givers(frame, [*features, "noise"], target, discrete)) & set(features), target
+        assert not givers(frame, ["noise", *features[1:]], target, discrete), target
+
+
+def test_rows_that_belong_together() -> None:
+    """Patients whose sex their height tells as well, weather of airports by the hour, a rate of exchange from day to day."""
+    random = np.random.default_rng(0)
+    who = random.integers(0, 200, 1_000)
+    visits = pd.DataFrame({"patient": [f"p{w}" for w in who], "height": 150 + who * 0.1, "sex": [("f", "m")[w * 7 % 11 % 2] for w in who],
+                           "dose": random.normal(size=1_000)})  # fmt: skip
+    assert owner(visits, profile("visits", visits), ("sex",), True) == "patient"
+    assert not owner(visits, profile("visits", visits), ("dose",), False)
+    hours = pd.DataFrame(
+        [(h, place, random.normal()) for h in range(300) for place in ("EWR", "JFK", "LGA")], columns=["hour", "place", "wind"]
+    )
+    assert panel(hours, ["hour", "wind"], "place") == "hour"
+    assert not panel(hours.assign(place=random.permutation(hours["place"])), ["hour", "wind"], "place")
+    days, walk = pd.Series(pd.date_range("2020-01-01", periods=500)), pd.Series(random.normal(size=500).cumsum())
+    assert neighbours(days, walk, False) > 0.9 > 0.3 > neighbours(days, walk.diff().fillna(0), False)
 
 
 def test_ratings_need_the_same_players() -> None:

@@ -209,6 +209,21 @@ def torn(p: Package) -> str:
     return ""
 
 
+@probes.add("told by elimination", paper="mle-smith")
+def eliminated(p: Package) -> str:
+    """Groups of rows in which each class comes once, drawn apart by chance: what is left over in one is the answer."""
+    import pandas as pd
+
+    from ratchet.smith.belonging import panel
+
+    if p.task["answer"] != "class" or p.task["split"]["by"] in ("time", "group") or p.task["sides"]:
+        return ""
+    (target,) = p.task["targets"]
+    names = [c for c in p.known if c in p.train.columns]
+    group = panel(pd.concat([p.train[[*names, target]], p.solved[[*names, target]]], ignore_index=True), names, target)
+    return f"each class comes once for each {group}" if group else ""
+
+
 @probes.add("look ahead", paper="mle-smith")
 def ahead(p: Package) -> str:
     """Training rows from after the first one to be told, or measurements of the time that is asked about."""

@@ -17,10 +17,12 @@ from ratchet.core.errors import SmithError
 from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
+from ratchet.smith.belonging import NEIGHBOURS, neighbours, owner, panel
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.giveaways import beside, givers
+from ratchet.smith.kinds.structure import clock
 from ratchet.smith.package import write
-from ratchet.smith.preparing import of_classes
+from ratchet.smith.preparing import labelled, moments, of_classes
 from ratchet.smith.probing import MANY, SOLVED, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 Made = dict[str, Any]
 REPAIRS = 2  # times that a task goes back to a role
+BY_CHANCE = ("random", "stratified")
+LABELS = 8  # of a task with many, those that are looked at
 FLOOR = 0.03  # skill below which a target is not worth a try
 
 
@@ -55,6 +59,8 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     """The formulation without columns that give its target away; None and the reason where nothing is left to learn, or to find."""
     frame, kinds = data.main(f.tables)
     features = [c for c in f.features if c in frame and kinds[c].kind != "image"]
+    if len(f.targets) > 1 and features:
+        return several(data, f, features)
     if (
         len(f.targets) > 1
         or f.split["by"] == "time"
@@ -68,6 +74,25 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     rows = some_of(frame, target)
     if discrete:
         rows = of_classes(rows, target, list(f.classes))
+    by = owner(rows, kinds, f.targets, discrete)
+    if (
+        by
+        and f.split["by"] == "group"
+        and by != (group := f.split["column"])
+        and (rows.groupby(by)[group].nunique() > 1).mean() > 0.01
+    ):
+        return None, f"{target} is a property of {by}, whose rows lie in several of {group}"
+    if by and f.split["by"] in BY_CHANCE:
+        f, features = apart(f, by), [c for c in features if c != by]
+    if f.split["by"] in BY_CHANCE:
+        if discrete and (group := panel(rows, features, target)):
+            return None, f"each class of {target} comes once for each {group}: the last one is told by elimination"
+        found = clock(frame, kinds)
+        if found and neighbours(moments(frame, found[1]), frame[target], discrete) > NEIGHBOURS:
+            return (
+                None,
+                f"rows are moments of one series, in which the one before tells {target}: only what comes later may be asked",
+            )
     leaky = givers(rows, features, target, discrete)
     for side in f.extra.get("sides", ()):
         if side["column"] in leaky:
@@ -90,6 +115,33 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     if value < FLOOR and not texts:
         return None, f"hopeless: boosted trees tell {target} with skill {value:.3f}"
     return replace(f, features=kept, dropped=f.dropped | leaky), ""
+
+
+def several(data: Dataset, f: Formulation, features: Sequence[str]) -> tuple[Formulation | None, str]:
+    """As `screened`, for several labels of a row: rows of whose property they are stay together, and what tells a label goes."""
+    frame, kinds = data.main(f.tables)
+    rows = labelled(frame, {"targets": list(f.targets), "lists": f.extra.get("lists")})
+    by = owner(rows, kinds, f.targets, True)
+    if by and f.split["by"] in BY_CHANCE:
+        f, features = apart(f, by), [c for c in features if c != by]
+    leaky: dict[str, str] = {}
+    for target in f.targets[:LABELS]:
+        leaky |= givers(rows, [c for c in features if c not in leaky], target, True)
+    kept = tuple(c for c in f.features if c not in leaky)
+    if not any(c in frame for c in kept):
+        return None, f"every feature gives a label away: {next(iter(leaky.items()))}"
+    return replace(f, features=kept, dropped=f.dropped | leaky), ""
+
+
+def apart(f: Formulation, by: str) -> Formulation:
+    """The same task, of which all rows of one value of a column lie on one side."""
+    return replace(
+        f,
+        split={"by": "group", "column": by, "test": f.split["test"], "seed": f.split["seed"]},
+        features=tuple(c for c in f.features if c != by),
+        dropped=f.dropped | {by: f"{' and '.join(f.targets[:2])} is a property of it: groups of the test set are new"},
+        extra=f.extra | {"group": by},
+    )
 
 
 def some_of(frame: pd.DataFrame, target: str) -> pd.DataFrame:

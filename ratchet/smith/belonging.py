@@ -1,0 +1,71 @@
+"""How rows belong together, and so how they may be split: rows of one person or place, the rows of a panel, moments of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, repeated, sampled, told
+
+if TYPE_CHECKING:
+    from ratchet.smith.profiling import Profile
+
+LEAST = 20  # groups that a column must make before rows are split by it
+NEIGHBOURS = 0.8  # what the row before tells of a target from which on rows are moments of one series
+
+
+def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discrete: bool) -> str:
+    """The column that names whose property the target is: all rows of a value have the same one, so other columns that mark its rows
+    give it away as well, and rows must be split by it. Empty where there is none."""
+    nominal = [c.name for c in profile.of("key", "name", "category")]
+    numbers = [c.name for c in profile.of("count", "level") if c.name not in nominal]
+    found: dict[str, int] = {}
+    for name in (*nominal, *numbers):
+        rows = sampled(frame[frame[list(targets)].notna().all(axis=1)], MANY)
+        groups = rows[name].nunique()
+        if name in targets or groups < LEAST or rows[name].duplicated(keep=False).mean() < 0.6:
+            continue
+        some = [t for t in targets if rows[t].nunique() > 1]
+        if not some or any(by_value(rows[name], rows[t], discrete) <= SOLVED for t in some):
+            continue
+        if name in numbers and by_cuts(sampled(rows)[name], sampled(rows)[some[0]], discrete) > SOLVED:
+            continue  # a measure whose size tells the target, not a name
+        found[name] = groups
+    return max(found, key=lambda n: found[n], default="")
+
+
+def panel(frame: pd.DataFrame, features: Sequence[str], target: str) -> str:
+    """The columns within whose values each class comes once: who sees all rows but one of such a group knows the last by elimination."""
+    names = [f for f in features if f in frame and frame[f].nunique() >= 2 and repeated(frame[f])]
+    names = sorted(names, key=lambda n: -frame[n].nunique())[:6]
+    known = frame[frame[target].notna()]
+    y = pd.Series(pd.factorize(known[target].astype(str))[0], index=known.index)
+    shuffled = pd.Series(np.random.default_rng(0).permutation(y.to_numpy()), index=y.index)
+    for group in [(n,) for n in names] + list(combinations(names, 2)):
+        place = known.groupby(list(group), sort=False, dropna=False).ngroup()
+        several = place.duplicated(keep=False)
+        if several.mean() > 0.5 and twice(place[several], y) < 0.01 and twice(place[several], shuffled) > 0.1:
+            return " and ".join(group)
+    return ""
+
+
+def twice(place: pd.Series, classes: pd.Series) -> float:
+    """The share of rows whose class another row of their place has too."""
+    return float(pd.DataFrame({"place": place, "class": classes[place.index]}).duplicated(keep=False).mean())
+
+
+def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:
+    """What the row before in time tells of a target, between 0 and 1; 0 where several rows share a moment, which is no series."""
+    known = when.notna() & target.notna()
+    if known.sum() < 50 or when[known].nunique() < 0.9 * known.sum():
+        return 0.0
+    y = target[known].iloc[np.argsort(when[known].to_numpy(), kind="stable")]
+    if not discrete:
+        values = y.to_numpy(float)
+        return max(0.0, float(np.corrcoef(values[1:], values[:-1])[0, 1])) if values.std() else 0.0
+    codes = pd.factorize(y.astype(str), sort=True)[0]
+    return told(np.eye(int(codes.max()) + 1)[codes[:-1]], codes[1:], True) if codes.max() else 0.0
