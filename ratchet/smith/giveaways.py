@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PAIRED = 6  # columns of names of which pairs are looked at
-MEASURED = 12  # numbers of which products and ratios are looked at
+MEASURED = 24  # numbers of which products and ratios are looked at
 TERMS = 4  # of a formula
 EXACT = 0.995  # share of the target that a formula explains which gives it away
 COARSE = 12  # values of a column that may be the target in other words
 
 
-def givers(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
+def givers(
+    frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool, part: pd.Series | None = None
+) -> dict[str, str]:
     """Features that give the target away, each with a sentence. Models look at a sample; tables of values at many rows, since a value
-    that comes three times in a table is mostly not there twice in a sample."""
+    that comes three times in a table is mostly not there twice in a sample. `part` are the folds, where they are not by chance."""
     frame = sampled(frame[frame[target].notna()], MANY)
     some = sampled(frame)
     found: dict[str, str] = {}
     for name in features:
-        value = alone(some[name], some[target], discrete)
+        value = alone(some[name], some[target], discrete, part)
         if value <= SOLVED and len(some) < len(frame) and repeated(frame[name]):
-            value = by_value(frame[name], frame[target], discrete)
+            value = by_value(frame[name], frame[target], discrete, part)
         if value > SOLVED:
             found[name] = f"tells the target alone (skill {value:.3f})"
         elif spelled(some[name], some[target]):
@@ -40,13 +42,15 @@ def givers(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: 
             found[name] = given
         elif not discrete and coarse(some[name], some[target]):
             found[name] = "is the target in few values"
-    found |= pairs(frame, [f for f in features if f not in found], target, discrete)
+    found |= pairs(frame, [f for f in features if f not in found], target, discrete, part)
     if pd.api.types.is_numeric_dtype(frame[target]) and frame[target].nunique() > 2:
         found |= formulas(some, [f for f in features if f not in found], target)
     return found
 
 
-def pairs(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool) -> dict[str, str]:
+def pairs(
+    frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool, part: pd.Series | None = None
+) -> dict[str, str]:
     """Of two columns of names that tell the target only together, such as the ends of a way its length: the one with more values."""
     names = [f for f in features if not pd.api.types.is_float_dtype(frame[f]) and 5 <= frame[f].nunique() < 0.3 * len(frame)]
     names = sorted(names, key=lambda n: -frame[n].nunique())[:PAIRED]
@@ -56,7 +60,7 @@ def pairs(frame: pd.DataFrame, features: Sequence[str], target: str, discrete: b
             both = frame.groupby([a, b], sort=False, dropna=False).ngroup()
             if a in found or b in found or both.duplicated(keep=False).mean() < COVERED:
                 continue
-            value = by_value(both, frame[target], discrete)
+            value = by_value(both, frame[target], discrete, part)
             if value > SOLVED:
                 found[a] = f"tells the target together with {b} (skill {value:.3f})"
     return found
@@ -96,10 +100,12 @@ def from_side(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any]) 
     return one.reindex(rows[side["column"]]).set_axis(rows.index)
 
 
-def beside(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any], target: str, discrete: bool) -> dict[str, str]:
+def beside(
+    rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any], target: str, discrete: bool, part: pd.Series | None = None
+) -> dict[str, str]:
     """Columns of a side table that give the target away, each with a sentence."""
     joined = from_side(rows, table, side)
-    return givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete)
+    return givers(joined.assign(**{target: rows[target]}), list(joined), target, discrete, part)
 
 
 def spelled(column: pd.Series, target: pd.Series) -> bool:
@@ -125,7 +131,8 @@ def formulas(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[
     while True:
         left = [n for n in names if n not in found]
         between = {pair: values for pair, values in spanned.items() if not set(pair) & set(found)}
-        given = summed(frame, left, target) or built(products(frame, left, y), y) or built(between, y)
+        terms = products(frame, left, y)
+        given = summed(frame, left, target) or built(terms, y) or mended(frame, left, terms, y) or built(between, y)
         if not given:
             return found
         found |= given
@@ -192,12 +199,30 @@ def built(terms: Terms, y: NDArray[np.float64]) -> dict[str, str]:
     return {}
 
 
+def mended(frame: pd.DataFrame, names: Sequence[str], terms: Terms, y: NDArray[np.float64]) -> dict[str, str]:
+    """The first column of a product or ratio which, added to the weighted sum of all numbers, makes it the target: what the sum leaves
+    over is held against what it leaves over of each term."""
+    made = {t: v for t, v in terms.items() if len(t) > 1 and np.isfinite(v).mean() > 0.9}
+    if not made or len(names) < 2:
+        return {}
+    x = frame[names].fillna(frame[names].median()).to_numpy(float)
+    base, _ = np.linalg.qr(np.c_[(x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1), np.ones(len(y))])
+    middle = lambda v: np.where(np.isfinite(v), v, np.median(v[np.isfinite(v)]))
+    every = np.column_stack([middle(v) for v in made.values()])
+    left, over = (v - base @ (base.T @ v) for v in (y, every))
+    sizes = np.maximum((over**2).sum(0), 1e-9 * (every**2).sum(0) + 1e-30)
+    best = int(((left @ over) ** 2 / sizes).argmax())
+    share, _ = explained(np.c_[x, every[:, best]], y)
+    pair = list(made)[best]
+    return {pair[0]: f"tells the target by a sum with {pair[1]} (explains {share:.4f} of it)"} if share > EXACT else {}
+
+
 def near(term: NDArray[np.float64], left: NDArray[np.float64]) -> float:
-    """How much of what is left a term goes with (their correlation, squared), by the share of rows in which both are known."""
+    """How much of what is left a term goes with: their correlation, squared; 0 where half of the rows do not know both."""
     both = np.isfinite(term) & np.isfinite(left)
-    if both.sum() < 50 or term[both].std() == 0 or left[both].std() == 0:
+    if both.sum() < 50 or both.mean() < 0.5 or term[both].std() == 0 or left[both].std() == 0:
         return 0.0
-    return float(np.corrcoef(term[both], left[both])[0, 1] ** 2 * both.mean())
+    return float(np.corrcoef(term[both], left[both])[0, 1] ** 2)
 
 
 def spans(frame: pd.DataFrame, features: Sequence[str]) -> Terms:

@@ -63,6 +63,17 @@ class Package:
             self.answers[["id", *self.task["targets"]]], on="id"
         )
 
+    @property
+    def both(self) -> tuple[pd.DataFrame, pd.Series]:
+        """All rows with their targets, at most as many as a table of values looks at; and 0 for those to be told, -1 for the others."""
+        import pandas as pd
+
+        from ratchet.smith.probing import MANY, sampled
+
+        names = [c for c in self.train.columns if c in self.solved.columns]
+        frame = sampled(pd.concat([self.train[names], self.solved[names]], ignore_index=True), MANY)
+        return frame, pd.Series((frame.index >= len(self.train)) - 1, index=frame.index)
+
 
 Probe = Callable[[Package], str]
 probes: Registry[Probe] = Registry("leak probe", "ratchet.smith", SmithError)
@@ -80,20 +91,24 @@ def measured(values: pd.Series, target: pd.Series, discrete: bool) -> float:
 
 @probes.add("answers among features", paper="mle-smith")
 def given_away(p: Package) -> str:
-    """A column, here or in a side table, a text, a pair or a sum of columns that tells the target."""
+    """A column, here or in a side table, a text, a pair or a sum of columns that tells the target: by other rows of training or, where
+    rows were not drawn by chance, of the test set by training."""
     from ratchet.smith.giveaways import beside, givers
 
+    if p.task["split"]["by"] == "time" or not set(p.known) & set(p.train.columns):
+        return next((f"test.csv holds the target {t}" for t in p.task["targets"] if t in p.test.columns), "")
+    names = [c for c in p.known if c in p.train.columns and p.train[c].nunique() > 1 and c != "image"]
+    frame, part = p.train, None
+    if p.task["split"]["by"] in ("group", "blocks"):
+        frame, part = p.both
     for target in p.task["targets"]:
         if target in p.test.columns:
             return f"test.csv holds the target {target}"
-        if p.task["split"]["by"] == "time" or not set(p.known) & set(p.train.columns):
-            continue
-        names = [c for c in p.known if c in p.train.columns and p.train[c].nunique() > 1 and c != "image"]
-        for name, why in givers(p.train, names, target, p.discrete).items():
+        for name, why in givers(frame, names, target, p.discrete, part).items():
             return f"{name} {why}"
         for side in p.task["sides"]:
             if not side["own"]:
-                for name, why in beside(p.train, p.table(f"public/{side['table']}.csv"), side, target, p.discrete).items():
+                for name, why in beside(frame, p.table(f"public/{side['table']}.csv"), side, target, p.discrete, part).items():
                     return f"{name} {why}"
     return ""
 

@@ -23,7 +23,7 @@ from ratchet.smith.giveaways import beside, givers
 from ratchet.smith.kinds.structure import clock
 from ratchet.smith.package import write
 from ratchet.smith.preparing import labelled, moments, of_classes
-from ratchet.smith.probing import MANY, SOLVED, matrix, sampled, skill
+from ratchet.smith.probing import MANY, SOLVED, folds_of, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.roles import Roles, Rules
 from ratchet.smith.sniffing import readings
@@ -93,11 +93,12 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
                 None,
                 f"rows are moments of one series, in which the one before tells {target}: only what comes later may be asked",
             )
-    leaky = givers(rows, features, target, discrete)
+    part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
+    leaky = givers(rows, features, target, discrete, part)
     for side in f.extra.get("sides", ()):
         if side["column"] in leaky:
             return None, f"{side['column']}, by which {side['table']} is found, {leaky[side['column']]}"
-        told = beside(rows, data.frames[side["table"]], side, target, discrete)
+        told = beside(rows, data.frames[side["table"]], side, target, discrete, part)
         leaky |= {name: f"of {side['table']} {why}" for name, why in told.items()}
         columns = [c for c in side["columns"] if f"{side['table']}.{c}" not in told]
         if not columns:
@@ -109,7 +110,7 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
         return None, f"every feature gives {target} away: {next(iter(leaky.items()))}"
     some = sampled(rows)
     texts = any(kinds[c].kind == "text" for c in plain)
-    value = skill(matrix(some, plain), some[target], discrete)
+    value = skill(matrix(some, plain), some[target], discrete, part=part)
     if value > SOLVED + 0.02:
         return None, f"too easy: boosted trees tell {target} with skill {value:.3f}"
     if value < FLOOR and not texts:
@@ -124,9 +125,10 @@ def several(data: Dataset, f: Formulation, features: Sequence[str]) -> tuple[For
     by = owner(rows, kinds, f.targets, True)
     if by and f.split["by"] in BY_CHANCE:
         f, features = apart(f, by), [c for c in features if c != by]
+    part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky: dict[str, str] = {}
     for target in f.targets[:LABELS]:
-        leaky |= givers(rows, [c for c in features if c not in leaky], target, True)
+        leaky |= givers(rows, [c for c in features if c not in leaky], target, True, part)
     kept = tuple(c for c in f.features if c not in leaky)
     if not any(c in frame for c in kept):
         return None, f"every feature gives a label away: {next(iter(leaky.items()))}"

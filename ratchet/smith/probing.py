@@ -42,11 +42,22 @@ def sampled(frame: pd.DataFrame, rows: int = ROWS) -> pd.DataFrame:
     return frame.sample(rows, random_state=0) if len(frame) > rows else frame
 
 
-def folds(n: int) -> NDArray[np.int64]:
-    return np.random.default_rng(0).permutation(n) % FOLDS
+def folds(target: pd.Series, part: pd.Series | None) -> NDArray[np.int64]:
+    """The number of the fold of each row, -1 for rows that are only learned from: by chance, or as `part` says for each index."""
+    if part is not None:
+        return part[target.index].to_numpy(np.int64)
+    return np.random.default_rng(0).permutation(len(target)) % FOLDS
 
 
-def skill(features: NDArray[np.float64], target: pd.Series, discrete: bool, rounds: int = 30) -> float:
+def folds_of(groups: pd.Series) -> pd.Series:
+    """Folds in which no group is torn."""
+    codes, names = pd.factorize(groups, use_na_sentinel=False)
+    return pd.Series((np.random.default_rng(0).permutation(len(names)) % FOLDS)[codes], index=groups.index)
+
+
+def skill(
+    features: NDArray[np.float64], target: pd.Series, discrete: bool, rounds: int = 30, part: pd.Series | None = None
+) -> float:
     """Of boosted trees, out of sample; where there are many classes each of them asks for trees of its own, so rounds are fewer."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -62,22 +73,24 @@ def skill(features: NDArray[np.float64], target: pd.Series, discrete: bool, roun
         "random_state": 0,
     }
     kind = HistGradientBoostingClassifier if discrete else HistGradientBoostingRegressor
-    return out_of_sample(lambda: kind(**how), features, target, discrete)
+    return out_of_sample(lambda: kind(**how), features, target, discrete, part)
 
 
-def out_of_sample(model: Callable[[], Any], features: NDArray[np.float64], target: pd.Series, discrete: bool) -> float:
+def out_of_sample(
+    model: Callable[[], Any], features: NDArray[np.float64], target: pd.Series, discrete: bool, part: pd.Series | None = None
+) -> float:
     """The skill of a model that learns from the other folds than the one it tells."""
     y = pd.factorize(target.astype(str), sort=True)[0] if discrete else target.to_numpy(float)
-    part = folds(len(y))
+    fold = folds(target, part)
     predicted = np.zeros((len(y), int(y.max()) + 1)) if discrete else np.zeros(len(y))
-    for f in range(FOLDS):
-        held = part == f
+    for f in np.unique(fold[fold >= 0]):
+        held = fold == f
         fitted = model().fit(features[~held], y[~held])
         if discrete:
             predicted[np.ix_(held, fitted.classes_)] = fitted.predict_proba(features[held])
         else:
             predicted[held] = fitted.predict(features[held])
-    return told(predicted, y, discrete)
+    return told(predicted[fold >= 0], y[fold >= 0], discrete)
 
 
 def told(predicted: NDArray[np.float64], y: NDArray[np.float64], discrete: bool) -> float:
@@ -87,13 +100,13 @@ def told(predicted: NDArray[np.float64], y: NDArray[np.float64], discrete: bool)
     if predicted.shape[1] == 2:
         from sklearn.metrics import roc_auc_score
 
-        return max(0.0, 2 * float(roc_auc_score(y, predicted[:, 1])) - 1)
+        return max(0.0, 2 * float(roc_auc_score(y, predicted[:, 1])) - 1) if len(np.unique(y)) == 2 else 0.0
     from sklearn.metrics import cohen_kappa_score
 
     return max(0.0, float(cohen_kappa_score(y, predicted.argmax(1))))
 
 
-def by_cuts(column: pd.Series, target: pd.Series, discrete: bool) -> float:
+def by_cuts(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Series | None = None) -> float:
     """Skill of one tree over one column: what boosted trees find there too, in a hundredth of their time."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -101,13 +114,13 @@ def by_cuts(column: pd.Series, target: pd.Series, discrete: bool) -> float:
         return 0.0
     kind = DecisionTreeClassifier if discrete else DecisionTreeRegressor
     model = kind(max_leaf_nodes=LEAVES, min_samples_leaf=max(3, min(20, len(target) // 50)), random_state=0)
-    return out_of_sample(lambda: model, coded(column)[:, None], target, discrete)
+    return out_of_sample(lambda: model, coded(column)[:, None], target, discrete, part)
 
 
-def alone(column: pd.Series, target: pd.Series, discrete: bool) -> float:
+def alone(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Series | None = None) -> float:
     """Skill of one column by itself: by a tree over its values, or by what its value went with in other rows."""
-    by_trees = by_cuts(column, target, discrete)
-    return max(by_trees, by_value(column, target, discrete)) if repeated(column) else by_trees
+    by_trees = by_cuts(column, target, discrete, part)
+    return max(by_trees, by_value(column, target, discrete, part)) if repeated(column) else by_trees
 
 
 def repeated(column: pd.Series) -> bool:
@@ -115,13 +128,13 @@ def repeated(column: pd.Series) -> bool:
     return bool(column.nunique() < 0.5 * column.notna().sum())
 
 
-def by_value(column: pd.Series, target: pd.Series, discrete: bool) -> float:
+def by_value(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Series | None = None) -> float:
     """Skill of a table from values to what they went with, made on other rows than it is asked about. Where a good part of the
     values was seen there, the others do not count: a table that knows nine towns out of ten gives away what it knows."""
     keys = pd.factorize(column, use_na_sentinel=False)[0]
     y = pd.factorize(target.astype(str), sort=True)[0] if discrete else target.to_numpy(float)
     worth = np.eye(int(y.max()) + 1)[y] if discrete else y[:, None]
-    part, size = folds(len(y)), int(keys.max()) + 1
+    fold, size = folds(target, part), int(keys.max()) + 1
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Of each value: what its rows are worth, and how many they are."""
@@ -129,12 +142,13 @@ def by_value(column: pd.Series, target: pd.Series, discrete: bool) -> float:
 
     whole, known = sums(np.ones(len(y), bool)), np.zeros(len(y), bool)
     predicted = np.tile(worth.mean(0), (len(y), 1))
-    for f in range(FOLDS):
-        held = part == f
+    for f in np.unique(fold[fold >= 0]):
+        held = fold == f
         rest = (whole - sums(held))[keys[held]]
         seen = rest[:, -1] > 0.5
         known[held] = seen
         predicted[known & held] = rest[seen, :-1] / rest[seen, -1:]
+    predicted, known, y = predicted[fold >= 0], known[fold >= 0], y[fold >= 0]
     if known.mean() > COVERED and (not discrete or len(np.unique(y[known])) == len(np.unique(y))):
         predicted, y = predicted[known], y[known]
     return told(predicted if discrete else predicted[:, 0], y, discrete)
