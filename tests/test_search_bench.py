@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from ratchet.loop.export import formats, reached, rows_of, write_rows
 from ratchet.loop.search_bench import Bench, Spot, affordable, areas, control_of, per_task, sized_by, with_controls
 from ratchet.loop.store import read_traces, trace_json, tree_of, write_traces
 from ratchet.report.search_bench import page
+from ratchet.search.strategy import divided, planned
+from ratchet.tasks.countdown import gold
+from ratchet.tasks.family import Source
 
 TASKS = [Task("bench", f"task {i}", i, "exact") for i in range(10)]
 
@@ -53,6 +58,8 @@ def test_each_strategy_gets_the_size_that_its_budget_pays_for(tmp_path: Path) ->
     assert [s.accuracy.value for s in spots] == [0.1, 0.3, 1.0]
     dear = bench(tmp_path / "dear", Costly(), call_price=8.0, budgets=[15.0, 35.0]).run(["vote"])
     assert [(s.budget, s.size) for s in dear] == [(35, 2)]  # a call is paid for too, and one sample does not fit 15
+    operations = bench(tmp_path / "priced", Costly(), unit="flops", call_price=2_000.0, budgets=[3_500.0]).run(["vote"])
+    assert [(s.size, s.cost["flops"], s.cost["tokens"]) for s in operations] == [(1, 3_000, 10)]  # in the budgets' unit
     seconds = bench(tmp_path / "seconds", Costly(), unit="seconds", budgets=[1e6]).run(["single"])
     assert seconds[0].cost["seconds"] > 0
     flops = bench(tmp_path / "flops", Costly(), unit="flops", budgets=[3_500.0]).run(["vote"])
@@ -63,6 +70,37 @@ def test_a_strategy_that_cannot_grow_keeps_its_size(tmp_path: Path) -> None:
     spots = bench(tmp_path, Costly()).run(["single", "vote:n=4"])
     assert [(s.plan, s.size) for s in spots] == [("single", 1), ("vote:n=4", 1)] and spots[1].cost["tokens"] == 40
     assert sized_by("retry") == "turns" and sized_by("vote") == "n" and sized_by("single") is None
+
+
+def test_nobody_pays_for_the_cold_start(tmp_path: Path) -> None:
+    """What is drawn before the first measurement is thrown away."""
+
+    class Cold(Costly):
+        def run(self, *args: Any, **given: Any) -> list[Trace]:
+            if not self.played:
+                time.sleep(0.2)
+            return super().run(*args, **given)
+
+    [spot] = bench(tmp_path, Cold(), unit="seconds", budgets=[0.04]).run(["single"])
+    assert spot.cost["seconds"] < 0.04
+
+
+def test_a_plan_within_a_plan_has_a_placebo_and_knobs_of_its_own() -> None:
+    plan = "vote-over:inner=(best-of-n:n=2,scorer=logprob),n=3"
+    assert planned(plan)[1] == {"inner": "best-of-n:n=2,scorer=logprob", "n": 3}
+    assert planned('vote-over:inner="best-of-n:n=2,scorer=logprob",n=3') == planned(plan)
+    assert planned('try-again:again="No, (try again",turns=3')[1] == {"again": "No, (try again", "turns": 3}
+    assert planned("try-again:again=Not (yet)")[1] == {"again": "Not (yet)"}
+    assert control_of(plan) == "vote-over:n=3,inner=(best-of-n:n=2,scorer=placebo)"
+    assert control_of("vote-over:inner=best-of-n:n=2") == "vote-over:inner=(best-of-n:n=2,scorer=placebo)"
+    assert control_of("vote-over:inner=best-of-n") == "vote-over:inner=best-of-n:scorer=placebo"
+    assert control_of("vote-over:inner=(vote-over:inner=(best-of-n:n=2,scorer=logprob))") == (
+        "vote-over:inner=(vote-over:inner=(best-of-n:n=2,scorer=placebo))"
+    )
+    assert control_of("vote-over:inner=(best-of-n:scorer=oracle,n=2)") is None
+    with pytest.raises(RecipeError, match="must be closed"):
+        planned("vote-over:inner=(best-of-n:n=2")
+    assert divided('vote; try-again:again="No; again"; ;', ";") == ["vote", 'try-again:again="No; again"']
 
 
 def test_controls_stand_beside_what_asks_a_scorer() -> None:
@@ -114,6 +152,14 @@ def test_an_area_is_the_mean_over_the_logarithm_of_the_cost() -> None:
     assert found[0].over_control.value == pytest.approx(found[0].area.value) and found[1].over_control is None
     with pytest.raises(RecipeError, match="larger --budgets"):
         areas([], "tokens", [100.0])
+    assert areas(spots, "tokens", [20.0]) == ([], (20, 20.0))  # no range of costs that all of them cover
+
+
+def test_a_page_without_areas_says_why(tmp_path: Path) -> None:
+    spots = bench(tmp_path, Costly(), budgets=[15.0, 35.0]).run(["vote"])
+    text = page(tmp_path, spots, [], (36.0, 35.0), "seconds", {"model": "m", "tasks": "t"})
+    assert "smallest size of the dearest strategy cost 36 seconds a task, and the largest budget is 35" in text
+    assert "mean accuracy over the log" not in text and ">seconds<" in text
 
 
 def test_what_a_budget_pays_for() -> None:
@@ -168,6 +214,29 @@ def test_a_search_gives_accepted_answers_pairs_labels_and_values_of_its_steps() 
     [task] = rows("verl")
     assert task["prompt"] == [{"role": "user", "content": "task 0"}] and task["reward_model"]["ground_truth"] == "0"
     assert task["extra_info"]["passed"] == 1 and task["extra_info"]["judged"] == 3
+
+
+def test_a_reward_function_for_verl_finds_what_the_verifier_needs(tmp_path: Path) -> None:
+    """As docs/search.md writes it; through Parquet, which is what verl reads."""
+    import pyarrow.parquet
+
+    from ratchet.verify.verifier import find
+
+    task = Source("countdown").take("train", 1, "verl")[0]
+    right, wrong = gold(task), f"{gold(task)} + 0"
+    draws = [Completion((1,), (i,), text, (-1.0,), "end") for i, text in enumerate((right, wrong))]
+    verdicts = [find(task.verifier)(task, c.text) for c in draws]
+    trace = Trace(
+        task, "s", events=[Event(Draw(task.prompt, n=2), draws)], answer=draws[0], verdict=verdicts[0], verdicts=verdicts
+    )
+    write_rows(tmp_path / "v.parquet", rows("verl", trace))
+    [row] = pyarrow.parquet.read_table(tmp_path / "v.parquet").to_pylist()
+    assert row["data_source"] == "countdown" and row["reward_model"]["ground_truth"] == str(task.answer)
+    [code] = re.findall(r"```python\n(.*?)```", Path("docs/search.md").read_text(encoding="utf-8"), re.DOTALL)
+    space: dict[str, Any] = {}
+    exec(code, space)
+    score = lambda text: space["compute_score"](row["data_source"], text, row["reward_model"]["ground_truth"], row["extra_info"])
+    assert (score(right), score(wrong)) == (1.0, 0.0)
 
 
 def test_a_part_is_no_answer_and_what_was_not_judged_teaches_nothing() -> None:
@@ -265,7 +334,14 @@ def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_dr
     ratchet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ratchet.models.engine.LocalEngine.sample", lambda *args: pytest.fail("something was drawn"))
-    for args in (("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune")):
+    over = (
+        "vote-over:inner=adaptive-sampling",
+        ("--strategy", "vote-over", "--knob", "inner=(adaptive-sampling:n=2,enough=0.5)"),
+    )
+    for args in (
+        ("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune"),
+        ("eval", "builtin", *over[1]), ("search", "bench", "--strategies", over[0]),
+    ):  # fmt: skip
         done = ratchet(*args, "--n", "2")
         assert done.code == 2 and "cannot read that; name another scorer" in done.err and "scorer=logprob" in done.err, done.err
 
@@ -278,7 +354,9 @@ def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_dr
         (("search", "bench", "--budgets", "10,x"), "--budgets takes numbers"),
         (("search", "bench", "--critic", "value"), "NAME=FOLDER"),
         (("eval", "--traces", "t.txt"), "must end in .jsonl.gz"),
-        (("traces", "export", "nowhere", "x.jsonl"), "has no traces"),
+        (("search", "bench", "--strategies", " ; "), '--strategies names none, got " ; "'),
+        (("search", "bench", "--strategies", "vote:n=(3"), "must be closed"),
+        (("traces", "export", "nowhere.jsonl.gz", "x.jsonl"), "nowhere.jsonl.gz does not exist"),
         (("traces", "export", "nowhere", "x.jsonl", "--as", "sf"), "did you mean"),
     ],
 )
