@@ -9,17 +9,29 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ratchet.core.errors import RecipeError, StoreError
-from ratchet.core.types import Completion, Cost, Draw, Event, Judge, Outcome, Task, Trace, Verdict
+from ratchet.core.types import Completion, Cost, Draw, Estimate, Event, Judge, Outcome, Task, Trace, Verdict
 from ratchet.loop.export import formats, reached, rows_of, write_rows
-from ratchet.loop.search_bench import Bench, Spot, affordable, areas, control_of, per_task, sized_by, with_controls
+from ratchet.loop.search_bench import (
+    Area,
+    Bench,
+    Spot,
+    affordable,
+    areas,
+    control_of,
+    file_name,
+    per_task,
+    sized_by,
+    with_controls,
+)
 from ratchet.loop.store import read_traces, trace_json, tree_of, write_traces
-from ratchet.report.search_bench import page
+from ratchet.report.search_bench import all_of, browsed, page, shape_of, solved_by
 from ratchet.search.strategy import divided, planned
 from ratchet.tasks.countdown import gold
 from ratchet.tasks.family import Source
@@ -393,3 +405,51 @@ def test_traces_of_the_held_out_split_are_exported_by_name_only(tmp_path: Path, 
     assert done.code == 2 and "heldout-champion: choose with --of" in done.err
     done = ratchet("traces", "export", str(tmp_path), str(tmp_path / "x.jsonl"), "--of", "heldout-champion")
     assert done.code == 0 and "1 rows as sft from 1 traces" in done.out
+
+
+# ---- what the page shows -------------------------------------------------------------------------------------------
+
+
+def grown(kind: str, *generations: Sequence[tuple[int | None, float]]) -> dict[str, Any]:
+    """A stored trace: for each draw what it went on from, and its score."""
+    draws = [(parent, score) for own in generations for parent, score in own]
+    return {
+        "key": kind, "sample": 0, "prompt": "?", "gold": 1, "outcome": "pass", "evidence": "", "chosen": 0,
+        "draws": [{"role": "solver", "text": "x", "stop": "stop", "tokens": 1, "parent": p, "given": 0} for p, _ in draws],
+        "judgements": [["logprob", [score for _, score in draws], list(range(len(draws)))]],
+    }  # fmt: skip
+
+
+def test_trees_and_populations_are_told_by_how_their_draws_went_on() -> None:
+    roots = [(None, 0.9), (None, 0.6), (None, 0.3)]
+    beam = grown("beam", roots, [(0, 0.8), (0, 0.7), (1, 0.5)])  # the better part has more draws
+    particles = grown("particles", roots, [(0, 0.8), (2, 0.7), (2, 0.5)])  # chance copied the worst
+    lookahead = grown("lookahead", roots, [(0, 0.9), (1, 0.5), (2, 0.1), (2, 0.8), (2, 0.7)])  # one each, thrown away
+    assert [shape_of([trace]) for trace in (beam, particles, lookahead)] == ["tree", "population", "tree"]
+    gibbs = grown("gibbs", roots, [(0, 0.8), (1, 0.7)], roots, [(5, 0.2), (7, 0.3), (7, 0.1)])
+    assert shape_of([gibbs]) == "population"
+    turns = grown("turns", [(None, 0.1)], [(0, 0.5)], [(1, 0.9)])
+    assert shape_of([grown("vote", roots)]) == shape_of([turns]) == ""
+
+
+def test_the_page_shows_the_best_tree_and_the_best_population_and_names_groups_by_plans(tmp_path: Path) -> None:
+    roots = [(None, 0.9), (None, 0.6), (None, 0.3)]
+    shapes = {
+        "retry": grown("t", roots), "vote": grown("t", roots), "best-of-n": grown("t", roots),
+        "beam": grown("t", roots, [(0, 0.8), (0, 0.7), (1, 0.5)]), "mcts": grown("t", roots, [(0, 0.8), (0, 0.7)]),
+        "particle-vote": grown("t", roots, [(0, 0.8), (2, 0.7), (2, 0.5)]),
+    }  # fmt: skip
+    (tmp_path / "traces").mkdir()
+    for plan, trace in shapes.items():
+        with gzip.open(tmp_path / "traces" / f"{file_name(plan, 1)}.jsonl.gz", "wt") as file:
+            file.write(json.dumps(trace) + "\n")
+    spots = [spot(plan, 20, [1.0]) for plan in shapes]
+    ranked = [Area(plan, Estimate(1 - i / 10, 0, 1, 1)) for i, plan in enumerate(shapes)]
+    data = browsed(tmp_path, spots, ranked)
+    assert data["columns"] == [f"{plan} at size 1" for plan in ("retry", "vote", "beam", "particle-vote")]
+    assert [g["name"] for g in data["groups"]] == ["by all"]
+    assert solved_by(["beam", "vote"]) == {"11": "by beam and vote", "10": "only by beam", "01": "only by vote", "00": "by none"}
+    chart = all_of(spots, ranked, "tokens")
+    assert chart.count('class="line s') == 12 and "All strategies: accuracy against sampled tokens" in chart  # and in the legend
+    many = [replace(spot("vote", 20, [1.0]), plan=f"vote:n={i}") for i in range(12)]
+    assert "The 10 strategies of the largest areas" in all_of(many, [Area(s.plan, Estimate(1, 0, 1, 1)) for s in many], "tokens")
