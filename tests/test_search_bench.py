@@ -7,7 +7,6 @@ import json
 import math
 import re
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,17 +83,18 @@ def test_a_strategy_that_cannot_grow_keeps_its_size(tmp_path: Path) -> None:
     assert sized_by("retry") == "turns" and sized_by("vote") == "n" and sized_by("single") is None
 
 
-def test_nobody_pays_for_the_cold_start(tmp_path: Path) -> None:
+def test_nobody_pays_for_the_cold_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn before the first measurement is thrown away."""
+    now = [0.0]
 
     class Cold(Costly):
-        def run(self, *args: Any, **given: Any) -> list[Trace]:
-            if not self.played:
-                time.sleep(0.2)
-            return super().run(*args, **given)
+        def run(self, strategy: Any, tasks: Sequence[Task], *path: Any, knobs: Mapping[str, Any]) -> list[Trace]:
+            now[0] += 0.01 * len(tasks) if self.played else 100.0
+            return super().run(strategy, tasks, *path, knobs=knobs)
 
-    [spot] = bench(tmp_path, Cold(), unit="seconds", budgets=[0.04]).run(["single"])
-    assert spot.cost["seconds"] < 0.04
+    monkeypatch.setattr("ratchet.loop.search_bench.time.perf_counter", lambda: now[0])
+    [spot] = bench(tmp_path, Cold(), unit="seconds", budgets=[0.05]).run(["single"])
+    assert spot.cost["seconds"] == pytest.approx(0.01)
 
 
 def test_a_plan_within_a_plan_has_a_placebo_and_knobs_of_its_own() -> None:

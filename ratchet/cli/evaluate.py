@@ -96,7 +96,7 @@ def eval(
     if as_json:
         abstained = sum(r.abstained for r in record.rows)
         click.echo(json.dumps({"pass_at_1": asdict(estimate), "strategy": strategy, "samples": samples, "abstained": abstained,
-                               "cut_short": sum(bool(t.cut) for t in traces),
+                               "cut_short": sum(bool(t.cut) for t in traces), "warning": never_ended(play, given, traces),
                                "cost": asdict(scheduler.spent), "model": model, "tasks": path or tasks}))  # fmt: skip
         return
     spent = scheduler.spent
