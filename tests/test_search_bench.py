@@ -449,7 +449,10 @@ def test_the_page_shows_the_best_tree_and_the_best_population_and_names_groups_b
     assert data["columns"] == [f"{plan} at size 1" for plan in ("retry", "vote", "beam", "particle-vote")]
     assert [g["name"] for g in data["groups"]] == ["by all"]
     assert solved_by(["beam", "vote"]) == {"11": "by beam and vote", "10": "only by beam", "01": "only by vote", "00": "by none"}
-    chart = all_of(spots, ranked, "tokens")
+    [chart, of_operations] = all_of(spots, ranked, "tokens")
     assert chart.count('class="line s') == 12 and "All strategies: accuracy against sampled tokens" in chart  # and in the legend
+    assert "All strategies: accuracy against operations" in of_operations
     many = [replace(spot("vote", 20, [1.0]), plan=f"vote:n={i}") for i in range(12)]
-    assert "The 10 strategies of the largest areas" in all_of(many, [Area(s.plan, Estimate(1, 0, 1, 1)) for s in many], "tokens")
+    assert (
+        "The 10 strategies of the largest areas" in all_of(many, [Area(s.plan, Estimate(1, 0, 1, 1)) for s in many], "tokens")[0]
+    )

@@ -22,7 +22,7 @@ LABELS = {"tokens": "sampled tokens a task", "flops": "operations a task", "seco
 
 
 def axis(unit: str) -> Axis:
-    short = (lambda v: f"{v:.1e}") if unit == "flops" else (lambda v: f"{v:.3g}")
+    short = (lambda v: f"{v:.1e}".replace("e+0", "e").replace("e+", "e")) if unit == "flops" else (lambda v: f"{v:.3g}")
     return Axis(LABELS[unit], short, short, log2=True)
 
 
@@ -35,15 +35,19 @@ def curves(spots: Sequence[Spot], unit: str) -> list[Series]:
 
 
 def of_plan(spots: Sequence[Spot], plan: str, unit: str) -> list[str]:
-    """A strategy beside its placebo and a single sample, by the budgets' unit and by operations; none for a placebo by itself."""
-    if by_chance(plan):
+    """A strategy beside its placebo and a single sample; none for a placebo or a single sample by itself."""
+    if by_chance(plan) or (plan == "single" and any(s.plan != plan for s in spots)):
         return []
     beside = [s for s in spots if s.plan in (plan, control_of(plan), "single")]
-    units = [u for u in (unit, "flops") if all(s.cost[u] > 0 for s in beside)]
     return [
         line_chart(f"{plan}: accuracy against {LABELS[u]}", curves(beside, u), axis(u), percent("share of tasks solved"))
-        for u in dict.fromkeys(units)
+        for u in units_of(beside, unit)
     ]
+
+
+def units_of(spots: Sequence[Spot], unit: str) -> list[str]:
+    """What costs are drawn in: the budgets' unit, and operations where they are known of all."""
+    return [u for u in dict.fromkeys((unit, "flops")) if all(s.cost[u] > 0 for s in spots)]
 
 
 def range_of(bounds: tuple[float, float], unit: str) -> str:
@@ -83,7 +87,7 @@ def page(
     ]  # fmt: skip
     data = browsed(folder, spots, ranked)
     built = {
-        "All together": all_of(spots, ranked, unit),
+        "All together": charts(all_of(spots, ranked, unit)),
         "Curves": charts(drawn),
         "Areas": table(("strategy", "#area", "#over its placebo, points"), rows, range_of(bounds, unit)) if rows else "",
         "Sizes": table(
@@ -97,13 +101,16 @@ def page(
     return document("Strategies at equal cost", head, built, data)
 
 
-def all_of(spots: Sequence[Spot], ranked: Sequence[Area], unit: str) -> str:
-    """One chart of all strategies but the placebos, the best by area first, without their intervals, which would hide each other."""
+def all_of(spots: Sequence[Spot], ranked: Sequence[Area], unit: str) -> list[str]:
+    """All strategies but the placebos, the best by area first, without their intervals, which would hide each other."""
     plans = plans_of(spots, ranked)
-    lines = {s.name: Series(s.name, [replace(p, low=None, high=None) for p in s.points]) for s in curves(spots, unit)}
     which = f"The {MOST_LINES} strategies of the largest areas" if len(plans) > MOST_LINES else "All strategies"
-    drawn = [lines[plan] for plan in plans[:MOST_LINES]]
-    return line_chart(f"{which}: accuracy against {LABELS[unit]}", drawn, axis(unit), percent("share of tasks solved"))
+    charts = list[str]()
+    for u in units_of(spots, unit):
+        lines = {s.name: Series(s.name, [replace(p, low=None, high=None) for p in s.points]) for s in curves(spots, u)}
+        drawn = [lines[plan] for plan in plans[:MOST_LINES]]
+        charts.append(line_chart(f"{which}: accuracy against {LABELS[u]}", drawn, axis(u), percent("share of tasks solved")))
+    return charts
 
 
 def by_chance(plan: str) -> bool:
@@ -122,7 +129,7 @@ def browsed(folder: Path, spots: Sequence[Spot], ranked: Sequence[Area]) -> dict
         shapes = {plan: shape_of(traces) for plan, traces in stored.items()}
         first = [next((plan for plan in stored if shapes[plan] == shape), "") for shape in ("tree", "population")]
         chosen = [plan for place, plan in enumerate(stored) if place < 2 or plan in first]
-        return collect({f"{plan} at size {largest[plan].size}": stored[plan] for plan in chosen}, solved_by(chosen))
+        return collect({f"{plan} at size {largest[plan].size}": stored[plan] for plan in chosen}, solved_by(chosen), ", ")
     except StoreError:
         return {}  # the numbers are worth a page without them
 
@@ -158,14 +165,13 @@ def listed(names: Sequence[str]) -> str:
 
 
 def shape_of(traces: Sequence[Mapping[str, Any]]) -> str:
-    """What most of a strategy's traces are by how their draws went on from each other: "population" where a part was copied more often
+    """What a strategy's traces are by how their draws went on from each other: "population" where a part was copied more often
     than another that was scored higher, which chance does and a ranking does not; else "tree" where one part led to several; else
     nothing, as for samples that stand side by side and for turns."""
     grown = [(parts, sweeps_of(parts)) for parts in map(parts_of, traces)]
     if any(resampled(sweep) for _, sweeps in grown for sweep in sweeps):
         return "population"
-    branched = sum(any(part.children > 1 for part in parts) for parts, _ in grown)
-    return "tree" if 2 * branched > len(traces) else ""
+    return "tree" if any(part.children > 1 for parts, _ in grown for part in parts) else ""
 
 
 @dataclass(frozen=True)

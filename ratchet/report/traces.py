@@ -34,12 +34,12 @@ def short(text: Any) -> str:
     return f"{shown[:half]}\n[... {cut:,} characters left out ...]\n{shown[-half:]}"
 
 
-def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]], names: Mapping[str, str]) -> dict[str, Any]:
+def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]], names: Mapping[str, str], between: str) -> dict[str, Any]:
     """The browser's data: for every task its samples in each column, at most `MOST_BYTES` of JSON in all.
 
     Groups say in which columns a task was solved: at least one of its samples passed; `names` has each by its code, a 1 or a 0 for each
-    column, and one of several columns that has no task is left out where there are many groups. Where not all tasks fit, the
-    groups take turns, each in the order of the tasks' keys (hashes of their content), so that a small group is whole.
+    column, and one without a task is left out where there are many groups; `between` stands between a task's counts by column. Where not
+    all tasks fit, the groups take turns, each in the order of the tasks' keys (hashes of their content), so that a small group is whole.
     """
     tasks = gather(columns)
     groups: dict[str, list[dict[str, Any]]] = {code: [] for code in names}
@@ -54,6 +54,7 @@ def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]], names: Mapping[s
     counts = {code: [sum(t["group"] == code for t in shown), len(members)] for code, members in groups.items()}
     return {
         "columns": list(columns),
+        "between": between,
         "groups": [
             {"code": code, "name": name, "counts": counts[code]}
             for code, name in names.items()
