@@ -5,19 +5,35 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ratchet.core.errors import RecipeError, StoreError
-from ratchet.core.types import Completion, Cost, Draw, Event, Judge, Outcome, Task, Trace, Verdict
+from ratchet.core.types import Completion, Cost, Draw, Estimate, Event, Judge, Outcome, Task, Trace, Verdict
 from ratchet.loop.export import formats, reached, rows_of, write_rows
-from ratchet.loop.search_bench import Bench, Spot, affordable, areas, control_of, per_task, sized_by, with_controls
+from ratchet.loop.search_bench import (
+    Area,
+    Bench,
+    Spot,
+    affordable,
+    areas,
+    control_of,
+    file_name,
+    per_task,
+    sized_by,
+    with_controls,
+)
 from ratchet.loop.store import read_traces, trace_json, tree_of, write_traces
-from ratchet.report.search_bench import page
+from ratchet.report.search_bench import all_of, browsed, page, shape_of, solved_by
+from ratchet.search.strategy import divided, planned
+from ratchet.tasks.countdown import gold
+from ratchet.tasks.family import Source
 
 TASKS = [Task("bench", f"task {i}", i, "exact") for i in range(10)]
 
@@ -53,6 +69,8 @@ def test_each_strategy_gets_the_size_that_its_budget_pays_for(tmp_path: Path) ->
     assert [s.accuracy.value for s in spots] == [0.1, 0.3, 1.0]
     dear = bench(tmp_path / "dear", Costly(), call_price=8.0, budgets=[15.0, 35.0]).run(["vote"])
     assert [(s.budget, s.size) for s in dear] == [(35, 2)]  # a call is paid for too, and one sample does not fit 15
+    operations = bench(tmp_path / "priced", Costly(), unit="flops", call_price=2_000.0, budgets=[3_500.0]).run(["vote"])
+    assert [(s.size, s.cost["flops"], s.cost["tokens"]) for s in operations] == [(1, 3_000, 10)]  # in the budgets' unit
     seconds = bench(tmp_path / "seconds", Costly(), unit="seconds", budgets=[1e6]).run(["single"])
     assert seconds[0].cost["seconds"] > 0
     flops = bench(tmp_path / "flops", Costly(), unit="flops", budgets=[3_500.0]).run(["vote"])
@@ -63,6 +81,38 @@ def test_a_strategy_that_cannot_grow_keeps_its_size(tmp_path: Path) -> None:
     spots = bench(tmp_path, Costly()).run(["single", "vote:n=4"])
     assert [(s.plan, s.size) for s in spots] == [("single", 1), ("vote:n=4", 1)] and spots[1].cost["tokens"] == 40
     assert sized_by("retry") == "turns" and sized_by("vote") == "n" and sized_by("single") is None
+
+
+def test_nobody_pays_for_the_cold_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn before the first measurement is thrown away."""
+    now = [0.0]
+
+    class Cold(Costly):
+        def run(self, strategy: Any, tasks: Sequence[Task], *path: Any, knobs: Mapping[str, Any]) -> list[Trace]:
+            now[0] += 0.01 * len(tasks) if self.played else 100.0
+            return super().run(strategy, tasks, *path, knobs=knobs)
+
+    monkeypatch.setattr("ratchet.loop.search_bench.time.perf_counter", lambda: now[0])
+    [spot] = bench(tmp_path, Cold(), unit="seconds", budgets=[0.05]).run(["single"])
+    assert spot.cost["seconds"] == pytest.approx(0.01)
+
+
+def test_a_plan_within_a_plan_has_a_placebo_and_knobs_of_its_own() -> None:
+    plan = "vote-over:inner=(best-of-n:n=2,scorer=logprob),n=3"
+    assert planned(plan)[1] == {"inner": "best-of-n:n=2,scorer=logprob", "n": 3}
+    assert planned('vote-over:inner="best-of-n:n=2,scorer=logprob",n=3') == planned(plan)
+    assert planned('try-again:again="No, (try again",turns=3')[1] == {"again": "No, (try again", "turns": 3}
+    assert planned("try-again:again=Not (yet)")[1] == {"again": "Not (yet)"}
+    assert control_of(plan) == "vote-over:n=3,inner=(best-of-n:n=2,scorer=placebo)"
+    assert control_of("vote-over:inner=best-of-n:n=2") == "vote-over:inner=(best-of-n:n=2,scorer=placebo)"
+    assert control_of("vote-over:inner=best-of-n") == "vote-over:inner=best-of-n:scorer=placebo"
+    assert control_of("vote-over:inner=(vote-over:inner=(best-of-n:n=2,scorer=logprob))") == (
+        "vote-over:inner=(vote-over:inner=(best-of-n:n=2,scorer=placebo))"
+    )
+    assert control_of("vote-over:inner=(best-of-n:scorer=oracle,n=2)") is None
+    with pytest.raises(RecipeError, match="must be closed"):
+        planned("vote-over:inner=(best-of-n:n=2")
+    assert divided('vote; try-again:again="No; again"; ;', ";") == ["vote", 'try-again:again="No; again"']
 
 
 def test_controls_stand_beside_what_asks_a_scorer() -> None:
@@ -114,6 +164,14 @@ def test_an_area_is_the_mean_over_the_logarithm_of_the_cost() -> None:
     assert found[0].over_control.value == pytest.approx(found[0].area.value) and found[1].over_control is None
     with pytest.raises(RecipeError, match="larger --budgets"):
         areas([], "tokens", [100.0])
+    assert areas(spots, "tokens", [20.0]) == ([], (20, 20.0))  # no range of costs that all of them cover
+
+
+def test_a_page_without_areas_says_why(tmp_path: Path) -> None:
+    spots = bench(tmp_path, Costly(), budgets=[15.0, 35.0]).run(["vote"])
+    text = page(tmp_path, spots, [], (36.0, 35.0), "seconds", {"model": "m", "tasks": "t"})
+    assert "smallest size of the dearest strategy cost 36 seconds a task, and the largest budget is 35" in text
+    assert "mean accuracy over the log" not in text and ">seconds<" in text
 
 
 def test_what_a_budget_pays_for() -> None:
@@ -168,6 +226,29 @@ def test_a_search_gives_accepted_answers_pairs_labels_and_values_of_its_steps() 
     [task] = rows("verl")
     assert task["prompt"] == [{"role": "user", "content": "task 0"}] and task["reward_model"]["ground_truth"] == "0"
     assert task["extra_info"]["passed"] == 1 and task["extra_info"]["judged"] == 3
+
+
+def test_a_reward_function_for_verl_finds_what_the_verifier_needs(tmp_path: Path) -> None:
+    """As docs/search.md writes it; through Parquet, which is what verl reads."""
+    import pyarrow.parquet
+
+    from ratchet.verify.verifier import find
+
+    task = Source("countdown").take("train", 1, "verl")[0]
+    right, wrong = gold(task), f"{gold(task)} + 0"
+    draws = [Completion((1,), (i,), text, (-1.0,), "end") for i, text in enumerate((right, wrong))]
+    verdicts = [find(task.verifier)(task, c.text) for c in draws]
+    trace = Trace(
+        task, "s", events=[Event(Draw(task.prompt, n=2), draws)], answer=draws[0], verdict=verdicts[0], verdicts=verdicts
+    )
+    write_rows(tmp_path / "v.parquet", rows("verl", trace))
+    [row] = pyarrow.parquet.read_table(tmp_path / "v.parquet").to_pylist()
+    assert row["data_source"] == "countdown" and row["reward_model"]["ground_truth"] == str(task.answer)
+    [code] = re.findall(r"```python\n(.*?)```", Path("docs/search.md").read_text(encoding="utf-8"), re.DOTALL)
+    space: dict[str, Any] = {}
+    exec(code, space)
+    score = lambda text: space["compute_score"](row["data_source"], text, row["reward_model"]["ground_truth"], row["extra_info"])
+    assert (score(right), score(wrong)) == (1.0, 0.0)
 
 
 def test_a_part_is_no_answer_and_what_was_not_judged_teaches_nothing() -> None:
@@ -265,7 +346,14 @@ def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_dr
     ratchet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ratchet.models.engine.LocalEngine.sample", lambda *args: pytest.fail("something was drawn"))
-    for args in (("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune")):
+    over = (
+        "vote-over:inner=adaptive-sampling",
+        ("--strategy", "vote-over", "--knob", "inner=(adaptive-sampling:n=2,enough=0.5)"),
+    )
+    for args in (
+        ("eval", "builtin", "--strategy", "adaptive-sampling"), ("search", "bench", "--strategies", "single; prune"),
+        ("eval", "builtin", *over[1]), ("search", "bench", "--strategies", over[0]),
+    ):  # fmt: skip
         done = ratchet(*args, "--n", "2")
         assert done.code == 2 and "cannot read that; name another scorer" in done.err and "scorer=logprob" in done.err, done.err
 
@@ -278,7 +366,9 @@ def test_a_model_that_cannot_read_the_question_is_heard_of_before_anything_is_dr
         (("search", "bench", "--budgets", "10,x"), "--budgets takes numbers"),
         (("search", "bench", "--critic", "value"), "NAME=FOLDER"),
         (("eval", "--traces", "t.txt"), "must end in .jsonl.gz"),
-        (("traces", "export", "nowhere", "x.jsonl"), "has no traces"),
+        (("search", "bench", "--strategies", " ; "), '--strategies names none, got " ; "'),
+        (("search", "bench", "--strategies", "vote:n=(3"), "must be closed"),
+        (("traces", "export", "nowhere.jsonl.gz", "x.jsonl"), "nowhere.jsonl.gz does not exist"),
         (("traces", "export", "nowhere", "x.jsonl", "--as", "sf"), "did you mean"),
     ],
 )
@@ -315,3 +405,54 @@ def test_traces_of_the_held_out_split_are_exported_by_name_only(tmp_path: Path, 
     assert done.code == 2 and "heldout-champion: choose with --of" in done.err
     done = ratchet("traces", "export", str(tmp_path), str(tmp_path / "x.jsonl"), "--of", "heldout-champion")
     assert done.code == 0 and "1 rows as sft from 1 traces" in done.out
+
+
+# ---- what the page shows -------------------------------------------------------------------------------------------
+
+
+def grown(kind: str, *generations: Sequence[tuple[int | None, float]]) -> dict[str, Any]:
+    """A stored trace: for each draw what it went on from, and its score."""
+    draws = [(parent, score) for own in generations for parent, score in own]
+    return {
+        "key": kind, "sample": 0, "prompt": "?", "gold": 1, "outcome": "pass", "evidence": "", "chosen": 0,
+        "draws": [{"role": "solver", "text": "x", "stop": "stop", "tokens": 1, "parent": p, "given": 0} for p, _ in draws],
+        "judgements": [["logprob", [score for _, score in draws], list(range(len(draws)))]],
+    }  # fmt: skip
+
+
+def test_trees_and_populations_are_told_by_how_their_draws_went_on() -> None:
+    roots = [(None, 0.9), (None, 0.6), (None, 0.3)]
+    beam = grown("beam", roots, [(0, 0.8), (0, 0.7), (1, 0.5)])  # the better part has more draws
+    particles = grown("particles", roots, [(0, 0.8), (2, 0.7), (2, 0.5)])  # chance copied the worst
+    lookahead = grown("lookahead", roots, [(0, 0.9), (1, 0.5), (2, 0.1), (2, 0.8), (2, 0.7)])  # one each, thrown away
+    assert [shape_of([trace]) for trace in (beam, particles, lookahead)] == ["tree", "population", "tree"]
+    gibbs = grown("gibbs", roots, [(0, 0.8), (1, 0.7)], roots, [(5, 0.2), (7, 0.3), (7, 0.1)])
+    assert shape_of([gibbs]) == "population"
+    turns = grown("turns", [(None, 0.1)], [(0, 0.5)], [(1, 0.9)])
+    assert shape_of([grown("vote", roots)]) == shape_of([turns]) == ""
+
+
+def test_the_page_shows_the_best_tree_and_the_best_population_and_names_groups_by_plans(tmp_path: Path) -> None:
+    roots = [(None, 0.9), (None, 0.6), (None, 0.3)]
+    shapes = {
+        "retry": grown("t", roots), "vote": grown("t", roots), "best-of-n": grown("t", roots),
+        "beam": grown("t", roots, [(0, 0.8), (0, 0.7), (1, 0.5)]), "mcts": grown("t", roots, [(0, 0.8), (0, 0.7)]),
+        "particle-vote": grown("t", roots, [(0, 0.8), (2, 0.7), (2, 0.5)]),
+    }  # fmt: skip
+    (tmp_path / "traces").mkdir()
+    for plan, trace in shapes.items():
+        with gzip.open(tmp_path / "traces" / f"{file_name(plan, 1)}.jsonl.gz", "wt") as file:
+            file.write(json.dumps(trace) + "\n")
+    spots = [spot(plan, 20, [1.0]) for plan in shapes]
+    ranked = [Area(plan, Estimate(1 - i / 10, 0, 1, 1)) for i, plan in enumerate(shapes)]
+    data = browsed(tmp_path, spots, ranked)
+    assert data["columns"] == [f"{plan} at size 1" for plan in ("retry", "vote", "beam", "particle-vote")]
+    assert [g["name"] for g in data["groups"]] == ["by all"]
+    assert solved_by(["beam", "vote"]) == {"11": "by beam and vote", "10": "only by beam", "01": "only by vote", "00": "by none"}
+    [chart, of_operations] = all_of(spots, ranked, "tokens")
+    assert chart.count('class="line s') == 12 and "All strategies: accuracy against sampled tokens" in chart  # and in the legend
+    assert "All strategies: accuracy against operations" in of_operations
+    many = [replace(spot("vote", 20, [1.0]), plan=f"vote:n={i}") for i in range(12)]
+    assert (
+        "The 10 strategies of the largest areas" in all_of(many, [Area(s.plan, Estimate(1, 0, 1, 1)) for s in many], "tokens")[0]
+    )

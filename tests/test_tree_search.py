@@ -22,7 +22,7 @@ from ratchet.models.scheduler import Scheduler
 from ratchet.search import early_stop, gibbs, mcts, particles, twisted
 from ratchet.search.particles import Cloud, Particle, filtered, shares
 from ratchet.search.pessimistic import cautious
-from ratchet.search.steps import Steps
+from ratchet.search.steps import Steps, never_ended
 from ratchet.search.strategy import SCORERS, strategies
 from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Source
@@ -480,6 +480,37 @@ def test_steps_end_by_tokens_in_every_strategy_that_has_steps(tiny_engine: Local
             assert any(len(c.tokens) > 4 for c in t.completions) and len(t.events) > 2, name
 
 
+def test_without_a_delimiter_steps_end_as_the_tasks_family_says(tiny_engine: LocalEngine) -> None:
+    """A text of the family's, a number of tokens, or a line where the family is none of ours; a knob wins over the family."""
+    [sums], [lines] = Source("arithmetic").take("train", 1, "own"), Source("one-liners").take("train", 1, "own")
+    other = Task("elsewhere", "?", "", "exact")
+    assert len(STEPPED) >= 10
+    for name in STEPPED:
+        first = {task.family: asked_first(strategies[name](task, n=4)) for task in (sums, lines, other)}
+        assert [(d.stop, d.max_tokens) for d in first.values()] == [(("then",), None), ((), 4), (("\n",), None)], name
+        assert asked_first(strategies[name](sums, n=4, step=";")).stop == (";",), name
+        assert asked_first(strategies[name](sums, n=4, step_tokens=3)).max_tokens == 3, name
+
+
+def asked_first(play: Play) -> Draw:
+    request = next(play)
+    assert isinstance(request, Draw)
+    return request
+
+
+def test_a_search_that_never_went_on_from_a_step_is_said_to(tiny_engine: LocalEngine) -> None:
+    judge = lambda pairs: [find(t.verifier)(t, text) for t, text in pairs]
+    said = {}
+    for name in STEPPED:
+        for knobs in ({"n": 4, "step": "~"}, {"n": 4, "step_tokens": 4}, {"n": 1, "step": "~"}):
+            traces = Scheduler(tiny_engine, judge, SCORERS, TOOLS).run(strategies[name], TASKS, "ended", knobs=knobs)
+            said[tuple(knobs.values())] = never_ended(strategies[name], knobs, traces)
+        assert "of 3 searches no step ever ended (a step ends with '~')" in said[4, "~"], name
+        assert said[4, 4] == said[1, "~"] == "", name
+    whole = Scheduler(tiny_engine, judge, SCORERS, TOOLS).run(strategies["vote"], TASKS, "ended", knobs={"n": 4})
+    assert never_ended(strategies["vote"], {"n": 4}, whole) == ""  # which has no steps
+
+
 def test_what_has_an_answer_when_the_budget_ends_gives_it() -> None:
     from test_search import run
 
@@ -493,7 +524,7 @@ def test_knobs_that_make_no_sense_are_named() -> None:
     for name, knobs in (
         ("beam", {"beams": 0}), ("mcts", {"n": 0}), ("diverse-beam", {"width": 0}), ("particle-gibbs", {"sweeps": 0}),
         ("particle-filter", {"sharpness": 0.0}), ("pessimistic-best-of-n", {"beta": 0.0}), ("vote-until-agreed", {"window": 0}),
-        ("twisted-smc", {"step": ""}), ("best-first", {"step_tokens": -1}),
+        ("best-first", {"step_tokens": -1}),
     ):  # fmt: skip
         with pytest.raises(RecipeError, match=next(iter(knobs))):
             next(strategies[name](TASKS[0], **knobs))

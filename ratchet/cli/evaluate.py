@@ -65,7 +65,8 @@ def eval(
     from ratchet.models.load import load_policy
     from ratchet.models.machine import prepare
     from ratchet.models.scheduler import cut_short
-    from ratchet.search.strategy import strategies
+    from ratchet.search.steps import never_ended
+    from ratchet.search.strategy import layers, strategies
     from ratchet.verify.pool import VerifierPool
 
     tasks, path = family_of(tasks, path)
@@ -79,6 +80,8 @@ def eval(
     policy = load_policy(model_folder(model), max_tokens, batch)
     with VerifierPool() as verify:
         scheduler = scheduler_for(policy, verify)
+        for layer, own in layers(strategy, given):
+            scheduler.check(strategies[layer], own)
         traces = scheduler.run(play, chosen, seed, "eval", knobs=given, samples=samples, budget=Budget(tokens=budget))
     if kept is not None:
         write_traces(kept, traces)
@@ -93,7 +96,7 @@ def eval(
     if as_json:
         abstained = sum(r.abstained for r in record.rows)
         click.echo(json.dumps({"pass_at_1": asdict(estimate), "strategy": strategy, "samples": samples, "abstained": abstained,
-                               "cut_short": sum(bool(t.cut) for t in traces),
+                               "cut_short": sum(bool(t.cut) for t in traces), "warning": never_ended(play, given, traces),
                                "cost": asdict(scheduler.spent), "model": model, "tasks": path or tasks}))  # fmt: skip
         return
     spent = scheduler.spent
@@ -103,8 +106,9 @@ def eval(
         f"cost: {spent.sampled_tokens:,} tokens sampled ({spent.sampled_tokens / answers:.1f} per answer), {spent.draws:,} draws, "
         f"{spent.calls:,} calls, {spent.seconds:.1f} s"
     )
-    if cut := cut_short(traces):
-        click.echo(cut)
+    for line in (cut_short(traces), never_ended(play, given, traces)):
+        if line:
+            click.echo(line)
     if abstentions := sum(r.abstained for r in record.rows):
         click.echo(f"abstained: {abstentions} of {answers} answers could not be judged and are left out")
 

@@ -34,7 +34,7 @@ def search() -> None:
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help="Tokens that a judged completion or a tool call is worth.",
+    help="What a judged completion or a tool call is worth, in the unit of --in.",
 )
 @click.option("--critic", "critics", multiple=True, metavar="NAME=FOLDER", help="A saved critic as the scorer NAME; repeatable.")
 @click.option("--n", "count", type=click.IntRange(2), default=200, show_default=True, help="Held-out tasks.")
@@ -57,16 +57,18 @@ def bench(
     from ratchet.models.critic import load_critic, scorer_of
     from ratchet.models.load import folder_of, load_policy
     from ratchet.models.machine import prepare
-    from ratchet.report.search_bench import page
-    from ratchet.search.strategy import planned
+    from ratchet.report.search_bench import apart, page, range_of
+    from ratchet.search.strategy import divided, layers, name_of, planned
     from ratchet.verify.pool import VerifierPool
 
-    plans = [p.strip() for p in strategies.split(";") if p.strip()]
+    plans = divided(strategies, ";")
+    if not plans:
+        raise RecipeError(f'--strategies names none, got "{strategies}"; for example "{DEFAULT}" (`ratchet methods` lists them)')
     limits = costs_of(budgets)
     folders = critics_of(critics)
     controls = with_controls(plans)  # wrong names and knobs are heard of before a model is loaded
     for plan in controls:
-        checked_strategy(plan.partition(":")[0].strip(), planned(plan)[1], folders)
+        checked_strategy(name_of(plan), planned(plan)[1], folders)
     tasks, path = family_of(tasks, path)
     held = pick_tasks(tasks, path, knobs_of(task_knobs), "heldout", count, seed)
     sizing = pick_tasks(tasks, path, knobs_of(task_knobs), "validation", max(2, min(40, count)), seed)
@@ -85,7 +87,8 @@ def bench(
         scheduler = scheduler_for(policy, verify)
         scheduler.scorers = {**scheduler.scorers, **extra}
         for plan in controls:
-            scheduler.check(*planned(plan))
+            for layer, own in layers(name_of(plan), planned(plan)[1]):
+                scheduler.check(planned(layer)[0], own)
         say = (lambda text: None) if as_json else click.echo
         spots = Bench(scheduler, sizing, held, limits, unit, seed, out, settings, say, call_price).run(plans)
     found, bounds = areas(spots, unit, limits)
@@ -104,7 +107,7 @@ def bench(
         )
         return
     missing = [plan for plan in controls if plan not in {s.plan for s in spots}]
-    click.echo(f"\nmean accuracy over the log of the cost, from {bounds[0]:,.4g} to {bounds[1]:,.4g} {unit} a task:")
+    click.echo(f"\n{range_of(bounds, unit)}:" if found else f"\n{apart(bounds, unit)}")
     for a in sorted(found, key=lambda a: -a.area.value):
         over = (
             f"; over its placebo {a.over_control.value:+.3f} [{a.over_control.low:+.3f}, {a.over_control.high:+.3f}]"

@@ -54,6 +54,8 @@ def files_of(source: Path, which: str | None) -> list[Path]:
     """The trace files that are meant. Held-out ones are only taken by name: who trains on them cannot be measured by them."""
     if source.is_file():
         return [source]
+    if not source.exists():
+        raise StoreError(f"{source} does not exist; give a run's folder, or a file that `ratchet eval --traces` wrote")
     there = {f.name.removesuffix(".jsonl.gz"): f for f in sorted((source / "traces").glob("*.jsonl.gz"))}
     chosen = {n: f for n, f in there.items() if (n == which if which else n.startswith("turn-"))}
     if not chosen:

@@ -112,16 +112,19 @@ def reached(trace: Json) -> list[tuple[int, int]]:
 
 @formats.add("verl", paper="verl, reinforcement")
 def verl(traces: Sequence[Json]) -> Iterator[dict[str, Any]]:
-    """The task itself, as verl's trainers read prompts: {"data_source", "prompt", "ability", "reward_model", "extra_info"}."""
+    """The task itself, as verl's trainers read prompts: {"data_source", "prompt", "ability", "reward_model", "extra_info"}. verl's own
+    scorers know none of these sources: who trains gives it a reward function, which finds what the verifier needs in `extra_info`."""
     first = traces[0]
     passed = [d["outcome"] == "pass" for d in answers(traces)]
-    gold = first["gold"] if isinstance(first["gold"], str) else json.dumps(first["gold"], ensure_ascii=False)
+    text = lambda value: json.dumps(value, ensure_ascii=False)  # of tasks of many kinds a column of Parquet has one type
+    gold = first["gold"] if isinstance(first["gold"], str) else text(first["gold"])
+    needed = {"verifier": first.get("verifier", ""), "answer": text(first["gold"]), "facts": text(first.get("facts", {}))}
     yield {
-        "data_source": "ratchet",
+        "data_source": first.get("family", "ratchet"),
         "prompt": [{"role": "user", "content": first["prompt"]}],
         "ability": "reasoning",
         "reward_model": {"style": "rule", "ground_truth": gold},
-        "extra_info": {"index": first["key"], "passed": sum(passed), "judged": len(passed)},
+        "extra_info": {"index": first["key"], **needed, "passed": sum(passed), "judged": len(passed)},
     }
 
 

@@ -25,7 +25,8 @@ from ratchet.core.types import Cost, Estimate, Task, Trace
 from ratchet.loop.store import write_traces
 from ratchet.measure.estimate import mean, paired_difference
 from ratchet.models.scheduler import Scheduler, cut_short
-from ratchet.search.strategy import planned
+from ratchet.search.steps import never_ended
+from ratchet.search.strategy import divided, planned
 
 UNITS = ("tokens", "flops", "seconds")
 UNFAIR = ("placebo", "oracle")  # scorers that need no control: the control itself, and the bound
@@ -65,12 +66,14 @@ class Bench:
     folder: Path
     settings: Mapping[str, Any]
     say: Say
-    call_price: float = 0.0  # tokens that a call of a judge or a tool is worth beside the operations of its model
+    call_price: float = 0.0  # what a call of a judge or a tool is worth in `unit`, beside the operations of its model
 
     def run(self, plans: Sequence[str]) -> list[Spot]:
         """All spots of all plans and their controls. What an earlier run of the same settings finished is not done again."""
         done = self._kept()
         spots: list[Spot] = []
+        if any(plan not in done for plan in with_controls(plans)):
+            self._play("single", 1, self.sizing, "warming up")  # else the first plan pays for memory, threads and imports
         for plan in with_controls(plans):
             if plan not in done:
                 done[plan] = list(self._spots(plan))
@@ -81,19 +84,22 @@ class Bench:
         return spots
 
     def _spots(self, plan: str) -> Iterator[Spot]:
-        found: dict[int, Spot] = {}
+        found, unbroken = dict[int, Spot](), ""
         for budget, size in self._sizes(plan).items():
             if size not in found:
                 played = self._play(plan, size, self.held, "held")
                 traces, _ = played
                 if cut := cut_short(traces):
                     self.say(f"{plan} with {sized_by(plan) or 'size'}={size}: {cut}")
+                unbroken = never_ended(*planned(plan), traces)
                 right = tuple(float(t.verdict is not None and t.verdict.passed) for t in traces)
                 found[size] = Spot(
                     plan, budget, size, right, self._price(played), tuple(t.task.cluster or t.task.key for t in traces)
                 )
                 write_traces(self.folder / "traces" / f"{file_name(plan, size)}.jsonl.gz", traces[:TRACES])
                 yield found[size]
+        if unbroken:
+            self.say(f"{plan}: {unbroken}")
 
     def _sizes(self, plan: str) -> dict[float, int]:
         """For each budget the greatest size whose cost on validation tasks keeps it; those that not even size 1 keeps are left
@@ -125,9 +131,10 @@ class Bench:
         for trace in traces:
             total.add(trace.cost)
         each = {**{name: amount / n for name, amount in asdict(total).items()}, "seconds": seconds / n}
-        priced = {**each, "tokens": each["sampled_tokens"] + self.call_price * each["calls"]}
+        priced = {**each, "tokens": each["sampled_tokens"]}
         if priced[self.unit] <= 0:
             raise RecipeError(f"what a task costs in {self.unit} is not known of this model; count in tokens (--in tokens)")
+        priced[self.unit] += self.call_price * each["calls"]
         return priced
 
     # ---- what is kept ----
@@ -198,12 +205,15 @@ def control_of(plan: str) -> str | None:
     name, _, rest = plan.partition(":")
     if inner := knobs.get("inner"):
         own = control_of(inner)
-        return plan.replace(f"inner={inner}", f"inner={own}") if own and "," not in own else None
-    parameter = inspect.signature(strategy).parameters.get("scorer")
-    if parameter is None or knobs.get("scorer", parameter.default) in ("", *UNFAIR):
+        knob, control = "inner", f"({own})" if own and "," in own else own
+    else:
+        parameter = inspect.signature(strategy).parameters.get("scorer")
+        asked = "" if parameter is None else knobs.get("scorer", parameter.default)
+        knob, control = "scorer", None if asked in ("", *UNFAIR) else "placebo"
+    if control is None:
         return None
-    kept = [pair for pair in rest.split(",") if pair and pair.partition("=")[0].strip() != "scorer"]
-    return f"{name}:{','.join([*kept, 'scorer=placebo'])}"
+    kept = [pair for pair in divided(rest, ",") if pair.partition("=")[0].strip() != knob]
+    return f"{name}:{','.join([*kept, f'{knob}={control}'])}"
 
 
 def affordable(costs: Sequence[tuple[int, float]], budget: float) -> int:
@@ -233,14 +243,17 @@ class Area:
 
 def areas(spots: Sequence[Spot], unit: str, budgets: Sequence[float]) -> tuple[list[Area], tuple[float, float]]:
     """Areas of all plans that have a spot, and the costs between which they are taken: from the dearest of the cheapest sizes to the
-    largest budget."""
+    largest budget. No areas where the first is not below the second: a plan cost more on the held-out tasks than on those that it was
+    sized on, and there is no range that all plans cover."""
     plans: dict[str, list[Spot]] = {}
     for spot in spots:
         plans.setdefault(spot.plan, []).append(spot)
     if not plans:
         raise RecipeError(f"no strategy fits a budget of {max(budgets):g} {unit}; give larger --budgets")
     low = max(min(s.cost[unit] for s in own) for own in plans.values())
-    high = max(max(budgets), low * 1.01)
+    high = max(budgets)
+    if low >= high:
+        return [], (low, high)
     each = {plan: per_task(own, unit, low, high) for plan, own in plans.items()}
     return [
         Area(

@@ -119,6 +119,8 @@ def trace_json(trace: Trace) -> dict[str, Any]:
     parents = [places.get(id(e.request.prefix)) for e in trace.events if isinstance(e.request, Draw) for _ in e.answer]
     return {
         "key": trace.task.key,
+        "family": trace.task.family,
+        "verifier": trace.task.verifier,
         "split": trace.task.split,
         "prompt": trace.task.prompt,
         "gold": trace.task.answer,

@@ -30,12 +30,13 @@
     const head = make("p", "verdict");
     head.append(make("strong", outcome, outcome.toUpperCase()), ` ${evidence}`);
     node.append(head);
+    const roles = new Set(draws.map(([role]) => role)).size > 1;
     for (const [role, text, stop, tokens, chosen, depth, scores] of draws) {
-      const part = make("div");
+      const part = make("div", chosen && draws.length > 1 ? "chosen" : "");
       part.style.marginInlineStart = `${1.2 * depth}em`;  // what went on from a part stands under it
       part.append(make("pre", "", text));
-      const mark = draws.length > 1 ? `${role}${chosen ? ", chosen as the answer" : ""}: ` : "";
-      part.append(make("p", "quiet", `${mark}${tokens} tokens, stopped by: ${stop}${scores ? `; ${scores}` : ""}`));
+      const marks = [roles ? role : "", draws.length > 1 && chosen ? "chosen as the answer" : ""].filter(Boolean).join(", ");
+      part.append(make("p", "quiet", `${marks && `${marks}: `}${tokens} tokens, stopped by: ${stop}${scores ? `; ${scores}` : ""}`));
       node.append(part);
     }
     return node;
@@ -44,7 +45,7 @@
   const taskNode = (task) => {
     const node = make("details", "task");
     const head = make("summary");
-    const share = task.passed.map(([passed, n]) => `${passed}/${n}`).join(" → ");
+    const share = task.passed.map(([passed, n]) => `${passed}/${n}`).join(data.between);
     head.append(make("span", "share", share), make("span", "prompt", task.prompt));
     node.append(head);
     node.addEventListener("toggle", () => {

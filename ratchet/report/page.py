@@ -77,7 +77,8 @@ def browsed(records: Records) -> tuple[dict[str, Any], str]:
     if gone or not columns:
         return {}, f"The traces are not in the run's folder: {', '.join(gone)}." if gone else ""
     try:
-        return traces.collect({name: read_traces(file) for name, file in columns.items()}), ""
+        names = traces.TWO if len(columns) == 2 else traces.ONE
+        return traces.collect({name: read_traces(file) for name, file in columns.items()}, names, " → "), ""
     except StoreError as e:
         # the numbers of a run are worth a page even where its traces are lost
         return {}, f"The traces cannot be shown: {e}."

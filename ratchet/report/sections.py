@@ -343,20 +343,20 @@ def baselines(r: Records) -> str:
     return words + table(["baseline", "its pass@1", "model minus baseline (points)", "the model is", "#n"], rows)
 
 
-def browser(data: Json, note: str) -> str:
-    """The frame that the page's script fills."""
+def browser(data: Json, note: str, kind: str = "") -> str:
+    """The frame that the page's script fills. `kind` says what its tasks are; by default those of a run."""
     if not data:
         return f"<p>{safe(note)}</p>" if note else ""
     shown = len(data["tasks"])
     left = "" if shown == data["all"] else " The others were left out to keep this page small; `ratchet show` walks all of them."
-    kind = "held-out tasks, before and after" if len(data["columns"]) > 1 else f"training tasks, drawn at {data['columns'][0]}"
+    of_run = "held-out tasks, before and after" if len(data["columns"]) > 1 else f"training tasks, drawn at {data['columns'][0]}"
     choices = "".join(
         f'<label><input type="radio" name="group" value="{g["code"]}"> {safe(g["name"])} '
         f'<span class="quiet">({counted(*g["counts"])})</span></label>'
         for g in data["groups"]
     )
     return (
-        f"<p>{shown:,} of {data['all']:,} {safe(kind)}. "
+        f"<p>{shown:,} of {data['all']:,} {safe(kind or of_run)}. "
         f"A task counts as solved where at least one of its samples passed.{safe(left)}</p>"
         '<noscript><p>The browser of traces needs this page\'s own script.</p></noscript><div class="browser">'
         '<fieldset><legend>solved</legend><label><input type="radio" name="group" value="all" checked> all</label>'

@@ -15,10 +15,8 @@ MOST_BYTES = 4_000_000  # of a page's 5 MB
 MOST_SAMPLES = 8  # of one task and one model
 MOST_TEXT = 6_000  # characters of one text; more than that is cut in its middle
 
-GROUPS = {
-    1: {"1": "solved", "0": "not solved"},
-    2: {"11": "solved before and after", "10": "only before", "01": "only after", "00": "neither"},
-}
+ONE = {"1": "solved", "0": "not solved"}
+TWO = {"11": "solved before and after", "10": "only before", "01": "only after", "00": "neither"}
 
 
 def visible(text: Any) -> str:
@@ -36,14 +34,15 @@ def short(text: Any) -> str:
     return f"{shown[:half]}\n[... {cut:,} characters left out ...]\n{shown[-half:]}"
 
 
-def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any]:
+def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]], names: Mapping[str, str], between: str) -> dict[str, Any]:
     """The browser's data: for every task its samples in each column, at most `MOST_BYTES` of JSON in all.
 
-    Groups say in which columns a task was solved: at least one of its samples passed. Where not all tasks fit, the
-    groups take turns, each in the order of the tasks' keys (hashes of their content), so that a small group is whole.
+    Groups say in which columns a task was solved: at least one of its samples passed; `names` has each by its code, a 1 or a 0 for each
+    column, and one without a task is left out where there are many groups; `between` stands between a task's counts by column. Where not
+    all tasks fit, the groups take turns, each in the order of the tasks' keys (hashes of their content), so that a small group is whole.
     """
     tasks = gather(columns)
-    groups: dict[str, list[dict[str, Any]]] = {code: [] for code in GROUPS[len(columns)]}
+    groups: dict[str, list[dict[str, Any]]] = {code: [] for code in names}
     for task in sorted(tasks, key=lambda t: t["key"]):
         groups[task["group"]].append(task)
     shown, used = [], 0
@@ -55,7 +54,12 @@ def collect(columns: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any
     counts = {code: [sum(t["group"] == code for t in shown), len(members)] for code, members in groups.items()}
     return {
         "columns": list(columns),
-        "groups": [{"code": code, "name": GROUPS[len(columns)][code], "counts": counts[code]} for code in groups],
+        "between": between,
+        "groups": [
+            {"code": code, "name": name, "counts": counts[code]}
+            for code, name in names.items()
+            if groups[code] or len(names) <= 4
+        ],
         "tasks": sorted(shown, key=lambda t: t["key"]),
         "all": len(tasks),
     }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task, Tokens
-from ratchet.search.steps import Asking, Steps, distinct, shares_of, steps_of
+from ratchet.search.steps import Asking, Steps, distinct, own_steps, shares_of
 from ratchet.search.strategy import strategies
 
 Worth = Callable[[Sequence[Completion]], Asking[list[float]]]
@@ -61,10 +61,10 @@ def beam(
     n: int = 20,
     beams: int = 5,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """Of `n` candidates for a step, ended by the text `step` or after `step_tokens`, the `beams` best by score go on; the best
     one at the end is the answer (paper: n = 20 and 100, beams 4 to 25 on GSM8K). A single sample is drawn whole."""
-    return (yield from beamed(task, steps_of(n, step, step_tokens, temperature), n, beams, judged(scorer)))
+    return (yield from beamed(task, own_steps(task, n, step, step_tokens, temperature), n, beams, judged(scorer)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
-from ratchet.search.steps import distinct, steps_of
+from ratchet.search.steps import distinct, own_steps
 from ratchet.search.strategy import strategies
 
 
@@ -22,14 +22,14 @@ def best_first(
     n: int = 32,
     width: int = 4,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`n` draws in all, `width` of them from the best part so far at a time; the best answer that has ended (paper: at most 20 parts
     gone on from, width 5)."""
     at_least_1(width=width)
-    steps = steps_of(n, step, step_tokens, temperature)
+    steps = own_steps(task, n, step, step_tokens, temperature)
     found: list[tuple[float, Completion]] = []  # the best first, ties in the order of drawing
     ended: list[Completion] = []
     left = n - min(width, max(n - 1, 1))

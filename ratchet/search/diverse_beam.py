@@ -11,7 +11,7 @@ from __future__ import annotations
 from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Completion, Judge, Play, Task
-from ratchet.search.steps import shares_of, steps_of
+from ratchet.search.steps import own_steps, shares_of
 from ratchet.search.strategy import strategies
 
 
@@ -22,14 +22,14 @@ def diverse_beam(
     n: int = 16,
     width: int = 4,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`n / width` subtrees, each keeping the best of its `width` candidates for a step; the best of their answers (blog: n of 4 to
     256, width 4, temperature 0.8)."""
     at_least_1(width=width)
-    steps = steps_of(n, step, step_tokens, temperature)
+    steps = own_steps(task, n, step, step_tokens, temperature)
     each = shares_of(n, max(n // width, 1))
     first: list[Completion] = yield steps.draw(task.prompt, n)
     rest = iter(first)  # the list itself is the trace's

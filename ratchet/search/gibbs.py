@@ -14,7 +14,7 @@ from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Chance, Play, Task
 from ratchet.search.particles import Cloud, Particle, filtered, heaviest, multinomial, weighed_by
-from ratchet.search.steps import Asking, steps_of
+from ratchet.search.steps import Asking, own_steps
 from ratchet.search.strategy import strategies
 
 
@@ -31,14 +31,14 @@ def particle_gibbs(
     n: int = 8,
     sweeps: int = 2,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`sweeps` filters of `n` particles, all but the first with one that is held; the answer of the highest value of all (paper: a
     total of particles shared out over sweeps)."""
     at_least_1(sweeps=sweeps)
-    steps, weigh = steps_of(n, step, step_tokens, temperature), weighed_by(scorer)
+    steps, weigh = own_steps(task, n, step, step_tokens, temperature), weighed_by(scorer)
     cloud = yield from filtered(task, steps, n, weigh)
     found = list(cloud.particles)
     with suppress(BudgetError):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ratchet.core.ranges import at_least_0
 from ratchet.core.types import Completion, Judge, Play, Task
 from ratchet.search.beam import Worth, beamed
-from ratchet.search.steps import Asking, Steps, distinct, steps_of
+from ratchet.search.steps import Asking, Steps, distinct, own_steps
 from ratchet.search.strategy import strategies
 
 
@@ -42,11 +42,11 @@ def lookahead(
     beams: int = 2,
     ahead: int = 1,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
 ) -> Play:
     """A beam of the `beams` best of `n` candidates, each worth the score of a greedy rollout `ahead` steps on (paper: n of 4 to 256,
     beams of n / 4 and the root of n, ahead of 1 and 3, temperature 1 for the steps)."""
     at_least_0(ahead=ahead)
-    steps = steps_of(n, step, step_tokens)
+    steps = own_steps(task, n, step, step_tokens)
     return (yield from beamed(task, steps, n, beams, foreseen(steps, scorer, ahead)))

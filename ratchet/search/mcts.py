@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from ratchet.core.errors import BudgetError
 from ratchet.core.ranges import at_least_0, at_least_1
 from ratchet.core.types import Completion, Draw, Judge, Play, Task
-from ratchet.search.steps import Asking, Steps, distinct, steps_of
+from ratchet.search.steps import Asking, Steps, distinct, own_steps
 from ratchet.search.strategy import strategies
 from ratchet.search.values import values
 
@@ -145,12 +145,12 @@ def mcts(
     width: int = 4,
     scorer: str = "logprob",
     explore: float = 0.6,
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
 ) -> Play:
     """The best answer after `n` simulations of `width` new steps, by the value of a part (paper: n = 40, width 5, temperature 0.6;
     here it is 1, at which the prior is the policy's). A single simulation is a sample drawn whole."""
-    steps = steps_of(n, step, step_tokens)
+    steps = own_steps(task, n, step, step_tokens)
     return (yield from searched(task, steps, n, width if n > 1 else 1, explore, by_value(scorer)))
 
 
@@ -162,9 +162,9 @@ def mcts_rollouts(
     width: int = 4,
     scorer: str = "logprob",
     explore: float = 0.6,
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
 ) -> Play:
     """The best answer after `n` simulations of `width` new steps, by the value of a whole answer that goes on from each."""
-    steps = steps_of(n, step, step_tokens)
+    steps = own_steps(task, n, step, step_tokens)
     return (yield from searched(task, steps, n, width if n > 1 else 1, explore, by_rollout(steps, scorer)))

@@ -19,7 +19,7 @@ from random import Random
 
 from ratchet.core.errors import RecipeError
 from ratchet.core.types import Chance, Completion, Judge, Play, Task
-from ratchet.search.steps import Asking, Steps, steps_of
+from ratchet.search.steps import Asking, Steps, own_steps
 from ratchet.search.strategy import strategies
 from ratchet.search.values import log_values
 from ratchet.search.vote import elected
@@ -146,12 +146,12 @@ def particle_filter(
     n: int = 8,
     scorer: str = "logprob",
     sharpness: float = 1.0,
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`n` particles, resampled by value after each step; the answer of the highest value (paper: n of 4 to 128, temperature 0.8)."""
-    cloud = yield from filtered(task, steps_of(n, step, step_tokens, temperature), n, weighed_by(scorer, sharpness))
+    cloud = yield from filtered(task, own_steps(task, n, step, step_tokens, temperature), n, weighed_by(scorer, sharpness))
     return heaviest(cloud.particles)
 
 
@@ -162,11 +162,11 @@ def particle_vote(
     n: int = 8,
     scorer: str = "logprob",
     sharpness: float = 1.0,
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`n` particles, resampled by value after each step; the answer with the most posterior weight (paper: a weighted vote)."""
-    cloud = yield from filtered(task, steps_of(n, step, step_tokens, temperature), n, weighed_by(scorer, sharpness))
+    cloud = yield from filtered(task, own_steps(task, n, step, step_tokens, temperature), n, weighed_by(scorer, sharpness))
     weights = shares([p.log_weight for p in cloud.particles])
     return (yield from elected([p.last for p in cloud.particles], weights))

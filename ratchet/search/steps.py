@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import inspect
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ratchet.core.errors import RecipeError
 from ratchet.core.ranges import at_least_1
-from ratchet.core.types import Completion, Draw, Request, Tokens
+from ratchet.core.types import Completion, Draw, Request, Strategy, Task, Tokens, Trace
+from ratchet.tasks.family import step_of
 
 T = TypeVar("T")
 Asking = Generator[Request, Any, T]
@@ -53,6 +55,14 @@ class Steps:
         return [next(rest) if k else [] for k in each]
 
 
+def own_steps(task: Task, n: int, step: str, step_tokens: int, temperature: float = 1.0) -> Steps:
+    """The steps of a strategy, which end as the task's family says where neither a text nor a number of tokens is given."""
+    if not (step or step_tokens):
+        own = step_of(task)
+        step, step_tokens = ("", own) if isinstance(own, int) else (own, 0)
+    return steps_of(n, step, step_tokens, temperature)
+
+
 def steps_of(n: int, step: str, step_tokens: int, temperature: float = 1.0) -> Steps:
     """The steps of a strategy that draws `n` samples: a single one is drawn whole."""
     at_least_1(n=n)
@@ -66,6 +76,22 @@ def steps_of(n: int, step: str, step_tokens: int, temperature: float = 1.0) -> S
             f"a step ends at a text or after a number of tokens: step={step!r} has no effect beside step_tokens={step_tokens}"
         )
     return Steps("", 0, temperature) if n == 1 else Steps(step, step_tokens, temperature)
+
+
+def never_ended(strategy: Strategy, knobs: Mapping[str, Any], traces: Sequence[Trace]) -> str:
+    """A sentence where a strategy that goes on step by step found the end of none in a whole run of several samples a task, so that it
+    chose among whole answers; empty where it did, or has no steps."""
+    if "step" not in inspect.signature(strategy).parameters or all(len(t.completions) < 2 for t in traces):
+        return ""
+    draws = [(e.request, e.answer) for t in traces for e in t.events if isinstance(e.request, Draw)]
+    if any(isinstance(draw.prefix, Completion) or any(c.stop == "stop" for c in drawn) for draw, drawn in draws):
+        return ""
+    tokens = knobs.get("step_tokens")
+    ends = f"after {tokens} tokens" if tokens else f"with {knobs['step']!r}" if knobs.get("step") else "as the tasks' family says"
+    return (
+        f"warning: of {len(traces):,} searches no step ever ended (a step ends {ends}), so this chose among whole answers; "
+        "set step to a text that the model writes, or step_tokens"
+    )
 
 
 def distinct(parts: Sequence[Completion]) -> list[int]:

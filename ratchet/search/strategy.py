@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ratchet.core.errors import RecipeError, nearest
@@ -20,20 +20,69 @@ strategies: Registry[Strategy] = Registry("strategy", "ratchet.search")
 def planned(text: str) -> tuple[Strategy, dict[str, Any]]:
     """The strategy and the knobs that a text such as "vote:n=8,temperature=0.7" names; values are JSON, else text.
 
-    Raises RecipeError for a strategy or a knob that does not exist, or is out of its range. `then=Try again` may hold blanks, but no
-    comma.
+    Raises RecipeError for a strategy or a knob that does not exist, or is out of its range. A value with a comma stands in brackets or
+    quotes: `inner=(best-of-n:n=2,scorer=oracle)`, `again="No, try again"`.
     """
-    name, _, rest = text.partition(":")
+    name, _, rest = bare(text).partition(":")
     knobs = dict[str, Any]()
-    for pair in filter(None, (p.strip() for p in rest.split(","))):
+    for pair in divided(rest, ","):
         knob, equals, value = pair.partition("=")
         if not equals:
             raise RecipeError(f'"{text}": a knob is name=value, got "{pair}"; for example vote:n=8')
         try:
             knobs[knob.strip()] = json.loads(value)
         except ValueError:
-            knobs[knob.strip()] = value
+            knobs[knob.strip()] = bare(value)
     return strategies[name.strip()], checked_knobs(name.strip(), knobs)
+
+
+def divided(text: str, mark: str) -> list[str]:
+    """The parts of a text between marks, without blanks at their ends, the empty ones left out. A value in brackets or quotes is one, with
+    all that stands in it. RecipeError where one is not closed.
+
+    >>> divided("vote-over:inner=(best-of-n:n=2,scorer=oracle),n=3", ",")
+    ['vote-over:inner=(best-of-n:n=2,scorer=oracle)', 'n=3']
+    """
+    parts, start, place = list[str](), 0, 0
+    while place < len(text):
+        if text[place] in '("' and text[:place].rstrip().endswith("="):  # elsewhere these are signs like any other
+            place = closed(text, place)
+        elif text[place] == mark:
+            parts.append(text[start:place])
+            start = place + 1
+        place += 1
+    return [part.strip() for part in [*parts, text[start:]] if part.strip()]
+
+
+def closed(text: str, place: int) -> int:
+    """The place of the bracket or the quote that closes the one at `place`; quoted brackets close nothing. RecipeError without one."""
+    depth = quoted = 0
+    for i in range(place, len(text)):
+        if text[i] == '"' and text[i - 1] != "\\":
+            quoted ^= 1
+        elif not quoted:
+            depth += (text[i] == "(") - (text[i] == ")")
+        if not quoted and not depth:
+            return i
+    raise RecipeError(f"{text[place:]}: what opens a value must be closed, a bracket by a bracket and a quote by a quote")
+
+
+def bare(value: str) -> str:
+    """A value without the brackets that it stands in."""
+    inside = value.strip()
+    return inside[1:-1] if inside.startswith("(") and closed(inside, 0) == len(inside) - 1 else value
+
+
+def layers(name: str, knobs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A strategy with its knobs, and those that play within it (the knob `inner`), by name."""
+    yield name, knobs
+    if inner := knobs.get("inner"):
+        yield from layers(name_of(inner), planned(inner)[1])
+
+
+def name_of(plan: str) -> str:
+    """The strategy's name in a plan."""
+    return bare(plan).partition(":")[0].strip()
 
 
 def checked_knobs(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,12 +99,11 @@ def checked_knobs(name: str, knobs: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_unknown(name: str, knobs: Mapping[str, Any], scorers: Iterable[str], tools: Iterable[str]) -> None:
     """RecipeError where a knob `scorer` or `tool` of a strategy, or of the `inner` one, names none of these. An empty one is none at
     all, where that is the default."""
-    parameters = inspect.signature(strategies[name]).parameters
-    for knob, table in (("scorer", scorers), ("tool", tools)):
-        if knob in knobs and knobs[knob] not in table and not knobs[knob] == parameters[knob].default == "":
-            raise RecipeError(f'strategy "{name}" asks for "{knobs[knob]}"; {nearest(knobs[knob], table)}')
-    if inner := knobs.get("inner"):
-        refuse_unknown(inner.partition(":")[0].strip(), planned(inner)[1], scorers, tools)
+    for layer, own in layers(name, knobs):
+        parameters = inspect.signature(strategies[layer]).parameters
+        for knob, table in (("scorer", scorers), ("tool", tools)):
+            if knob in own and own[knob] not in table and not own[knob] == parameters[knob].default == "":
+                raise RecipeError(f'strategy "{layer}" asks for "{own[knob]}"; {nearest(own[knob], table)}')
 
 
 def logprob(task: Task, completions: Sequence[Completion], verify: Verify) -> list[float]:

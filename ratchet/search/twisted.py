@@ -19,7 +19,7 @@ from random import Random
 from ratchet.core.ranges import at_least_1
 from ratchet.core.types import Chance, Completion, Play, Task
 from ratchet.search.particles import Cloud, Particle, Weigh, heaviest, log_mean, multinomial, systematic, weighed_by
-from ratchet.search.steps import Asking, Steps, steps_of
+from ratchet.search.steps import Asking, Steps, own_steps
 from ratchet.search.strategy import strategies
 
 
@@ -69,12 +69,12 @@ def twisted_smc(
     n: int = 4,
     width: int = 4,
     scorer: str = "logprob",
-    step: str = "\n",
+    step: str = "",
     step_tokens: int = 0,
     temperature: float = 1.0,
 ) -> Play:
     """`n` particles, each choosing its next step among `width` candidates by value; the answer of the highest value."""
     at_least_1(width=width)
-    steps = steps_of(n, step, step_tokens, temperature)
+    steps = own_steps(task, n, step, step_tokens, temperature)
     cloud = yield from twisted(task, steps, n, width if n > 1 else 1, weighed_by(scorer))
     return heaviest(cloud.particles)

@@ -63,4 +63,4 @@ def decoys(task: Task) -> Mapping[str, str]:
     }
 
 
-families.put("arithmetic", Family(draw, gold, decoys, demonstrate), summary=__doc__)
+families.put("arithmetic", Family(draw, gold, decoys, demonstrate, step="then"), summary=__doc__)

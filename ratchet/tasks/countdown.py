@@ -191,4 +191,4 @@ def decoys(task: Task) -> Mapping[str, str]:
     }
 
 
-families.put("countdown", Family(draw, gold, decoys, demonstrate), paper="arXiv 2404.03683", summary=__doc__)
+families.put("countdown", Family(draw, gold, decoys, demonstrate, step="no"), paper="arXiv 2404.03683", summary=__doc__)

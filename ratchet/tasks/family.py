@@ -24,6 +24,7 @@ class Family:
     trained model must beat.
     `vary(random, task, **knobs)` gives another view of a training task (the same key and answer, another prompt).
     `written(task)` are the texts that a row of a file gives to learn from: one to imitate, or the better and the worse one.
+    `step` is where a step of an answer ends, for strategies that go on step by step: with this text, or after so many tokens.
     """
 
     draw: Callable[..., Task] | None
@@ -34,11 +35,17 @@ class Family:
     baselines: Mapping[str, Callable[[Sequence[Task]], Callable[[Task], str]]] = field(default_factory=dict)
     vary: Callable[..., Task] | None = None
     written: Callable[[Task], tuple[str, ...]] | None = None
+    step: str | int = "\n"
 
 
 families: Registry[Family] = Registry("task family", "ratchet.tasks", TaskError)
 
 MOST_MISSES = 2_000
+
+
+def step_of(task: Task) -> str | int:
+    """Where a step of an answer to the task ends, as its family says; of no registered family, with a line."""
+    return families[task.family].step if task.family in families else Family.step
 
 
 class Source:

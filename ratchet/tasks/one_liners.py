@@ -166,4 +166,4 @@ def words(language: str) -> list[str]:
     ]
 
 
-families.put("one-liners", Family(draw, gold, decoys, demonstrate), summary=__doc__)
+families.put("one-liners", Family(draw, gold, decoys, demonstrate, step=4), summary=__doc__)

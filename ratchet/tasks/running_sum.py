@@ -222,4 +222,4 @@ def decoys(task: Task) -> Mapping[str, str]:
     return found | ({"one turn too few": f"answer {sums[-2]}"} if sums[-2] != n else {})
 
 
-families.put("running-sum", Family(draw, gold, decoys, demonstrate), paper="arXiv 2509.09677", summary=__doc__)
+families.put("running-sum", Family(draw, gold, decoys, demonstrate, step="then"), paper="arXiv 2509.09677", summary=__doc__)

@@ -561,6 +561,7 @@ families.put(
         read,
         {"most frequent equation": most_frequent, "nearest neighbours": nearest_neighbours},
         vary,
+        step=2,  # an answer is one equation: an operation and a number each
     ),
     paper="arXiv 2103.07191",
     summary=__doc__,
