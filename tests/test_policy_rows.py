@@ -504,7 +504,9 @@ def test_steps_golden() -> None:
     assert within.gains([0.5, 0.25, 1.0]) == [-0.25, 0.75]
     scores = [0.9, 0.4, 0.7]
     assert within.clipped(scores, 0.6) == pytest.approx([0.0, -0.2, 0.0])
-    assert sum(within.delta(scores)) == pytest.approx(scores[0] - scores[-1])
+    assert within.delta(scores) == pytest.approx([0.5, 0.4, 0.0])
+    assert within.to_go(within.delta(scores)) == pytest.approx([*scores[:-1], 0.0])
+    assert within.delta([0.7]) == [0.0] and within.delta([]) == []
     assert within.over_tokens([1.0, 2.0], [2, 1]) == (1.0, 1.0, 2.0)
 
 
