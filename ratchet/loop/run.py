@@ -289,6 +289,7 @@ class Run:
         if step.first:
             self._begin_phase(step, settings)
         assert self.learner is not None
+        workshop.notes.clear()
         metrics, traces = WORK[step.phase].work(workshop, self.learner, settings, step.turn, costs)
         with costs.clock("gate"):
             decision, pass_at_1 = self._gate(step, workshop, costs)
@@ -312,6 +313,7 @@ class Run:
             "lr": self.learner.lr * self.learner.rate(),
             "cost": costs.json(),
             "seconds": self.since - start,
+            "notes": list(workshop.notes),
         }
         self.costs = Costs()
         self.journal.append("turn", **entry)
@@ -494,6 +496,7 @@ class Run:
             "after": stages[-1]["pass_at_1"],
             **compared,
             "gates": [gate_json(e) for e in turns],
+            "notes": [{"turn": e["turn"], "text": text} for e in turns for text in e.get("notes", ())],
             "promoted": any(e["decision"] == Decision.PROMOTE for e in turns),
             "cost": costs.json(),
             "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - self.since,

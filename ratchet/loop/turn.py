@@ -158,6 +158,7 @@ class Workshop:
     verify: Verify
     tell: Tell
     history: History = field(default_factory=lambda: History(["all"]))
+    notes: list[str] = field(default_factory=list)
 
     def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Updates on demonstrations of training tasks, or on what a selector keeps of the policy's own completions."""
@@ -176,6 +177,7 @@ class Workshop:
                 examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
             log.append({**self.learn(learner, examples, objective, costs), **drawn})
             self.told(turn, update, log[-1], sum(map(len, examples)), start)
+        self.note(skipped(log))
         return summarise(log), traces
 
     def prefer(self, learner: Learner, settings: Preferences, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
@@ -196,6 +198,7 @@ class Workshop:
             units, objective = row.prepared(learner, given)
             log.append({**self.learn(learner, units, objective, costs), **drawn, "pairs": float(len(given))})
             self.told(turn, update, log[-1], sum(len(r) for u in units for r in u.rows), start)
+        self.note(skipped(log))
         return summarise(log), traces
 
     def draw(
@@ -230,6 +233,12 @@ class Workshop:
         costs.add("training", seconds=time.perf_counter() - start, trained_tokens=tokens)
         return metrics
 
+    def note(self, text: str) -> None:
+        """Say something about the turn that its record shall keep; nothing where the text is empty."""
+        if text:
+            self.notes.append(text)
+            self.tell({"event": "note", "text": text})
+
     def told(self, turn: int, update: int, metrics: Mapping[str, float], tokens: int, start: float) -> None:
         """Say how an update went that began at `start`."""
         rate = tokens / (time.perf_counter() - start)
@@ -258,11 +267,11 @@ class Workshop:
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
             self.told(turn, update, {"reward": log[-1]["reward"]}, sum(t.cost.sampled_tokens for t in traces), start)
         if apart and (share := sum(apart) / len(apart)) > APART:
-            text = (
+            self.note(
                 f"the sampler and the learner disagree: {share:.0%} of the tokens that a draw's first step learned from have a probability "
                 "that is more than a fifth off the one they were drawn with. Does the engine sample from the weights that learn?"
             )
-            self.tell({"event": "note", "text": text})
+        self.note(skipped(log))
         return {**summarise(drawn), **summarise(log)}, traces
 
     def planned(self, settings: Reinforcement, *path: Part) -> tuple[list[Task], dict[str, str]]:
@@ -394,6 +403,21 @@ def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """The mean of every metric over a turn's updates."""
     names = dict.fromkeys(name for entry in log for name in entry)
     return {name: sum(e.get(name, 0.0) for e in log) / len(log) for name in names}
+
+
+def skipped(log: Sequence[Mapping[str, float]]) -> str:
+    """One sentence about the updates that took no step, and why; empty where all did."""
+    without = [entry for entry in log if entry.get("skipped")]
+    if not without:
+        return ""
+    lost = sum(not math.isfinite(entry["loss"]) for entry in without)
+    why = " and ".join(
+        f"{what} was not finite in {n}" for n, what in ((lost, "the loss"), (len(without) - lost, "the gradient alone")) if n
+    )
+    return (
+        f"{len(without)} of {len(log)} updates of this turn were skipped and taught nothing: {why}; look at the method's knobs, or lower "
+        "the learning rate"
+    )
 
 
 def describe(traces: Sequence[Trace]) -> dict[str, float]:
