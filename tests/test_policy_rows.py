@@ -230,7 +230,7 @@ REWARDS = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 class Tokens(Still):
     class policy:
         class tokenizer:
-            encode = staticmethod(lambda text: [9])
+            decode = staticmethod(lambda ids: "".join({8: " <", 9: "<tool>", 10: "tool>"}.get(i, "x") for i in ids))
 
 
 TOOLS = cast(Any, Tokens())
@@ -406,10 +406,20 @@ def test_aspo_moves_right_calls_only_and_never_changes_a_sign() -> None:
     body = [(9, 1, 1, 1), (1, 1, 1, 9), (1, 9, 1, 1), (1, 1, 1, 1)]
     examples = [Example((1,), t, r, (-0.5,) * 4) for t, r in zip(body, [1.0, 1.0, 0.0, 1.0], strict=True)]
     plain = [e.advantage for e in shapes.grouped(parts.group_normalised)(examples, STILL)]
-    shaped = [cast(float, e.advantage) for e in exploring.earlier("call", -2.0, 0.7)(examples, TOOLS)]
+    shaped = [cast(float, e.advantage) for e in exploring.earlier("<tool>", -2.0, 0.7)(examples, TOOLS)]
     a = cast(float, plain[0])
     assert shaped == pytest.approx([a + 0.7 * a, a - 0.7 * a, plain[2], plain[3]])  # -2 (0 - 1.5) / 4 is 0.75, bounded
     assert all(x * cast(float, y) > 0 for x, y in zip(shaped, plain, strict=True))
+
+
+def test_a_call_is_found_by_its_text_where_its_first_letters_stand_in_a_token_with_others() -> None:
+    """Of the call's own tokens none stands in the sample: the blank before it has been joined with its first letter."""
+    texts = [(1, 8, 10, 1, 9), (9, 1), (8, 1, 10), ()]
+    assert [exploring.first_call(t, "<tool>", TOOLS.policy.tokenizer) for t in texts] == [1, 0, None, None]
+    texts = [(8, 10, 1, 1), (1, 1, 8, 10), (1,) * 4]
+    examples = [Example((1,), t, r, (-0.5,) * 4) for t, r in zip(texts, [1.0, 1.0, 0.0], strict=True)]
+    early, late, _ = (cast(float, e.advantage) for e in exploring.earlier("<tool>", -2.0, 0.7)(examples, TOOLS))
+    assert early > late > 0
 
 
 def test_hybrid_rows_choose_by_how_many_samples_succeed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,3 +68,14 @@ def test_without_a_rehearsal_it_would_not_be_heard_of(monkeypatch: pytest.Monkey
     assert refused(opo)
     monkeypatch.setattr(rehearsal.Nobody, "with_reference", lambda self, examples: [])
     assert not refused(opo)
+
+
+def test_a_row_without_a_finite_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one without a shape, whose author forgot a range."""
+    ours = method_of(Reinforcement(method="sapo"))
+    endless = lambda batch, logp, ratio: ours.surrogate(batch, logp, ratio) / 0.0
+    method = replace(ours, surrogate=endless)
+    with pytest.raises(RecipeError, match="method=sapo: with these knobs its loss or gradient is not finite"):
+        rehearsal.rehearse(Recipe("x"), Reinforcement(method="sapo"), method)
+    monkeypatch.setattr(rehearsal, "steps", lambda method, examples: True)
+    rehearsal.rehearse(Recipe("x"), Reinforcement(method="sapo"), method)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ratchet.core.ranges import at_least_0, from_0_to_1
 from ratchet.core.types import Completion, Draw, Tokens, Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, padded
@@ -137,6 +138,8 @@ def per_turn(
     A return is the turn's own reward and `decay` times the mean return of the turns that go on from it, so that a late
     success pays less. `repeat` is taken off the turn that says again what an earlier one of its line said.
     """
+    from_0_to_1(decay=decay)
+    at_least_0(repeat=repeat)
     examples: list[Example] = []
     for turns in turns_of(traces, rewards, tokenizer.end):
         values = [v - repeat * repeated(turns, i) for i, v in enumerate(returns(turns, decay))]
