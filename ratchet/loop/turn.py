@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
@@ -26,10 +29,11 @@ from ratchet.learn.rewards import abstentions, rewards, with_abstentions
 from ratchet.learn.selectors import Selector, selectors
 from ratchet.learn.train import Learner
 from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinforcement
+from ratchet.models.critic import HEAD, load_critic, scorer_of
 from ratchet.models.engine import Policy
-from ratchet.models.scheduler import Scheduler, Verify
+from ratchet.models.scheduler import Priced, Scheduler, Scorer, Verify
 from ratchet.models.self_evaluation import self_evaluation
-from ratchet.search.strategy import SCORERS, checked_knobs, refuse_unknown, strategies
+from ratchet.search.strategy import SCORERS, checked_knobs, planned, refuse_unknown, strategies
 from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Mixture, Source
 from ratchet.verify.pool import Timing, timings
@@ -98,8 +102,59 @@ class Costs:
                 self.add(part, **amounts)
 
 
-def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
-    return Scheduler(policy, verify, {**SCORERS, OWN: self_evaluation(policy)}, TOOLS)
+def scheduler_for(policy: Policy, verify: Verify, critics: Mapping[str, Scorer] | None = None) -> Scheduler:
+    return Scheduler(policy, verify, {**SCORERS, OWN: self_evaluation(policy), **(critics or {})}, TOOLS)
+
+
+def critic_folders(recipe: Recipe) -> dict[str, Path]:
+    """The folder of each critic by its name. RecipeError for a name that is taken, or a folder without a saved critic."""
+    folders = {name: Path(str(folder)) for name, folder in recipe.critics.items()}
+    for name, folder in folders.items():
+        if name in (*SCORERS, OWN):
+            raise RecipeError(
+                f'critics.{name}: a scorer that ships has the name "{name}"; take another, such as critics.value={folder}'
+            )
+        if not (folder / HEAD).is_file():
+            raise RecipeError(f"critics.{name}={folder} is not the folder of a saved critic (it holds no {HEAD})")
+    return folders
+
+
+def critics_of(recipe: Recipe, policy: Policy, source: Source) -> dict[str, Priced]:
+    """The recipe's critics as scorers. EngineError for one that is damaged, or that reads other tokens than the policy."""
+    found = {name: load_critic(folder, policy.bf16) for name, folder in critic_folders(recipe).items()}
+    [task] = source.take("train", 1, "check critics") if found else [Task("", "", None, "")]
+    for name, critic in found.items():
+        if critic.tokenizer.encode(task.prompt) != policy.tokenizer.encode(task.prompt):
+            raise EngineError(
+                f"critics.{name}={recipe.critics[name]} reads other tokens than the run's model; a critic scores a policy of its own tokenizer"
+            )
+    return {name: scorer_of(critic) for name, critic in found.items()}
+
+
+def asked(strategy: str, knobs: Mapping[str, Any]) -> set[str]:
+    """The scorers that a strategy asks, and the strategy inside it."""
+    own = {
+        p.name: p.default for p in inspect.signature(strategies[strategy]).parameters.values() if p.name in ("scorer", "inner")
+    }
+    named = {**own, **{name: knobs[name] for name in own if name in knobs}}
+    inner = named.get("inner") or ""
+    within = asked(inner.partition(":")[0].strip(), planned(inner)[1]) if inner else set[str]()
+    return within | {named["scorer"]} - {""} if "scorer" in named else within
+
+
+def checked_credit(settings: Reinforcement) -> dict[str, Any]:
+    """The knobs of the credit, checked: names, types, and that the strategy asks the scorer whose word the credit takes, which would
+    else be passed over in silence. RecipeError."""
+    checked = check_knobs("credit", settings.credit, credits[settings.credit], settings.credit_knobs)
+    heard, wanted = asked(settings.strategy, settings.strategy_knobs), checked.get("scorer")
+    if wanted and wanted not in heard:
+        what = f"asks {', '.join(sorted(heard))}" if heard else "asks no scorer"
+        raise RecipeError(
+            f'reinforcement.credit_knobs.scorer={wanted}: the strategy "{settings.strategy}" {what}, so the credit would never hear of it; '
+            f"--set reinforcement.strategy=beam --set reinforcement.strategy_knobs.scorer={wanted} has a strategy ask it, without the knob the "
+            "credit goes by the samples' rewards"
+        )
+    return checked
 
 
 def checked_strategy(name: str, knobs: Mapping[str, Any], scorers: Iterable[str] = ()) -> dict[str, Any]:
@@ -159,6 +214,7 @@ class Workshop:
     tell: Tell
     history: History = field(default_factory=lambda: History(["all"]))
     notes: list[str] = field(default_factory=list)
+    critics: Mapping[str, Scorer] = field(default_factory=dict)
 
     def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Updates on demonstrations of training tasks, or on what a selector keeps of the policy's own completions."""
@@ -210,7 +266,7 @@ class Workshop:
         costs: Costs,
     ) -> tuple[list[Trace], Reward, dict[str, float]]:
         """Judged traces, what pays for them, and both in numbers."""
-        scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
+        scheduler = scheduler_for(learner.policy, costs.judging(self.verify), self.critics)
         traces = scheduler.run(
             strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
         )
