@@ -488,6 +488,24 @@ def test_a_bonus_on_entropy_flattens_the_policy(tiny_engine: LocalEngine) -> Non
     assert row.read is logprobs_and_entropies and row_of("grpo").read is token_logprobs
 
 
+ESTIMATED = [e.name for e in rows if "kl" in inspect.signature(cast(Any, e.value)).parameters]
+
+
+@pytest.mark.parametrize("name", ESTIMATED)
+def test_a_run_chooses_how_the_distance_is_estimated(float64: None, name: str) -> None:
+    """Each estimator is another penalty, and the default is k3; the bare k1 is refused with what to take."""
+    b = to_batch([Example((1,), (5, 6), 0.0, (-1.0, -1.0), (-1.5, -0.2))], 2, 1, 10, "cpu")
+    logp = torch.tensor([[-1.0, -0.8]])
+    found = {kl: float(row_of(name, beta=0.5, kl=kl)(b, logp)[1]["kl"]) for kl in parts.ESTIMATORS}
+    far = [0.5, -0.6]
+    assert found["k2"] == pytest.approx(sum(x * x / 2 for x in far) / 2) and found["abs"] == pytest.approx(0.55)
+    assert found["k1+"] == pytest.approx(-0.05)
+    assert found["k3"] == pytest.approx(sum(math.exp(-x) - 1 + x for x in far) / 2) == found["k3+"]
+    assert row_of(name, beta=0.5).anchor is row_of(name, beta=0.5, kl="k3").anchor
+    with pytest.raises(RecipeError, match=r'kl must be one of k2, .* k1\+ has its value with the gradient of k2, got "k1"'):
+        row_of(name, kl="k1")
+
+
 def test_a_token_without_reference_is_not_held(float64: None) -> None:
     b = to_batch([Example((1,), (5, 6), 0.0, (-1.0, -1.0), (-1.5, NAN))], 2, 1, 10, "cpu")
     logp = torch.tensor([[-1.0, -1.0]], requires_grad=True)

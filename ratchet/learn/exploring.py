@@ -272,12 +272,12 @@ def aspo(*, call: str = "<tool>", delta: float = -2.0, most: float = 0.7, clip: 
 
 
 @rows.add("prorl", paper="arXiv 2505.24864")
-def prorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
+def prorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3, kl: str = "k3") -> PolicyGradient:
     """DAPO with an anchor (paper: clip 0.2 and 0.4). The paper takes the reference anew when a run stalls: `reset`, which a loop of one's
     own calls; in a run `reinforcement.reference=reset` does so after a number of steps."""
     surrogate = parts.clipped(low, high)
     return PolicyGradient(
-        parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, skip_even_groups=True
+        parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, skip_even_groups=True
     )
 
 
@@ -295,7 +295,7 @@ def stalled(scores: Sequence[float], patience: int = 3) -> bool:
 
 
 @rows.add("brorl", paper="arXiv 2510.01180")
-def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
+def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3, kl: str = "k3") -> PolicyGradient:
     """ProRL's objective on very large groups: hundreds of samples of each task, which the recipe's `samples` sets.
 
     The abstract gives no objective: centred on the group and not divided by its deviation, as in its analysis of one step;
@@ -303,5 +303,5 @@ def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyG
     """
     surrogate = parts.clipped(low, high)
     return PolicyGradient(
-        parts.group_centred, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, skip_even_groups=True
+        parts.group_centred, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, skip_even_groups=True
     )

@@ -203,6 +203,16 @@ def straight_through(anchor: Anchor) -> Anchor:
     return penalty
 
 
+ESTIMATORS = {"k2": k2, "k3": k3, "abs": absolute, "k1+": straight_through(k1), "k3+": straight_through(k3)}
+
+
+def estimated(kl: str) -> Anchor:
+    """The anchor of a knob `kl`, by verl's names; "+" is `straight_through`. RecipeError for another, and for the bare k1."""
+    why = "; as a loss k1 pulls nowhere on average: k1+ has its value with the gradient of k2" if kl == "k1" else ""
+    require(kl in ESTIMATORS, "kl", f'"{kl}"', f"one of {', '.join(ESTIMATORS)}{why}")
+    return ESTIMATORS[kl]
+
+
 def reweighed(anchor: Anchor) -> Anchor:
     """`anchor` times the token's ratio: unbiased on samples of an older policy too (DeepSeek-V3.2, arXiv 2512.02556)."""
     return lambda batch, logp: anchor(batch, logp) * token_ratio(batch, logp)

@@ -171,31 +171,35 @@ def gpg() -> PolicyGradient:
 
 
 @rows.add("grpo", paper="arXiv 2402.03300")
-def grpo(*, clip: float = 0.2, beta: float = 0.0, entropy: float = 0.0) -> PolicyGradient:
+def grpo(*, clip: float = 0.2, beta: float = 0.0, entropy: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """Group-normalised advantage, PPO's clip, mean over each sequence (paper: clip 0.2, beta 0.04 with k3)."""
     surrogate = parts.clipped_alike(clip)
     return PolicyGradient(
-        parts.group_normalised, parts.token_ratio, surrogate, parts.sequence_mean, parts.k3, beta, entropy=entropy
+        parts.group_normalised, parts.token_ratio, surrogate, parts.sequence_mean, parts.estimated(kl), beta, entropy=entropy
     )
 
 
 @rows.add("bnpo", paper="TRL's loss_type bnpo")
-def bnpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def bnpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO with the mean over all tokens of the update."""
-    return PolicyGradient(parts.group_normalised, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.k3, beta)
+    return PolicyGradient(
+        parts.group_normalised, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.estimated(kl), beta
+    )
 
 
 @rows.add("batch-grpo", paper="arXiv 2508.08221")
-def batch_grpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def batch_grpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """Centred on the group, but divided by the deviation over the whole batch: groups of rare success are not blown up."""
-    return PolicyGradient(parts.batch_scaled, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.k3, beta)
+    return PolicyGradient(
+        parts.batch_scaled, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.estimated(kl), beta
+    )
 
 
 @rows.add("dr-grpo", paper="arXiv 2503.20783")
-def dr_grpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def dr_grpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO without its two biases: no division by the deviation, none by the sequence's own length (paper: beta 0)."""
     return PolicyGradient(
-        parts.group_centred, parts.token_ratio, parts.clipped_alike(clip), parts.constant_length, parts.k3, beta
+        parts.group_centred, parts.token_ratio, parts.clipped_alike(clip), parts.constant_length, parts.estimated(kl), beta
     )
 
 

@@ -208,8 +208,8 @@ def tis_sequence(*, cap: float = 2.0) -> PolicyGradient:
 
 
 @rows.add("decoupled", paper="arXiv 2110.00641; arXiv 2505.24298")
-def decoupled(*, clip: float = 0.2, cap: float = 2.0, beta: float = 0.0) -> PolicyGradient:
+def decoupled(*, clip: float = 0.2, cap: float = 2.0, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO between three policies: the clip holds to the learner's own, the truncated weight repairs the engine's."""
     shape = shapes.chain(shapes.grouped(parts.group_normalised), corrected(cap))
     surrogate = parts.clipped_alike(clip)
-    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, shape=shape)
