@@ -73,12 +73,13 @@ def test_a_critic_of_a_folder_is_asked_and_credited(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("reinforcement.credit_knobs.scorer=critic",), 'scorer=critic: the strategy "beam" asks logprob, so'),
+        (("reinforcement.credit_knobs.scorer=critic",), 'the scorer "critic" says, and the strategy "beam" asks logprob, so'),
         (("reinforcement.credit_knobs.scorer=logprb",), "the credit would never hear of it"),
         (
             ("reinforcement.strategy=single", "reinforcement.strategy_knobs={}", "reinforcement.credit_knobs.scorer=logprob"),
             "asks no scorer",
         ),
+        (("reinforcement.credit=process",), 'the scorer "self-evaluation" says'),
         (("reinforcement.strategy_knobs.scorer=value",), 'asks for "value"'),
         (("critics.value=/no/such/folder",), f"it holds no {HEAD}"),
         (("critics.oracle=/no/such/folder",), "a scorer that ships has the name"),

@@ -90,8 +90,8 @@ def shown(texts: Sequence[str], prompt: str) -> list[int]:
     """
     spans = {i: [m.span() for m in whole_words(t.strip()).finditer(prompt)] for i, t in enumerate(texts) if t.strip()}
     every = {span for own in spans.values() for span in own}
-    inside = lambda a: any(b != a and b[0] <= a[0] and a[1] <= b[1] for b in every)
-    return [i for i, own in spans.items() if not all(map(inside, own))]
+    outermost = {(a, b) for a, b in every if not any((c, d) != (a, b) and c <= a and b <= d for c, d in every)}
+    return [i for i, own in spans.items() if outermost.intersection(own)]
 
 
 def whole_words(text: str) -> re.Pattern[str]:

@@ -116,7 +116,7 @@ def reinforce() -> PolicyGradient:
 def ppo(*, low: float = 0.2, high: float = 0.2, most: float = 3.0, entropy: float = 0.0) -> PolicyGradient:
     """Whitened advantages, PPO's clip, and a bound on the ratio of what is punished (paper: clip 0.2; dual clip: 3).
 
-    Advantages for each token come from a critic's values by `within.gae`; without one this is PPO on returns.
+    In a run this is PPO on returns. A loop of one's own can give each token an advantage from a critic's values (`within.gae`).
     """
     surrogate = parts.clipped(low, high, most)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, shape=shapes.whitened, entropy=entropy)

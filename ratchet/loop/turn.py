@@ -131,28 +131,32 @@ def critics_of(recipe: Recipe, policy: Policy, source: Source) -> dict[str, Pric
     return {name: scorer_of(critic) for name, critic in found.items()}
 
 
+def settings_of(method: Callable[..., Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """All knobs of a method: as given, else their defaults."""
+    own = inspect.signature(method).parameters.values()
+    return {p.name: knobs.get(p.name, p.default) for p in own if p.kind is p.KEYWORD_ONLY}
+
+
 def asked(strategy: str, knobs: Mapping[str, Any]) -> set[str]:
     """The scorers that a strategy asks, and the strategy inside it."""
-    own = {
-        p.name: p.default for p in inspect.signature(strategies[strategy]).parameters.values() if p.name in ("scorer", "inner")
-    }
-    named = {**own, **{name: knobs[name] for name in own if name in knobs}}
-    inner = named.get("inner") or ""
-    within = asked(inner.partition(":")[0].strip(), planned(inner)[1]) if inner else set[str]()
-    return within | {named["scorer"]} - {""} if "scorer" in named else within
+    named = settings_of(strategies[strategy], knobs)
+    own = {named["scorer"]} - {""} if "scorer" in named else set[str]()
+    inner = named.get("inner", "")
+    return own | (asked(inner.partition(":")[0].strip(), planned(inner)[1]) if inner else set())
 
 
 def checked_credit(settings: Reinforcement) -> dict[str, Any]:
     """The knobs of the credit, checked: names, types, and that the strategy asks the scorer whose word the credit takes, which would
     else be passed over in silence. RecipeError."""
-    checked = check_knobs("credit", settings.credit, credits[settings.credit], settings.credit_knobs)
-    heard, wanted = asked(settings.strategy, settings.strategy_knobs), checked.get("scorer")
+    credit = credits[settings.credit]
+    checked = check_knobs("credit", settings.credit, credit, settings.credit_knobs)
+    heard, wanted = asked(settings.strategy, settings.strategy_knobs), settings_of(credit, checked).get("scorer")
     if wanted and wanted not in heard:
         what = f"asks {', '.join(sorted(heard))}" if heard else "asks no scorer"
         raise RecipeError(
-            f'reinforcement.credit_knobs.scorer={wanted}: the strategy "{settings.strategy}" {what}, so the credit would never hear of it; '
-            f"--set reinforcement.strategy=beam --set reinforcement.strategy_knobs.scorer={wanted} has a strategy ask it, without the knob the "
-            "credit goes by the samples' rewards"
+            f'reinforcement.credit={settings.credit} goes by what the scorer "{wanted}" says, and the strategy "{settings.strategy}" {what}, so '
+            f"the credit would never hear of it; --set reinforcement.strategy=beam --set reinforcement.strategy_knobs.scorer={wanted} has one ask "
+            "it, and reinforcement.credit=outcome needs none"
         )
     return checked
 
