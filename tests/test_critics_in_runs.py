@@ -73,8 +73,9 @@ def test_a_critic_of_a_folder_is_asked_and_credited(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("reinforcement.credit_knobs.scorer=critic",), 'the scorer "critic" says, and the strategy "beam" asks logprob, so'),
-        (("reinforcement.credit_knobs.scorer=logprb",), "the credit would never hear of it"),
+        (("reinforcement.credit_knobs.scorer=critic",), 'no scorer named "critic"; .* critics.critic=FOLDER'),
+        (("reinforcement.credit_knobs.scorer=logprb",), 'did you mean "logprob"'),
+        (("reinforcement.credit_knobs.scorer=oracle",), 'the strategy "beam" asks logprob, so the credit would never hear of it'),
         (
             ("reinforcement.strategy=single", "reinforcement.strategy_knobs={}", "reinforcement.credit_knobs.scorer=logprob"),
             "asks no scorer",

@@ -167,7 +167,7 @@ def check_names(recipe: Recipe) -> None:
             f"reinforcement.method={r.method} learns from what was drawn alone; with demonstrations take one of {learn}"
         )
     checked_strategy(r.strategy, r.strategy_knobs, critics)
-    checked_credit(r)
+    checked_credit(r, critics)
     rehearse(recipe, r, method)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
         raise RecipeError(

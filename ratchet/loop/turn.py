@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import torch
 
-from ratchet.core.errors import EngineError, RecipeError
+from ratchet.core.errors import EngineError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
@@ -145,12 +145,18 @@ def asked(strategy: str, knobs: Mapping[str, Any]) -> set[str]:
     return own | (asked(inner.partition(":")[0].strip(), planned(inner)[1]) if inner else set())
 
 
-def checked_credit(settings: Reinforcement) -> dict[str, Any]:
-    """The knobs of the credit, checked: names, types, and that the strategy asks the scorer whose word the credit takes, which would
-    else be passed over in silence. RecipeError."""
+def checked_credit(settings: Reinforcement, critics: Iterable[str] = ()) -> dict[str, Any]:
+    """The knobs of the credit, checked: names, types, and that the scorer whose word the credit takes is known, and asked by the
+    strategy: else it would be passed over in silence. RecipeError."""
     credit = credits[settings.credit]
     checked = check_knobs("credit", settings.credit, credit, settings.credit_knobs)
     heard, wanted = asked(settings.strategy, settings.strategy_knobs), settings_of(credit, checked).get("scorer")
+    known = {*SCORERS, OWN, *critics}
+    if wanted and wanted not in known:
+        raise RecipeError(
+            f'reinforcement.credit={settings.credit}: no scorer named "{wanted}"; {nearest(wanted, known)}; --set critics.{wanted}=FOLDER gives '
+            "a saved critic that name"
+        )
     if wanted and wanted not in heard:
         what = f"asks {', '.join(sorted(heard))}" if heard else "asks no scorer"
         raise RecipeError(
