@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import torch
 from conftest import IMITATION, REINFORCEMENT, TINY, Answer, heed_interrupts
 
 from ratchet.cli.main import COMMANDS
+from ratchet.loop.recipe import recipes
 from ratchet.models.tokens import WordTokenizer, reasoning_words
 
 
@@ -85,6 +87,11 @@ def test_an_output_that_cannot_be_written_is_one_sentence(buffered: str) -> None
 def test_wrong_input_is_one_sentence_and_exit_code_2(ratchet: Callable[..., Answer], args: list[str], message: str) -> None:
     code, _, err = ratchet(*args)
     assert code == 2 and message in err and "Traceback" not in err
+
+
+def test_the_help_of_run_names_every_recipe(ratchet: Callable[..., Answer]) -> None:
+    code, out, _ = ratchet("run", "--help")
+    assert code == 0 and [e.name for e in recipes if not re.search(rf"^ +{e.name}  +\w", out, re.M)] == []
 
 
 def test_tasks_commands(ratchet: Callable[..., Answer], tmp_path: Path) -> None:

@@ -343,6 +343,17 @@ class Short(WordTokenizer):
     end = frozenset({1, *range(20, 40)})  # type: ignore[assignment]
 
 
+def test_a_turn_belongs_to_the_text_that_its_prompt_shows() -> None:
+    """One text stands in the other: 3 in 1 + 3, and 1 in 12. Where both are shown, the last is meant."""
+    three, sum_, twelve = [43], [41, 45, 43], [42]
+    words = {tuple(three): "3", tuple(sum_): "1 + 3", tuple(twelve): "12"}
+    drawn = [Completion(PROMPT, tuple(t), words[tuple(t)], (-0.1,) * len(t), "end") for t in (sum_, three, twelve)]
+    asked = ["numbers known : 1 + 3", "numbers known : 3", "numbers known : 1 + 3 , 12", "numbers known : 120"]
+    answers = [Completion((50 + i,), (60,), "no", (-0.1,), "end") for i in range(4)]
+    played = trace((Draw("numbers", n=3), drawn), *((Draw(text), [answer]) for text, answer in zip(asked, answers, strict=True)))
+    assert [t.parent for t in turns_of([played], [[0.0] * 7], END)[0]] == [None, None, None, 0, 1, 2, None]
+
+
 @pytest.mark.parametrize("strategy", PLAYS)
 def test_turns_of_strategies_that_were_played(tiny_engine: LocalEngine, strategy: str) -> None:
     """Each drawn token is learned at most once, none that was put in between, and with the log-probability that it has after what

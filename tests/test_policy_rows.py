@@ -230,7 +230,7 @@ REWARDS = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 class Tokens(Still):
     class policy:
         class tokenizer:
-            encode = staticmethod(lambda text: [9])
+            decode = staticmethod(lambda ids: "".join({8: " <", 9: "<tool>", 10: "tool>"}.get(i, "x") for i in ids))
 
 
 TOOLS = cast(Any, Tokens())
@@ -406,10 +406,20 @@ def test_aspo_moves_right_calls_only_and_never_changes_a_sign() -> None:
     body = [(9, 1, 1, 1), (1, 1, 1, 9), (1, 9, 1, 1), (1, 1, 1, 1)]
     examples = [Example((1,), t, r, (-0.5,) * 4) for t, r in zip(body, [1.0, 1.0, 0.0, 1.0], strict=True)]
     plain = [e.advantage for e in shapes.grouped(parts.group_normalised)(examples, STILL)]
-    shaped = [cast(float, e.advantage) for e in exploring.earlier("call", -2.0, 0.7)(examples, TOOLS)]
+    shaped = [cast(float, e.advantage) for e in exploring.earlier("<tool>", -2.0, 0.7)(examples, TOOLS)]
     a = cast(float, plain[0])
     assert shaped == pytest.approx([a + 0.7 * a, a - 0.7 * a, plain[2], plain[3]])  # -2 (0 - 1.5) / 4 is 0.75, bounded
     assert all(x * cast(float, y) > 0 for x, y in zip(shaped, plain, strict=True))
+
+
+def test_a_call_is_found_by_its_text_where_its_first_letters_stand_in_a_token_with_others() -> None:
+    """Of the call's own tokens none stands in the sample: the blank before it has been joined with its first letter."""
+    texts = [(1, 8, 10, 1, 9), (9, 1), (8, 1, 10), ()]
+    assert [exploring.first_call(t, "<tool>", TOOLS.policy.tokenizer) for t in texts] == [1, 0, None, None]
+    texts = [(8, 10, 1, 1), (1, 1, 8, 10), (1,) * 4]
+    examples = [Example((1,), t, r, (-0.5,) * 4) for t, r in zip(texts, [1.0, 1.0, 0.0], strict=True)]
+    early, late, _ = (cast(float, e.advantage) for e in exploring.earlier("<tool>", -2.0, 0.7)(examples, TOOLS))
+    assert early > late > 0
 
 
 def test_hybrid_rows_choose_by_how_many_samples_succeed() -> None:
@@ -478,6 +488,24 @@ def test_a_bonus_on_entropy_flattens_the_policy(tiny_engine: LocalEngine) -> Non
     assert row.read is logprobs_and_entropies and row_of("grpo").read is token_logprobs
 
 
+ESTIMATED = [e.name for e in rows if "kl" in inspect.signature(cast(Any, e.value)).parameters]
+
+
+@pytest.mark.parametrize("name", ESTIMATED)
+def test_a_run_chooses_how_the_distance_is_estimated(float64: None, name: str) -> None:
+    """Each estimator is another penalty, and the default is k3; the bare k1 is refused with what to take."""
+    b = to_batch([Example((1,), (5, 6), 0.0, (-1.0, -1.0), (-1.5, -0.2))], 2, 1, 10, "cpu")
+    logp = torch.tensor([[-1.0, -0.8]])
+    found = {kl: float(row_of(name, beta=0.5, kl=kl)(b, logp)[1]["kl"]) for kl in parts.ESTIMATORS}
+    far = [0.5, -0.6]
+    assert found["k2"] == pytest.approx(sum(x * x / 2 for x in far) / 2) and found["abs"] == pytest.approx(0.55)
+    assert found["k1+"] == pytest.approx(-0.05)
+    assert found["k3"] == pytest.approx(sum(math.exp(-x) - 1 + x for x in far) / 2) == found["k3+"]
+    assert row_of(name, beta=0.5).anchor is row_of(name, beta=0.5, kl="k3").anchor
+    with pytest.raises(RecipeError, match=r'kl must be one of k2, .* k1\+ has its value with the gradient of k2, got "k1"'):
+        row_of(name, kl="k1")
+
+
 def test_a_token_without_reference_is_not_held(float64: None) -> None:
     b = to_batch([Example((1,), (5, 6), 0.0, (-1.0, -1.0), (-1.5, NAN))], 2, 1, 10, "cpu")
     logp = torch.tensor([[-1.0, -1.0]], requires_grad=True)
@@ -504,7 +532,9 @@ def test_steps_golden() -> None:
     assert within.gains([0.5, 0.25, 1.0]) == [-0.25, 0.75]
     scores = [0.9, 0.4, 0.7]
     assert within.clipped(scores, 0.6) == pytest.approx([0.0, -0.2, 0.0])
-    assert sum(within.delta(scores)) == pytest.approx(scores[0] - scores[-1])
+    assert within.delta(scores) == pytest.approx([0.5, 0.4, 0.0])
+    assert within.to_go(within.delta(scores)) == pytest.approx([*scores[:-1], 0.0])
+    assert within.delta([0.7]) == [0.0] and within.delta([]) == []
     assert within.over_tokens([1.0, 2.0], [2, 1]) == (1.0, 1.0, 2.0)
 
 

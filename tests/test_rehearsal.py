@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from ratchet.models.engine import LocalEngine
 def settings(name: str, value: Any, credit: str) -> list[Reinforcement]:
     """A row with its own knobs, and anchored where it can be."""
     anchored = [{"beta": 0.1}] if "beta" in inspect.signature(value).parameters else []
-    made = [Reinforcement(method=name, knobs=knobs, credit=credit) for knobs in ({}, *anchored)]
+    strategy = "prune" if credit == "process" else "single"  # it asks the scorer that the credit hears
+    made = [Reinforcement(method=name, knobs=knobs, credit=credit, strategy=strategy) for knobs in ({}, *anchored)]
     return [Reinforcement(**{**vars(r), "demonstrations": int(method_of(r).demonstrations)}) for r in made]
 
 
@@ -58,7 +60,7 @@ def test_the_rehearsal_refuses_what_the_first_update_would(credit: str, tiny_eng
     pairs = [r for e in rows for r in settings(e.name, e.value, credit)]
     found = {(r.method, bool(r.knobs)): (refused(r), learns(r, learner)) for r in pairs}
     assert [name for name, (no, yes) in found.items() if no is yes] == []
-    whole = credit in ("attempts", "steps")
+    whole = credit in ("attempts", "steps", "process")
     assert found["opo", False][0] is found["rloo", True][0] is whole and not found["rloo", False][0]
 
 
@@ -67,3 +69,14 @@ def test_without_a_rehearsal_it_would_not_be_heard_of(monkeypatch: pytest.Monkey
     assert refused(opo)
     monkeypatch.setattr(rehearsal.Nobody, "with_reference", lambda self, examples: [])
     assert not refused(opo)
+
+
+def test_a_row_without_a_finite_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one without a shape, whose author forgot a range."""
+    ours = method_of(Reinforcement(method="sapo"))
+    endless = lambda batch, logp, ratio: ours.surrogate(batch, logp, ratio) / 0.0
+    method = replace(ours, surrogate=endless)
+    with pytest.raises(RecipeError, match="method=sapo: with these knobs its loss or gradient is not finite"):
+        rehearsal.rehearse(Recipe("x"), Reinforcement(method="sapo"), method)
+    monkeypatch.setattr(rehearsal, "steps", lambda method, examples: True)
+    rehearsal.rehearse(Recipe("x"), Reinforcement(method="sapo"), method)

@@ -23,7 +23,7 @@ from ratchet.core.files import locked
 from ratchet.core.journal import read
 from ratchet.loop import store
 from ratchet.loop.recipe import Recipe, from_json, override, recipe_hash, recipes, resolve, to_json
-from ratchet.loop.run import Run, begin, plan, resume
+from ratchet.loop.run import Run, begin, check_names, plan, resume
 
 SETTINGS = [*TINY, *IMITATION, *REINFORCEMENT]
 
@@ -402,8 +402,10 @@ def test_a_run_of_an_adapter_with_a_reference_resumes_to_the_same_model(
 def test_a_reference_without_its_adapter_is_refused(ratchet: Callable[..., Answer], tmp_path: Path) -> None:
     asked = [*TINY, *REINFORCEMENT, "imitation=none", "reinforcement.method=grpo", "reinforcement.knobs.beta=0.1"]
     settings = [part for item in [*asked, "reinforcement.reference=base"] for part in ("--set", item)]
-    code, _, err = ratchet("run", "countdown-prime", *settings, "--out", tmp_path / "run")
-    assert code == 2 and "set adapter.rank" in err, err
+    for more in (["--dry"], ["--out", tmp_path / "run"]):
+        code, out, err = ratchet("run", "countdown-prime", *settings, *more)
+        assert code == 2 and "set adapter.rank" in err and not out, err
+    check_names(resolve("countdown-prime", [*asked, "reinforcement.reference=base", "adapter.rank=2"]))
 
 
 # ---- curricula and demonstrations in a run ---------------------------------------------------------------------------

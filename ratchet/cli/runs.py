@@ -18,7 +18,17 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return [e.name for e in recipes if e.name.startswith(incomplete)]
 
 
-@click.command()
+class WithRecipes(click.Command):
+    """Its help ends with the recipes that ship, which need no torch to be listed."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from ratchet.loop.recipes import recipes
+
+        with formatter.section("Recipes"):
+            formatter.write_dl([(e.name, e.summary) for e in recipes.known()])
+
+
+@click.command(cls=WithRecipes)
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one setting of the recipe; repeatable.")
 @click.option(
@@ -39,7 +49,7 @@ def run(
     recipe: str, overrides: tuple[str, ...], out: Path | None, on_abstain: str | None, require_audit: bool, dry: bool,
     seeds: int | None, jobs: int | None,
 ) -> None:  # fmt: skip
-    """Run RECIPE: a name (countdown, countdown-prime, word-problems, rlvr) or the recipe.json of an earlier run."""
+    """Run RECIPE: a name (see below) or the recipe.json of an earlier run."""
     from ratchet.loop.recipe import override, recipe_hash, recipes, to_json
 
     named = [f"on_abstain={on_abstain}"] * (on_abstain is not None) + ["require_audit=true"] * require_audit

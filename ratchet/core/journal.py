@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.core.errors import StoreError
+from ratchet.core.files import finite
 
 
 class Journal:
@@ -21,8 +22,8 @@ class Journal:
             cut_torn_end(path)
 
     def append(self, kind: str, **values: Any) -> None:
-        entry = {"kind": kind, **values}
-        body = json.dumps(entry, sort_keys=True)
+        """One more entry. What is not finite is null: JSON has no word for it, and other readers refuse Python's."""
+        body = json.dumps(finite({"kind": kind, **values}), sort_keys=True, allow_nan=False)
         try:
             with self.path.open("ab") as f:
                 f.write(f"{zlib.crc32(body.encode()):08x} {body}\n".encode())

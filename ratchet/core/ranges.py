@@ -19,6 +19,18 @@ def at_least_0(**knobs: float) -> None:
         require(0 <= value < math.inf, name, value, "a finite number of at least 0")
 
 
+def at_least_0_or_endless(**knobs: float) -> None:
+    """RecipeError for a bound that is below 0; an infinite one bounds nothing."""
+    for name, value in knobs.items():
+        require(value >= 0, name, value, "a number of at least 0, or Infinity for no bound")
+
+
+def at_least_1_or_endless(**knobs: float) -> None:
+    """RecipeError for a bound that is below 1; an infinite one bounds nothing."""
+    for name, value in knobs.items():
+        require(value >= 1, name, value, "a number of at least 1, or Infinity for no bound")
+
+
 def from_0_to_1(**knobs: float) -> None:
     """RecipeError for a knob that does not lie between 0 and 1, which are allowed."""
     for name, value in knobs.items():

@@ -66,6 +66,10 @@ class Registry(Generic[T]):
             for info in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{self.package}.{info.name}")
 
+    def known(self) -> list[Entry[T]]:
+        """What was registered so far, in that order, without importing the rest of the package."""
+        return list(self._entries.values())
+
     def entry(self, name: str) -> Entry[T]:
         if name not in self._entries:
             self.discover()

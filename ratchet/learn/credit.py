@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import torch
 
+from ratchet.core.ranges import at_least_0
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import Part
 from ratchet.core.types import Completion, Trace, Verdict
@@ -84,6 +85,7 @@ def attempts(
     Of the method's advantage the scale is kept: what it multiplies a group's centred rewards with, such as one over
     their deviation.
     """
+    at_least_0(prior=prior)
     ends = set(tokenizer.encode(delimiter))
     examples: list[Example] = []
     for group, own, scale in zip(drawn(traces), rewards, scales(rewards, advantage), strict=True):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import at_least_0
 from ratchet.core.types import Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, drawn, outcome
@@ -98,6 +99,7 @@ def recycled_verdicts(
     that never says a verdict has to be taught to first (`teach_to_say`). Departures: pointwise verdicts only, no
     comparisons and no reflections.
     """
+    at_least_0(weight=weight)
     words = [tuple(tokenizer.encode(word)) for word in (no, yes)]
     if any(len(word) != 1 for word in words) or words[0] == words[1]:
         raise RecipeError(f'the verdicts "{yes}" and "{no}" must be two different words of one token each')

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ratchet.core.ranges import at_least_0, from_0_to_1
 from ratchet.core.types import Completion, Draw, Tokens, Trace
 from ratchet.learn.batch import Example
 from ratchet.learn.credit import credits, padded
@@ -67,8 +69,8 @@ def added(draw: Draw, trace: Trace) -> str:
 
 
 def parent_of(prefix: Tokens, text: str, earlier: Sequence[Turn], end: frozenset[int]) -> int | None:
-    """The place of the longest earlier turn that `prefix` goes on from; else of the last whose words stand in the prompt, which
-    a chat's template may have put between others."""
+    """The place of the longest earlier turn that `prefix` goes on from; else of the last that the prompt shows, which a chat's
+    template may have put between others."""
     best, length = None, 0
     for i, turn in enumerate(earlier):
         # a later prompt may have left out the token that ended the text
@@ -76,9 +78,26 @@ def parent_of(prefix: Tokens, text: str, earlier: Sequence[Turn], end: frozenset
             if max(len(turn.prefix) + 1, length) <= len(own) and prefix[: len(own)] == own:
                 best, length = i, len(own)
     if best is None and text:
-        named = [i for i, turn in enumerate(earlier) if turn.completion.text and turn.completion.text in text]
-        best = named[-1] if named else None
+        best = max(shown([turn.completion.text for turn in earlier], text), default=None)
     return best
+
+
+def shown(texts: Sequence[str], prompt: str) -> list[int]:
+    """The places of the texts that stand in a prompt as they are: not as part of a word, nor within another of them only.
+
+    >>> shown(["no", "3", "1 + 3", "3"], "now 1 + 3 is known")
+    [2]
+    """
+    spans = {i: [m.span() for m in whole_words(t.strip()).finditer(prompt)] for i, t in enumerate(texts) if t.strip()}
+    every = {span for own in spans.values() for span in own}
+    outermost = {(a, b) for a, b in every if not any((c, d) != (a, b) and c <= a and b <= d for c, d in every)}
+    return [i for i, own in spans.items() if outermost.intersection(own)]
+
+
+def whole_words(text: str) -> re.Pattern[str]:
+    """Finds a text where no letter or digit goes on at its ends."""
+    left, right = (r"\b" if re.match(r"\w", end) else "" for end in (text[0], text[-1]))
+    return re.compile(left + re.escape(text) + right)
 
 
 def bare(tokens: Tokens, end: frozenset[int]) -> Tokens:
@@ -137,6 +156,8 @@ def per_turn(
     A return is the turn's own reward and `decay` times the mean return of the turns that go on from it, so that a late
     success pays less. `repeat` is taken off the turn that says again what an earlier one of its line said.
     """
+    from_0_to_1(decay=decay)
+    at_least_0(repeat=repeat)
     examples: list[Example] = []
     for turns in turns_of(traces, rewards, tokenizer.end):
         values = [v - repeat * repeated(turns, i) for i, v in enumerate(returns(turns, decay))]

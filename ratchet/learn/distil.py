@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ratchet.core.errors import EngineError
+from ratchet.core.ranges import at_least_1, require
 from ratchet.core.registry import Registry
 from ratchet.learn.batch import Batch
 from ratchet.learn.parts import token_mean
@@ -57,7 +58,8 @@ def reverse_kl() -> Divergence:
 @divergences.add("js", paper="arXiv 2306.13649")
 def js(*, weight: float = 0.5) -> Divergence:
     """Between both: near `weight` 0 the gradient is that of the forward KL, near 1 that of the reverse (GKD eq. 1; paper: 0.1 to
-    0.9)."""
+    0.9). At both ends nothing would be learned."""
+    require(0 < weight < 1, "weight", weight, "above 0 and below 1")
 
     def divergence(student: Tensor, teacher: Tensor) -> Tensor:
         w = torch.tensor(weight, dtype=student.dtype, device=student.device)
@@ -71,6 +73,7 @@ def js(*, weight: float = 0.5) -> Divergence:
 def top_k(*, k: int = 32) -> Divergence:
     """Forward KL over the k tokens that the teacher finds likeliest, and all others taken as one: what a store of teacher's
     answers can hold."""
+    at_least_1(k=k)
 
     def divergence(student: Tensor, teacher: Tensor) -> Tensor:
         best, places = teacher.topk(min(k, teacher.shape[-1] - 1), -1)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import comb, fsum
+from math import comb, fsum, isfinite
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ratchet.core.ranges import at_least_1, require
+from ratchet.core.ranges import at_least_0_or_endless, at_least_1, from_0_to_1, require, some_text
 from ratchet.core.seeds import rng
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Example
 from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.train import Learner
+from ratchet.models.tokens import Tokenizer
 
 # ---- the best of k of a group ------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ def choices_of(k: int) -> parts.Advantage:
 @rows.add("grpo-passk", paper="arXiv 2503.19595")
 def grpo_passk(*, clip: float = 0.2) -> PolicyGradient:
     """Only a group's best sample is praised, by its lead over the second best, over the deviation (paper; verl)."""
-    surrogate = parts.clipped(clip, clip)
+    surrogate = parts.clipped_alike(clip)
     return PolicyGradient(over_deviation(marginal(0)), parts.token_ratio, surrogate, parts.token_mean)
 
 
@@ -116,7 +118,7 @@ def pkpo(*, k: int = 4, clip: float = 0.2) -> PolicyGradient:
     Departure: the factor k is left to the learning rate.
     """
     require(k >= 2, "k", k, "2 or more")
-    return PolicyGradient(marginal(k), parts.token_ratio, parts.clipped(clip, clip), parts.token_mean)
+    return PolicyGradient(marginal(k), parts.token_ratio, parts.clipped_alike(clip), parts.token_mean)
 
 
 @rows.add("passk-training", paper="arXiv 2508.10751")
@@ -131,6 +133,7 @@ def passk_training(*, k: int = 4, low: float = 0.2, high: float = 0.28) -> Polic
 
 def unlikely(beta: float) -> shapes.Shape:
     """Rewards times 1 - beta (n - rank) / n, rank 0 being the group's sample of highest probability."""
+    from_0_to_1(beta=beta)
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
         shaped = list(examples)
@@ -148,7 +151,7 @@ def unlikely(beta: float) -> shapes.Shape:
 def unlikeliness(*, beta: float = 0.25, clip: float = 0.2) -> PolicyGradient:
     """Right answers that the policy thought likely earn less than rare ones (paper: 0.25)."""
     shape = shapes.chain(unlikely(beta), shapes.grouped(parts.group_normalised))
-    return PolicyGradient(parts.plain, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, shape=shape)
 
 
 def covariances(examples: Sequence[Example]) -> list[tuple[float, int, int]]:
@@ -162,6 +165,9 @@ def covariances(examples: Sequence[Example]) -> list[tuple[float, int, int]]:
 
 def released_by_covariance(share: float, low: float, high: float) -> shapes.Shape:
     """No advantage for a random `share` of the tokens, of those whose covariance lies between the bounds."""
+    from_0_to_1(share=share)
+    at_least_0_or_endless(high=high)
+    require(low < high, "low", low, f"below high={high}")
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
         every = covariances(examples)
@@ -178,6 +184,7 @@ def released_by_covariance(share: float, low: float, high: float) -> shapes.Shap
 
 def held_by_covariance(share: float) -> shapes.Shape:
     """The `share` of the tokens with the greatest covariance is held to the policy that drew it, the others to nothing."""
+    from_0_to_1(share=share)
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
         every = sorted(covariances(examples), reverse=True)
@@ -199,7 +206,7 @@ def clip_cov(*, share: float = 2e-4, low: float = 1.0, high: float = 5.0, clip: 
     the current ones; and normalised advantages are centred over all tokens.
     """
     shape = shapes.chain(shapes.grouped(parts.group_normalised), released_by_covariance(share, low, high))
-    return PolicyGradient(parts.plain, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, shape=shape)
+    return PolicyGradient(parts.plain, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, shape=shape)
 
 
 @rows.add("kl-cov", paper="arXiv 2505.22617")
@@ -213,21 +220,31 @@ def kl_cov(*, share: float = 2e-4, beta: float = 1.0) -> PolicyGradient:
     return PolicyGradient(parts.plain, parts.token_ratio, bare, parts.token_mean, parts.absolute, beta, shape=shape)
 
 
-def first_call(tokens: Sequence[int], call: Sequence[int]) -> int | None:
-    """Where the tokens of a call first stand."""
-    wide = len(call)
-    return next((i for i in range(len(tokens) - wide + 1) if tuple(tokens[i : i + wide]) == tuple(call)), None)
+def first_call(tokens: Sequence[int], call: str, tokenizer: Tokenizer) -> int | None:
+    """The place of the token in which the text's first call begins; None where it has none. It is looked for in the text, since a
+    tokenizer may join the call's first letter with what stands before it, so that the call's own tokens are not there."""
+
+    def holds(start: int, stop: int) -> bool:
+        return call in tokenizer.decode(tokens[start:stop])
+
+    if not holds(0, len(tokens)):
+        return None
+    end = bisect_left(range(len(tokens)), True, key=lambda stop: holds(0, stop))
+    return next(start for start in range(end - 1, -1, -1) if holds(start, end))
 
 
 def earlier(call: str, delta: float, most: float) -> shapes.Shape:
     """ASPO: A + clip(delta (p - mean p) / mean length, -most A, most A) for a group's right samples that call a tool, at p."""
+    some_text(call=call)
+    require(isfinite(delta), "delta", delta, "a finite number, below 0 where early calls shall gain")
+    from_0_to_1(most=most)
 
     def shape(examples: Sequence[Example], learner: Learner[Any]) -> list[Example]:
-        named = learner.policy.tokenizer.encode(call)
+        tokenizer = learner.policy.tokenizer
         shaped = shapes.grouped(parts.group_normalised)(examples, learner)
         for own in shapes.groups(examples):
             right = [i for i in own if shapes.reward_of(examples[i]) > 0]
-            found = {i: p for i in right if (p := first_call(examples[i].tokens, named)) is not None}
+            found = {i: p for i in right if (p := first_call(examples[i].tokens, call, tokenizer)) is not None}
             if not found:
                 continue
             mean = fsum(found.values()) / len(found)
@@ -247,7 +264,7 @@ def aspo(*, call: str = "<tool>", delta: float = -2.0, most: float = 0.7, clip: 
 
     The abstract gives no formula: its form is from the study's specification, `delta` and `most` are not the paper's.
     """
-    surrogate = parts.clipped(clip, clip)
+    surrogate = parts.clipped_alike(clip)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, shape=earlier(call, delta, most))
 
 
@@ -255,12 +272,12 @@ def aspo(*, call: str = "<tool>", delta: float = -2.0, most: float = 0.7, clip: 
 
 
 @rows.add("prorl", paper="arXiv 2505.24864")
-def prorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
+def prorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3, kl: str = "k3") -> PolicyGradient:
     """DAPO with an anchor (paper: clip 0.2 and 0.4). The paper takes the reference anew when a run stalls: `reset`, which a loop of one's
     own calls; in a run `reinforcement.reference=reset` does so after a number of steps."""
     surrogate = parts.clipped(low, high)
     return PolicyGradient(
-        parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, skip_even_groups=True
+        parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, skip_even_groups=True
     )
 
 
@@ -278,7 +295,7 @@ def stalled(scores: Sequence[float], patience: int = 3) -> bool:
 
 
 @rows.add("brorl", paper="arXiv 2510.01180")
-def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyGradient:
+def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3, kl: str = "k3") -> PolicyGradient:
     """ProRL's objective on very large groups: hundreds of samples of each task, which the recipe's `samples` sets.
 
     The abstract gives no objective: centred on the group and not divided by its deviation, as in its analysis of one step;
@@ -286,5 +303,5 @@ def brorl(*, low: float = 0.2, high: float = 0.4, beta: float = 1e-3) -> PolicyG
     """
     surrogate = parts.clipped(low, high)
     return PolicyGradient(
-        parts.group_centred, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, skip_even_groups=True
+        parts.group_centred, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, skip_even_groups=True
     )

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ratchet.core.ranges import above_0
 from ratchet.core.registry import Registry
 from ratchet.models.heads import Bins, Chance, Number, Says
 
@@ -102,6 +103,7 @@ def mse(low: float, high: float) -> Head:
 @heads.add("huber")
 def huber(low: float, high: float, *, delta: float = 0.1) -> Head:
     """A number, by an error that is squared up to `delta` of the range and grows evenly beyond."""
+    above_0(delta=delta)
     says = Number(low, high)
     return Head(says, regression(lambda x, y: F.huber_loss(x, y, reduction="none", delta=delta), says))
 
@@ -116,5 +118,6 @@ def two_hot_head(low: float, high: float, *, bins: int = 51) -> Head:
 @heads.add("hl-gauss", paper="arXiv 2403.03950")
 def hl_gauss_head(low: float, high: float, *, bins: int = 51, sigma: float = 0.75) -> Head:
     """Shares of bins, by cross-entropy with a normal distribution. Leave two bins free on each side of the values."""
+    above_0(sigma=sigma)
     says = Bins(low, high, bins)
     return Head(says, classification(lambda values, own: hl_gauss(values, own, sigma), says))

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ratchet.core.ranges import above_0, at_least_1, from_0_to_1
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Batch, Example
 from ratchet.learn.parts import Surrogate
@@ -36,6 +37,7 @@ def by_origin(drawn: Surrogate, written: Surrogate) -> Surrogate:
 
 def shaped_probability(gamma: float) -> Surrogate:
     """LUFFY: p / (p + gamma) in place of the probability p, which has a steep slope for rare tokens."""
+    above_0(gamma=gamma)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         p = logp.exp()
@@ -70,7 +72,7 @@ def weighed(advantage: parts.Advantage, coefficients: Coefficients) -> shapes.Sh
 @rows.add("luffy", paper="arXiv 2504.14945")
 def luffy(*, gamma: float = 0.1, clip: float = math.inf) -> PolicyGradient:
     """Demonstrations join their group as samples of another policy, their probabilities reshaped (paper: 0.1, without clip)."""
-    surrogate = by_origin(parts.clipped(clip, clip), shaped_probability(gamma))
+    surrogate = by_origin(parts.clipped_alike(clip), shaped_probability(gamma))
     shape = shapes.grouped(parts.group_centred)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.constant_length, shape=shape, demonstrations=True)
 
@@ -81,8 +83,9 @@ def hpt(*, gate: float = 0.0, clip: float = 0.2) -> PolicyGradient:
 
     Departure: both kinds are means over their sequences, so that every task weighs the same.
     """
+    from_0_to_1(gate=gate)
     coefficients: Coefficients = lambda rewards: (1.0, 0.0) if sum(rewards) / len(rewards) > gate else (0.0, 1.0)
-    surrogate = by_origin(parts.clipped(clip, clip), parts.score_function)
+    surrogate = by_origin(parts.clipped_alike(clip), parts.score_function)
     shape = weighed(parts.group_centred, coefficients)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape, demonstrations=True)
 
@@ -90,7 +93,8 @@ def hpt(*, gate: float = 0.0, clip: float = 0.2) -> PolicyGradient:
 @rows.add("ahpo", paper="arXiv 2510.08540")
 def ahpo(*, successes: int = 1, clip: float = 0.2) -> PolicyGradient:
     """Samples always teach; the demonstration beside them where fewer than `successes` of them earned anything."""
+    at_least_1(successes=successes)
     coefficients: Coefficients = lambda rewards: (1.0, float(sum(r > 0 for r in rewards) < successes))
-    surrogate = by_origin(parts.clipped(clip, clip), parts.score_function)
+    surrogate = by_origin(parts.clipped_alike(clip), parts.score_function)
     shape = weighed(parts.group_normalised, coefficients)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.sequence_mean, shape=shape, demonstrations=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ratchet.core.ranges import at_least_0_or_endless, at_least_1_or_endless, require
 from ratchet.learn.batch import Batch
 
 # ---- advantage: rewards_PG -> advantages_PG; an unjudged sample gets zero ----------------------------------------
@@ -87,6 +88,7 @@ def whole_ratio(batch: Batch, logp: Tensor) -> Tensor:
 
 
 # ---- surrogate: (batch, logp, ratio) -> what to maximise, per token ----------------------------------------------
+# Made with a number that its formula does not allow, a surrogate raises RecipeError.
 
 Surrogate = Callable[[Batch, Tensor, Tensor], Tensor]
 
@@ -102,6 +104,8 @@ def clipped(low: float, high: float, most: float = math.inf) -> Surrogate:
     Where the advantage is negative that leaves the ratio without an upper bound; `most` is one (dual clip, arXiv 1912.09729;
     INTELLECT-2's delta, arXiv 2505.07291).
     """
+    bounds_of_ratio(low, high)
+    at_least_1_or_endless(most=most)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         kept = ratio.clamp(1 - low, 1 + high)
@@ -110,13 +114,32 @@ def clipped(low: float, high: float, most: float = math.inf) -> Surrogate:
     return surrogate
 
 
+def clipped_alike(clip: float) -> Surrogate:
+    """`clipped` by one number on both sides."""
+    at_least_0_or_endless(clip=clip)
+    return clipped(min(clip, 1.0), clip)
+
+
 def clipped_weight(high: float, low: float = math.inf) -> Surrogate:
     """CISPO: the ratio, cut to [1 - low, 1 + high] and held constant, weighs the score function; every token keeps a gradient."""
+    bounds_of_ratio(low, high)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         return ratio.detach().clamp(1 - low, 1 + high) * batch.advantage * logp
 
     return surrogate
+
+
+def truncated_weight(cap: float) -> Surrogate:
+    """The ratio, never above `cap` and held constant, weighs the score function: truncated importance sampling."""
+    at_least_1_or_endless(cap=cap)
+    return clipped_weight(cap - 1)
+
+
+def bounds_of_ratio(low: float, high: float) -> None:
+    """A ratio is never below 0, so that by more than 1 nothing can be cut from below."""
+    require(0 <= low <= 1 or low == math.inf, "low", low, "a share from 0 to 1, or Infinity for no bound")
+    at_least_0_or_endless(high=high)
 
 
 # ---- reduction: (batch, per-token values) -> scalar; divisors belong to the whole update -------------------------
@@ -178,6 +201,16 @@ def straight_through(anchor: Anchor) -> Anchor:
         return anchor(batch, logp).detach() + pull - pull.detach()
 
     return penalty
+
+
+ESTIMATORS = {"k2": k2, "k3": k3, "abs": absolute, "k1+": straight_through(k1), "k3+": straight_through(k3)}
+
+
+def estimated(kl: str) -> Anchor:
+    """The anchor of a knob `kl`, by verl's names; "+" is `straight_through`. RecipeError for another, and for the bare k1."""
+    why = "; as a loss k1 pulls nowhere on average: k1+ has its value with the gradient of k2" if kl == "k1" else ""
+    require(kl in ESTIMATORS, "kl", f'"{kl}"', f"one of {', '.join(ESTIMATORS)}{why}")
+    return ESTIMATORS[kl]
 
 
 def reweighed(anchor: Anchor) -> Anchor:

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import at_least_0
 from ratchet.core.registry import Registry
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Batch, Example
@@ -47,6 +48,9 @@ class PolicyGradient:
     shape: shapes.Shape | None = None
     entropy: float = 0.0
     demonstrations: bool = False
+
+    def __post_init__(self) -> None:
+        at_least_0(beta=self.beta, entropy=self.entropy)
 
     @property
     def read(self) -> Read:
@@ -112,7 +116,7 @@ def reinforce() -> PolicyGradient:
 def ppo(*, low: float = 0.2, high: float = 0.2, most: float = 3.0, entropy: float = 0.0) -> PolicyGradient:
     """Whitened advantages, PPO's clip, and a bound on the ratio of what is punished (paper: clip 0.2; dual clip: 3).
 
-    Advantages for each token come from a critic's values by `within.gae`; without one this is PPO on returns.
+    In a run this is PPO on returns. A loop of one's own can give each token an advantage from a critic's values (`within.gae`).
     """
     surrogate = parts.clipped(low, high, most)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, shape=shapes.whitened, entropy=entropy)
@@ -138,7 +142,7 @@ def loop(*, clip: float = 0.2) -> PolicyGradient:
 
     Departure: the abstract names no reduction; here all tokens of an update weigh the same.
     """
-    return PolicyGradient(parts.leave_one_out, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean)
+    return PolicyGradient(parts.leave_one_out, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean)
 
 
 @rows.add("remax", paper="arXiv 2310.10505")
@@ -167,31 +171,35 @@ def gpg() -> PolicyGradient:
 
 
 @rows.add("grpo", paper="arXiv 2402.03300")
-def grpo(*, clip: float = 0.2, beta: float = 0.0, entropy: float = 0.0) -> PolicyGradient:
+def grpo(*, clip: float = 0.2, beta: float = 0.0, entropy: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """Group-normalised advantage, PPO's clip, mean over each sequence (paper: clip 0.2, beta 0.04 with k3)."""
-    surrogate = parts.clipped(clip, clip)
+    surrogate = parts.clipped_alike(clip)
     return PolicyGradient(
-        parts.group_normalised, parts.token_ratio, surrogate, parts.sequence_mean, parts.k3, beta, entropy=entropy
+        parts.group_normalised, parts.token_ratio, surrogate, parts.sequence_mean, parts.estimated(kl), beta, entropy=entropy
     )
 
 
 @rows.add("bnpo", paper="TRL's loss_type bnpo")
-def bnpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def bnpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO with the mean over all tokens of the update."""
-    return PolicyGradient(parts.group_normalised, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, parts.k3, beta)
+    return PolicyGradient(
+        parts.group_normalised, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.estimated(kl), beta
+    )
 
 
 @rows.add("batch-grpo", paper="arXiv 2508.08221")
-def batch_grpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def batch_grpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """Centred on the group, but divided by the deviation over the whole batch: groups of rare success are not blown up."""
-    return PolicyGradient(parts.batch_scaled, parts.token_ratio, parts.clipped(clip, clip), parts.token_mean, parts.k3, beta)
+    return PolicyGradient(
+        parts.batch_scaled, parts.token_ratio, parts.clipped_alike(clip), parts.token_mean, parts.estimated(kl), beta
+    )
 
 
 @rows.add("dr-grpo", paper="arXiv 2503.20783")
-def dr_grpo(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
+def dr_grpo(*, clip: float = 0.2, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO without its two biases: no division by the deviation, none by the sequence's own length (paper: beta 0)."""
     return PolicyGradient(
-        parts.group_centred, parts.token_ratio, parts.clipped(clip, clip), parts.constant_length, parts.k3, beta
+        parts.group_centred, parts.token_ratio, parts.clipped_alike(clip), parts.constant_length, parts.estimated(kl), beta
     )
 
 
@@ -224,7 +232,7 @@ def cispo(*, low: float = math.inf, high: float = 0.28) -> PolicyGradient:
 def reinforce_pp(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
     """Returns normalised over all tokens of the update, PPO's clip; each token pays for the k1 of what follows (paper)."""
     paid = shapes.chain(shapes.charged_to_go(parts.k1, beta), shapes.whitened) if beta else shapes.whitened
-    surrogate = parts.clipped(clip, clip)
+    surrogate = parts.clipped_alike(clip)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, None, beta, shape=paid)
 
 
@@ -232,7 +240,7 @@ def reinforce_pp(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
 def reinforce_pp_baseline(*, clip: float = 0.2, beta: float = 0.0) -> PolicyGradient:
     """Centred on the group, then normalised over the update; KL in the loss by k2, whose gradient is right (paper)."""
     both = shapes.chain(shapes.grouped(parts.group_centred), shapes.whitened)
-    surrogate = parts.clipped(clip, clip)
+    surrogate = parts.clipped_alike(clip)
     return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, parts.k2, beta, shape=both)
 
 

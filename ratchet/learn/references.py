@@ -25,11 +25,16 @@ from ratchet.models.lora import frozen as copied
 
 @dataclass(frozen=True)
 class Reference:
-    """How it begins, from the model that learns, and how it follows (None: not at all)."""
+    """How it begins, from the model that learns, and how it follows (None: not at all). `adapters` says that it needs some."""
 
     begin: Callable[[torch.nn.Module], torch.nn.Module]
     follow: Follow | None = None
+    adapters: bool = False
 
+
+NO_ADAPTERS = (
+    'the reference policy "base" is the model without its adapters, and this one has none; set adapter.rank, or take frozen'
+)
 
 references: Registry[Callable[..., Reference]] = Registry("reference policy", "ratchet.learn")
 
@@ -46,12 +51,10 @@ def base() -> Reference:
 
     def begin(model: torch.nn.Module) -> torch.nn.Module:
         if not isinstance(model, Llama) or not names_of(model):
-            raise RecipeError(
-                "the reference base is the model without its adapters, and this one has none; set adapter.rank, or take frozen"
-            )
+            raise RecipeError(NO_ADAPTERS)
         return without_adapters(model)
 
-    return Reference(begin)
+    return Reference(begin, adapters=True)
 
 
 @references.add("average")

@@ -28,6 +28,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ratchet.core.ranges import above_0, at_least_1, require
 from ratchet.core.registry import Registry
 from ratchet.core.seeds import Part
 from ratchet.core.types import Task, Trace
@@ -47,6 +48,7 @@ def right(tried: Sequence[Tried]) -> list[Tried]:
 
 
 def at_least(threshold: float) -> Keep:
+    require(math.isfinite(threshold), "threshold", threshold, "a finite number")
     return lambda tried: [t for t in tried if t.reward >= threshold]
 
 
@@ -116,6 +118,7 @@ def star() -> Selector:
 @selectors.add("rest-em", paper="arXiv 2312.06585")
 def rest_em(*, most: int = 10) -> Selector:
     """At most `most` right completions of each task, so that easy tasks do not outweigh hard ones (paper: 10)."""
+    at_least_1(most=most)
     return Selector(lambda tried: right(tried)[:most])
 
 
@@ -146,6 +149,7 @@ def right_answer() -> Selector:
 @selectors.add("reward-weighted", paper="Peters and Schaal 2007")
 def reward_weighted(*, beta: float = 0.5) -> Selector:
     """All completions, weighted by exp(reward / beta) within their task."""
+    above_0(beta=beta)
     return Selector(list, exponential(beta))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ratchet.core.ranges import above_0, at_least_0, at_least_0_or_endless, at_least_1_or_endless
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Batch, Example
 from ratchet.learn.parts import Surrogate
@@ -17,11 +18,12 @@ from ratchet.learn.policy import PolicyGradient, rows
 from ratchet.learn.train import Learner
 from ratchet.models.engine import score
 
-# ---- surrogates --------------------------------------------------------------------------------------------------
+# ---- surrogates: made with a number that its formula does not allow, one raises RecipeError ------------------------
 
 
 def gated(praised: float, punished: float) -> Surrogate:
     """SAPO: a smooth gate of the ratio in place of the clip, of slope 1 at 1; the larger the temperature, the narrower."""
+    above_0(praised=praised, punished=punished)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         t = torch.where(batch.advantage > 0, praised, punished).to(logp.dtype)
@@ -32,6 +34,7 @@ def gated(praised: float, punished: float) -> Surrogate:
 
 def geometric(low: float, high: float) -> Surrogate:
     """GMPO: the geometric mean of the sequence's ratios, each clipped to [e^-low, e^high] on the side that its sign closes."""
+    at_least_0_or_endless(low=low, high=high)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         log_ratio = (logp - batch.old) * batch.mask
@@ -68,6 +71,8 @@ def binary_kl(old: Tensor, new: Tensor) -> Tensor:
 
 def within(divergence: Callable[[Tensor, Tensor], Tensor], low: float, high: float, most: float) -> Surrogate:
     """DPPO: no gradient for a token that has moved further than the bound, in the direction that its advantage pushes."""
+    at_least_0_or_endless(low=low, high=high)
+    at_least_1_or_endless(most=most)
 
     def surrogate(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         moved, now = divergence(batch.old, logp.detach()), logp.detach()
@@ -80,6 +85,7 @@ def within(divergence: Callable[[Tensor, Tensor], Tensor], low: float, high: flo
 
 def fresh(surrogate: Surrogate, threshold: float) -> Surrogate:
     """DeepSeek-V3.2: punished sequences do not count that the policy has left by more than this, in nats per token."""
+    at_least_0_or_endless(threshold=threshold)
 
     def kept(batch: Batch, logp: Tensor, ratio: Tensor) -> Tensor:
         lengths = batch.mask.sum(-1, keepdim=True).clamp(min=1)
@@ -96,6 +102,7 @@ def corrected(cap: float, whole: bool = False, drop: bool = False) -> shapes.Sha
     """Truncated importance sampling between engine and learner: advantages times min(learner / engine, cap), and from here on
     the learner's own log-probabilities. `whole` takes one weight for the sequence; `drop` puts 0 where the cap is passed.
     """
+    at_least_1_or_endless(cap=cap)
 
     def weights(own: Sequence[float], engine: Sequence[float]) -> list[float]:
         logs = [a - b for a, b in zip(own, engine, strict=True)]
@@ -122,6 +129,7 @@ def corrected(cap: float, whole: bool = False, drop: bool = False) -> shapes.Sha
 @rows.add("intellect-2", paper="arXiv 2505.07291")
 def two_sided(*, low: float = 0.2, high: float = 0.2, delta: float = 4.0) -> PolicyGradient:
     """GRPO with a bound on the ratio of what is punished, and the mean over tokens (paper: delta 4)."""
+    at_least_1_or_endless(delta=delta)
     return PolicyGradient(parts.group_normalised, parts.token_ratio, parts.clipped(low, high, delta), parts.token_mean)
 
 
@@ -148,6 +156,7 @@ def vespo(
     *, k_praised: float = 2.0, rate_praised: float = 3.0, k_punished: float = 3.0, rate_punished: float = 2.0
 ) -> PolicyGradient:
     """A weight of the whole sequence's ratio that falls on both sides of its peak (k and lambda as TRL sets them)."""
+    at_least_0(k_praised=k_praised, rate_praised=rate_praised, k_punished=k_punished, rate_punished=rate_punished)
     surrogate = gamma_weight((k_praised, rate_praised), (k_punished, rate_punished))
     return PolicyGradient(parts.group_normalised, parts.token_ratio, surrogate, parts.token_mean)
 
@@ -182,25 +191,25 @@ def deepseek(*, clip: float = 0.2, threshold: float = 0.5, beta: float = 0.0) ->
 
     The abstract gives no threshold; `threshold` is in nats per token.
     """
-    surrogate, anchor = fresh(parts.clipped(clip, clip), threshold), parts.reweighed(parts.k3)
+    surrogate, anchor = fresh(parts.clipped_alike(clip), threshold), parts.reweighed(parts.k3)
     return PolicyGradient(parts.group_normalised, parts.token_ratio, surrogate, parts.sequence_mean, anchor, beta)
 
 
 @rows.add("tis", paper="Ionides 2008; verl's rollout correction")
 def tis(*, cap: float = 2.0) -> PolicyGradient:
     """REINFORCE weighed by the truncated ratio of learner over engine, token by token (verl: cap 2)."""
-    return PolicyGradient(parts.group_centred, parts.token_ratio, parts.clipped_weight(cap - 1), parts.sequence_sum)
+    return PolicyGradient(parts.group_centred, parts.token_ratio, parts.truncated_weight(cap), parts.sequence_sum)
 
 
 @rows.add("tis-sequence", paper="Ionides 2008; verl's rollout correction")
 def tis_sequence(*, cap: float = 2.0) -> PolicyGradient:
     """As tis, with one ratio for the whole sequence."""
-    return PolicyGradient(parts.group_centred, parts.whole_ratio, parts.clipped_weight(cap - 1), parts.sequence_sum)
+    return PolicyGradient(parts.group_centred, parts.whole_ratio, parts.truncated_weight(cap), parts.sequence_sum)
 
 
 @rows.add("decoupled", paper="arXiv 2110.00641; arXiv 2505.24298")
-def decoupled(*, clip: float = 0.2, cap: float = 2.0, beta: float = 0.0) -> PolicyGradient:
+def decoupled(*, clip: float = 0.2, cap: float = 2.0, beta: float = 0.0, kl: str = "k3") -> PolicyGradient:
     """GRPO between three policies: the clip holds to the learner's own, the truncated weight repairs the engine's."""
     shape = shapes.chain(shapes.grouped(parts.group_normalised), corrected(cap))
-    surrogate = parts.clipped(clip, clip)
-    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, parts.k3, beta, shape=shape)
+    surrogate = parts.clipped_alike(clip)
+    return PolicyGradient(parts.plain, parts.token_ratio, surrogate, parts.token_mean, parts.estimated(kl), beta, shape=shape)

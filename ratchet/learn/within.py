@@ -35,12 +35,14 @@ def clipped(scores: Sequence[float], most: float) -> list[float]:
 
 
 def delta(scores: Sequence[float]) -> list[float]:
-    """Delta (arXiv 2410.15115): each step's score less the next one's, which sums to the first; the last is the outcome's own.
+    """Delta (arXiv 2410.15115): each step's score less the next one's, so that what is left from a step on adds up to its own
+    score, however many steps there are. The last step has none, for its own reward is the outcome's, and the one before it keeps
+    its score whole.
 
-    >>> delta([0.75, 0.5, 0.25])
-    [0.25, 0.25, 0.0]
+    >>> delta([0.75, 0.5, 0.25, 0.9])
+    [0.25, 0.25, 0.25, 0.0]
     """
-    return [*(a - b for a, b in pairwise(scores)), 0.0]
+    return [*(a - b for a, b in pairwise([*scores[:-1], 0.0])), *(0.0 for _ in scores[-1:])]
 
 
 def over_tokens(steps: Sequence[float], lengths: Sequence[int]) -> tuple[float, ...]:

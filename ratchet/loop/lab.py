@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ratchet.core.seeds import Part
 from ratchet.core.types import Task, Trace
 from ratchet.loop.recipe import Recipe
-from ratchet.loop.turn import Costs, Workshop, anchor, history_of, learner_for, scheduler_for
+from ratchet.loop.turn import Costs, Workshop, anchor, critics_of, history_of, learner_for, scheduler_for
 from ratchet.models.engine import Policy
 from ratchet.models.scheduler import Verify
 from ratchet.search.strategy import strategies
@@ -22,7 +22,10 @@ def reinforce(policy: Policy, recipe: Recipe, verify: Verify, look: Callable[[in
     source = source_of(recipe.tasks.family, recipe.tasks.path, recipe.tasks.knobs, recipe.tasks.sources)
     learner = learner_for(policy, settings.optimizer, settings.turns * settings.updates * settings.steps_per_draw)
     anchor(learner, "reinforcement", settings)
-    workshop, costs = Workshop(recipe, source, verify, lambda event: None, history_of(source)), Costs()
+    workshop, costs = (
+        Workshop(recipe, source, verify, lambda event: None, history_of(source), critics=critics_of(recipe, policy, source)),
+        Costs(),
+    )
     look(0)
     for turn in range(settings.turns):
         workshop.reinforce(learner, settings, turn, costs)

@@ -167,6 +167,8 @@ class Recipe:
 
     `precision` is that of matrix products, in sampling and in learning; "auto" is bfloat16 where the hardware has it.
     Weights, and what is summed, are always float32.
+
+    `critics` are the folders of saved critics by the names that strategies and credits call them by as scorers.
     """
 
     name: str
@@ -185,6 +187,7 @@ class Recipe:
     on_abstain: str = "skip"
     require_audit: bool = False
     evidence: Literal["samples", "likelihood", "preference"] = "samples"
+    critics: Mapping[str, Any] = field(default_factory=dict)
     imitation: Imitation | None = None
     preferences: Preferences | None = None
     reinforcement: Reinforcement | None = None

@@ -4,19 +4,23 @@ out of range, is heard of then and not after hours of drawing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+import torch
+
 from ratchet.core.errors import EngineError, RecipeError
 from ratchet.core.types import Completion, Draw, Event, Outcome, Task, Trace, Verdict
-from ratchet.learn.batch import Example
+from ratchet.learn.batch import Example, to_batch
 from ratchet.learn.credit import credits
 from ratchet.learn.curricula import History
 from ratchet.learn.policy import PolicyGradient
 from ratchet.loop.recipe import Recipe, Reinforcement
 from ratchet.loop.turn import curriculum_of
 from ratchet.models.tokens import WordTokenizer, reasoning_words
+
+MOST = 64  # tokens of an answer
+MOVED = 0.01  # nats, of a token's log-probability
 
 
 @dataclass
@@ -36,7 +40,8 @@ class Nobody:
 
 
 def rehearse(recipe: Recipe, settings: Reinforcement, method: PolicyGradient) -> None:
-    """RecipeError where the curriculum refuses its knobs, or the method cannot learn from what the credit gives."""
+    """RecipeError where the curriculum refuses its knobs, or the method cannot learn from what the credit gives, or gives no
+    finite gradient."""
     curriculum_of(settings)(History(list(recipe.tasks.sources) or ["all"]))
     learner = Nobody()
     completions = [Completion((1, 2), (3, 4 + i), "", (-0.5, -0.5), "end") for i in range(2)]
@@ -48,10 +53,29 @@ def rehearse(recipe: Recipe, settings: Reinforcement, method: PolicyGradient) ->
         )
     except EngineError:
         return  # words that these completions' vocabulary lacks, and the policy's may have
-    if method.shape is None or not examples:
+    if not examples:
         return
+    examples = learner.with_reference(examples)
     try:
-        with suppress(AttributeError):  # from here on a model is needed
-            method.shape(learner.with_reference(examples), cast(Any, learner))
+        shaped = method.shape(examples, cast(Any, learner)) if method.shape else examples
+    except AttributeError:
+        return  # from here on a model is needed
     except RecipeError as e:
         raise RecipeError(f"reinforcement.method={settings.method} with reinforcement.credit={settings.credit}: {e}") from None
+    if shaped and not steps(method, shaped):
+        raise RecipeError(
+            f"reinforcement.method={settings.method}: with these knobs its loss or gradient is not finite on two plain completions, so "
+            "that no update would be taken; set its knobs nearer to their defaults (`ratchet methods`)"
+        )
+
+
+def steps(method: PolicyGradient, examples: Sequence[Example]) -> bool:
+    """Whether the method's loss and gradient are finite, of a policy that has moved a little since it drew."""
+    batch = to_batch(examples, sum(e.learned for e in examples), len(examples), MOST, "cpu")
+    numbers = (batch.old + MOVED) * batch.mask
+    numbers = (torch.stack([numbers, batch.mask]) if method.entropy else numbers).requires_grad_()
+    loss, _ = method(batch, numbers)
+    if not loss.requires_grad:
+        return bool(loss.isfinite())
+    [gradient] = torch.autograd.grad(loss, [numbers])
+    return bool(loss.isfinite() and gradient.isfinite().all())

@@ -23,16 +23,17 @@ from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.core.registry import check_knobs
 from ratchet.core.types import Split, Task
-from ratchet.learn.credit import credits
 from ratchet.learn.policy import rows
+from ratchet.learn.references import NO_ADAPTERS
 from ratchet.learn.rewards import abstentions, rewards
 from ratchet.learn.train import Learner
 from ratchet.loop import measuring
 from ratchet.loop.evidence import EVIDENCE, TEXTS
 from ratchet.loop.gate import Decision, Look, detectable, look
-from ratchet.loop.recipe import MEANING, Recipe, Step, from_json, plan, recipe_hash, to_json
+from ratchet.loop.recipe import MEANING, Preferences, Recipe, Reinforcement, Step, from_json, plan, recipe_hash, to_json
 from ratchet.loop.rehearsal import rehearse
 from ratchet.loop.store import (
+    digest_of_model,
     digest_of_weights,
     holds_run,
     load_checkpoint,
@@ -47,7 +48,10 @@ from ratchet.loop.turn import (
     Weights,
     Workshop,
     anchor,
+    checked_credit,
     checked_strategy,
+    critic_folders,
+    critics_of,
     history_of,
     learner_for,
     method_of,
@@ -131,19 +135,20 @@ def check_names(recipe: Recipe) -> None:
         selector_of(recipe.imitation)
     if recipe.preferences is not None:
         preference_of(recipe.preferences)
-        reference_of(recipe.preferences)
+        check_reference(recipe, recipe.preferences)
         if recipe.preferences.samples == 1:
             raise RecipeError(
                 "preferences.samples=1 can make no pair of a right and a wrong answer; it takes 2 or more, or 0 for a file"
             )
+    critics = critic_folders(recipe)
     for drawing in (recipe.imitation, recipe.preferences):
         if drawing is not None:
-            checked_strategy(drawing.strategy, drawing.strategy_knobs)
+            checked_strategy(drawing.strategy, drawing.strategy_knobs, critics)
     r = recipe.reinforcement
     if r is None:
         return
     method = method_of(r)
-    reference_of(r)
+    check_reference(recipe, r)
     if r.curriculum != "uniform" and not recipe.tasks.sources:
         raise RecipeError(
             f"reinforcement.curriculum={r.curriculum} chooses among tasks.sources, and there are none; name some, easy ones first, such as "
@@ -161,14 +166,20 @@ def check_names(recipe: Recipe) -> None:
         raise RecipeError(
             f"reinforcement.method={r.method} learns from what was drawn alone; with demonstrations take one of {learn}"
         )
-    check_knobs("credit", r.credit, credits[r.credit], r.credit_knobs)
+    checked_strategy(r.strategy, r.strategy_knobs, critics)
+    checked_credit(r, critics)
     rehearse(recipe, r, method)
-    checked_strategy(r.strategy, r.strategy_knobs)
     if r.strategy_knobs.get("temperature", 1.0) != 1.0 or r.strategy_knobs.get("top_p", 1.0) != 1.0:
         raise RecipeError(
             "reinforcement.strategy_knobs: training samples at temperature 1 and top_p 1, since the importance ratio compares "
             f"the policy with what it drew; got {dict(r.strategy_knobs)}"
         )
+
+
+def check_reference(recipe: Recipe, settings: Preferences | Reinforcement) -> None:
+    """The reference is one that is registered, and the model will have the adapters that it needs. RecipeError."""
+    if reference_of(settings).adapters and recipe.adapter is None:
+        raise RecipeError(NO_ADAPTERS)
 
 
 def checked_source(recipe: Recipe) -> Source:
@@ -231,6 +242,7 @@ class Run:
         self.precision: str = begun[0]["precision"] if begun else auto if recipe.precision == "auto" else recipe.precision
         self.policy = make_policy(recipe, source, bf16=self.precision == "bfloat16")
         check_prompts(self.policy, source)
+        self.critics = critics_of(recipe, self.policy, source)
         self.champion: Weights = snapshot(self.policy)
         self.learner: Learner | None = None
 
@@ -249,23 +261,30 @@ class Run:
                 precision=self.precision,
                 recipe_hash=recipe_hash(self.recipe),
                 versions=versions(),
+                critics=self._critics(),
             )
         elif begun[0]["recipe_hash"] != recipe_hash(self.recipe):
             raise StoreError(
                 f"{self.folder / 'recipe.json'} was changed after the run began with it; put it back, or start a new run "
                 f"with `ratchet run {self.folder / 'recipe.json'} --out ANOTHER`"
             )
+        elif begun[0].get("critics", {}) != self._critics():
+            raise StoreError(f"a critic of {self.folder / 'recipe.json'} was changed after the run began with it; put it back")
         done = self._restore()
         self.tell({"event": "start", "turns": len(self.steps), "done": done, "folder": str(self.folder), "recipe": self.recipe.name,
                    "parameters": sum(p.numel() for p in self.policy.model.parameters()), "detectable": self._detectable()})  # fmt: skip
         if self.recipe.evidence in MEANING:
             self.tell({"event": "note", "text": MEANING[self.recipe.evidence]})
         with VerifierPool(self.recipe.deadline) as verify:
-            workshop = Workshop(self.recipe, self.source, verify, self.tell, self.history)
+            workshop = Workshop(self.recipe, self.source, verify, self.tell, self.history, critics=self.critics)
             self._save_stage("0-start", done == 0)
             for step in self.steps[done:]:
                 self._turn(step, workshop)
             return self._finish(verify)
+
+    def _critics(self) -> dict[str, str]:
+        """The digest of each critic's folder: names stay where what they name changes."""
+        return {name: digest_of_model(folder) for name, folder in critic_folders(self.recipe).items()}
 
     def _detectable(self) -> dict[str, Any]:
         """What the gate and the held-out look can show, known before any work."""
@@ -289,6 +308,7 @@ class Run:
         if step.first:
             self._begin_phase(step, settings)
         assert self.learner is not None
+        workshop.notes.clear()
         metrics, traces = WORK[step.phase].work(workshop, self.learner, settings, step.turn, costs)
         with costs.clock("gate"):
             decision, pass_at_1 = self._gate(step, workshop, costs)
@@ -312,6 +332,7 @@ class Run:
             "lr": self.learner.lr * self.learner.rate(),
             "cost": costs.json(),
             "seconds": self.since - start,
+            "notes": list(workshop.notes),
         }
         self.costs = Costs()
         self.journal.append("turn", **entry)
@@ -494,6 +515,7 @@ class Run:
             "after": stages[-1]["pass_at_1"],
             **compared,
             "gates": [gate_json(e) for e in turns],
+            "notes": [{"turn": e["turn"], "text": text} for e in turns for text in e.get("notes", ())],
             "promoted": any(e["decision"] == Decision.PROMOTE for e in turns),
             "cost": costs.json(),
             "seconds": sum(e["seconds"] for e in turns) + time.perf_counter() - self.since,

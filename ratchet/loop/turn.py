@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from ratchet.core.errors import EngineError, RecipeError, nearest
 from ratchet.core.registry import check_knobs
 from ratchet.core.seeds import Part, rng
 from ratchet.core.types import Task, Trace, Verdict
@@ -26,10 +29,11 @@ from ratchet.learn.rewards import abstentions, rewards, with_abstentions
 from ratchet.learn.selectors import Selector, selectors
 from ratchet.learn.train import Learner
 from ratchet.loop.recipe import Imitation, Optimizer, Preferences, Recipe, Reinforcement
+from ratchet.models.critic import HEAD, load_critic, scorer_of
 from ratchet.models.engine import Policy
-from ratchet.models.scheduler import Scheduler, Verify
+from ratchet.models.scheduler import Priced, Scheduler, Scorer, Verify
 from ratchet.models.self_evaluation import self_evaluation
-from ratchet.search.strategy import SCORERS, checked_knobs, refuse_unknown, strategies
+from ratchet.search.strategy import SCORERS, checked_knobs, planned, refuse_unknown, strategies
 from ratchet.search.tools import TOOLS
 from ratchet.tasks.family import Mixture, Source
 from ratchet.verify.pool import Timing, timings
@@ -98,8 +102,69 @@ class Costs:
                 self.add(part, **amounts)
 
 
-def scheduler_for(policy: Policy, verify: Verify) -> Scheduler:
-    return Scheduler(policy, verify, {**SCORERS, OWN: self_evaluation(policy)}, TOOLS)
+def scheduler_for(policy: Policy, verify: Verify, critics: Mapping[str, Scorer] | None = None) -> Scheduler:
+    return Scheduler(policy, verify, {**SCORERS, OWN: self_evaluation(policy), **(critics or {})}, TOOLS)
+
+
+def critic_folders(recipe: Recipe) -> dict[str, Path]:
+    """The folder of each critic by its name. RecipeError for a name that is taken, or a folder without a saved critic."""
+    folders = {name: Path(str(folder)) for name, folder in recipe.critics.items()}
+    for name, folder in folders.items():
+        if name in (*SCORERS, OWN):
+            raise RecipeError(
+                f'critics.{name}: a scorer that ships has the name "{name}"; take another, such as critics.value={folder}'
+            )
+        if not (folder / HEAD).is_file():
+            raise RecipeError(f"critics.{name}={folder} is not the folder of a saved critic (it holds no {HEAD})")
+    return folders
+
+
+def critics_of(recipe: Recipe, policy: Policy, source: Source) -> dict[str, Priced]:
+    """The recipe's critics as scorers. EngineError for one that is damaged, or that reads other tokens than the policy."""
+    found = {name: load_critic(folder, policy.bf16) for name, folder in critic_folders(recipe).items()}
+    [task] = source.take("train", 1, "check critics") if found else [Task("", "", None, "")]
+    for name, critic in found.items():
+        if critic.tokenizer.encode(task.prompt) != policy.tokenizer.encode(task.prompt):
+            raise EngineError(
+                f"critics.{name}={recipe.critics[name]} reads other tokens than the run's model; a critic scores a policy of its own tokenizer"
+            )
+    return {name: scorer_of(critic) for name, critic in found.items()}
+
+
+def settings_of(method: Callable[..., Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """All knobs of a method: as given, else their defaults."""
+    own = inspect.signature(method).parameters.values()
+    return {p.name: knobs.get(p.name, p.default) for p in own if p.kind is p.KEYWORD_ONLY}
+
+
+def asked(strategy: str, knobs: Mapping[str, Any]) -> set[str]:
+    """The scorers that a strategy asks, and the strategy inside it."""
+    named = settings_of(strategies[strategy], knobs)
+    own = {named["scorer"]} - {""} if "scorer" in named else set[str]()
+    inner = named.get("inner", "")
+    return own | (asked(inner.partition(":")[0].strip(), planned(inner)[1]) if inner else set())
+
+
+def checked_credit(settings: Reinforcement, critics: Iterable[str] = ()) -> dict[str, Any]:
+    """The knobs of the credit, checked: names, types, and that the scorer whose word the credit takes is known, and asked by the
+    strategy: else it would be passed over in silence. RecipeError."""
+    credit = credits[settings.credit]
+    checked = check_knobs("credit", settings.credit, credit, settings.credit_knobs)
+    heard, wanted = asked(settings.strategy, settings.strategy_knobs), settings_of(credit, checked).get("scorer")
+    known = {*SCORERS, OWN, *critics}
+    if wanted and wanted not in known:
+        raise RecipeError(
+            f'reinforcement.credit={settings.credit}: no scorer named "{wanted}"; {nearest(wanted, known)}; --set critics.{wanted}=FOLDER gives '
+            "a saved critic that name"
+        )
+    if wanted and wanted not in heard:
+        what = f"asks {', '.join(sorted(heard))}" if heard else "asks no scorer"
+        raise RecipeError(
+            f'reinforcement.credit={settings.credit} goes by what the scorer "{wanted}" says, and the strategy "{settings.strategy}" {what}, so '
+            f"the credit would never hear of it; --set reinforcement.strategy=beam --set reinforcement.strategy_knobs.scorer={wanted} has one ask "
+            "it, and reinforcement.credit=outcome needs none"
+        )
+    return checked
 
 
 def checked_strategy(name: str, knobs: Mapping[str, Any], scorers: Iterable[str] = ()) -> dict[str, Any]:
@@ -158,6 +223,8 @@ class Workshop:
     verify: Verify
     tell: Tell
     history: History = field(default_factory=lambda: History(["all"]))
+    notes: list[str] = field(default_factory=list)
+    critics: Mapping[str, Scorer] = field(default_factory=dict)
 
     def imitate(self, learner: Learner, settings: Imitation, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
         """Updates on demonstrations of training tasks, or on what a selector keeps of the policy's own completions."""
@@ -176,6 +243,7 @@ class Workshop:
                 examples = list(demonstrations(learner.policy, self.source, tasks, settings.knobs, *path))
             log.append({**self.learn(learner, examples, objective, costs), **drawn})
             self.told(turn, update, log[-1], sum(map(len, examples)), start)
+        self.note(skipped(log))
         return summarise(log), traces
 
     def prefer(self, learner: Learner, settings: Preferences, turn: int, costs: Costs) -> tuple[dict[str, Any], list[Trace]]:
@@ -196,6 +264,7 @@ class Workshop:
             units, objective = row.prepared(learner, given)
             log.append({**self.learn(learner, units, objective, costs), **drawn, "pairs": float(len(given))})
             self.told(turn, update, log[-1], sum(len(r) for u in units for r in u.rows), start)
+        self.note(skipped(log))
         return summarise(log), traces
 
     def draw(
@@ -207,7 +276,7 @@ class Workshop:
         costs: Costs,
     ) -> tuple[list[Trace], Reward, dict[str, float]]:
         """Judged traces, what pays for them, and both in numbers."""
-        scheduler = scheduler_for(learner.policy, costs.judging(self.verify))
+        scheduler = scheduler_for(learner.policy, costs.judging(self.verify), self.critics)
         traces = scheduler.run(
             strategies[settings.strategy], tasks, *path, knobs=settings.strategy_knobs, samples=settings.samples
         )
@@ -229,6 +298,12 @@ class Workshop:
         tokens = sum(len(r) for u in units for r in u.rows)
         costs.add("training", seconds=time.perf_counter() - start, trained_tokens=tokens)
         return metrics
+
+    def note(self, text: str) -> None:
+        """Say something about the turn that its record shall keep; nothing where the text is empty."""
+        if text:
+            self.notes.append(text)
+            self.tell({"event": "note", "text": text})
 
     def told(self, turn: int, update: int, metrics: Mapping[str, float], tokens: int, start: float) -> None:
         """Say how an update went that began at `start`."""
@@ -258,11 +333,11 @@ class Workshop:
             costs.add("training", seconds=time.perf_counter() - middle, trained_tokens=trained)
             self.told(turn, update, {"reward": log[-1]["reward"]}, sum(t.cost.sampled_tokens for t in traces), start)
         if apart and (share := sum(apart) / len(apart)) > APART:
-            text = (
+            self.note(
                 f"the sampler and the learner disagree: {share:.0%} of the tokens that a draw's first step learned from have a probability "
                 "that is more than a fifth off the one they were drawn with. Does the engine sample from the weights that learn?"
             )
-            self.tell({"event": "note", "text": text})
+        self.note(skipped(log))
         return {**summarise(drawn), **summarise(log)}, traces
 
     def planned(self, settings: Reinforcement, *path: Part) -> tuple[list[Task], dict[str, str]]:
@@ -394,6 +469,21 @@ def summarise(log: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """The mean of every metric over a turn's updates."""
     names = dict.fromkeys(name for entry in log for name in entry)
     return {name: sum(e.get(name, 0.0) for e in log) / len(log) for name in names}
+
+
+def skipped(log: Sequence[Mapping[str, float]]) -> str:
+    """One sentence about the updates that took no step, and why; empty where all did."""
+    without = [entry for entry in log if entry.get("skipped")]
+    if not without:
+        return ""
+    lost = sum(not math.isfinite(entry["loss"]) for entry in without)
+    why = " and ".join(
+        f"{what} was not finite in {n}" for n, what in ((lost, "the loss"), (len(without) - lost, "the gradient alone")) if n
+    )
+    return (
+        f"{len(without)} of {len(log)} updates of this turn were skipped and taught nothing: {why}; look at the method's knobs, or lower "
+        "the learning rate"
+    )
 
 
 def describe(traces: Sequence[Trace]) -> dict[str, float]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ratchet.core.errors import RecipeError
+from ratchet.core.ranges import require
 
 
 class Says(Protocol):
@@ -59,8 +60,7 @@ class Bins:
 
     def __post_init__(self) -> None:
         check_range(self.low, self.high)
-        if self.count < 2:
-            raise RecipeError(f"a value head over bins needs at least 2 of them, got {self.count}")
+        require(self.count >= 2, "bins", self.count, "2 or more")
 
     @property
     def outputs(self) -> int:
