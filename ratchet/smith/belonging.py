@@ -32,10 +32,17 @@ def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discret
         some = [t for t in targets if rows[t].nunique() > 1]
         if not some or any(by_value(rows[name], rows[t], discrete) <= SOLVED for t in some):
             continue
-        if name in numbers and by_cuts(sampled(rows)[name], sampled(rows)[some[0]], discrete) > SOLVED:
-            continue  # a measure whose size tells the target, not a name
+        if name in numbers and measure(sampled(rows)[name], sampled(rows)[some[0]], discrete):
+            continue
         found[name] = groups
     return max(found, key=lambda n: found[n], default="")
+
+
+def measure(column: pd.Series, target: pd.Series, discrete: bool) -> bool:
+    """Whether the size of a number tells the target, as a measure's does and a name's does not."""
+    if not discrete and abs(np.nan_to_num(column.corr(target, method="spearman"))) > 0.8:
+        return True
+    return by_cuts(column, target, discrete) > SOLVED
 
 
 def panel(frame: pd.DataFrame, features: Sequence[str], target: str) -> str:
