@@ -209,6 +209,12 @@ def test_parts_of_one_table_are_put_together(tmp_path: Path) -> None:
     assert stacks([profile(n, f) for n, f in read(tmp_path).items()]) == [["red", "white"]]
 
 
+def test_points_between_thousands_beside_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("size;weight;share\n" + "".join(f"{i % 9 + 1}.{i};{i},5;1,{i}\n" for i in range(100, 150)))
+    [found] = read(tmp_path).values()
+    assert list(found) == ["size", "weight", "share"] and found.iloc[0].tolist() == [2100, 100.5, 1.1]
+
+
 def test_what_is_no_data_is_left_out_and_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text())
     (tmp_path / "README.md").write_text("about it")
@@ -271,7 +277,7 @@ def test_what_only_looks_like_numbers_stays_text(tmp_path: Path, cells: list[str
         ('"Data Source","Indicators",\n\n"Last Updated","2024-05-30",\n\n', "\nSource: the office of statistics\n"),
         ("", "Note: sizes are in metres,,\n"),
     ],
-    ids=["titles", "comments", "titles of Excel", "World Bank", "footer"],
+    ids=["titles", "comments", "comments as wide", "titles of Excel", "World Bank", "footer"],
 )
 def test_lines_around_a_table_are_none_of_it(tmp_path: Path, above: str, below: str) -> None:
     (tmp_path / "a.csv").write_text(above + text() + below)

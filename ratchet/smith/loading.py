@@ -313,12 +313,16 @@ def from_json(data: bytes, *, encoding: str, inside: str | Sequence[str], shape:
         lists = {name: column for name, column in value.items() if isinstance(column, list)}
         length = max(map(len, lists.values()))
         return records([dict(zip(lists, row)) for row in zip(*(column for column in lists.values() if len(column) == length))])
-    names, rows = (
-        (value["columns"], value["data"]) if shape == "split" else (value[0], value[1:]) if shape == "named rows" else ([], value)
-    )
+    names, rows = [], value
+    if shape == "split":
+        names, rows = value["columns"], value["data"]
+    elif shape == "named rows":
+        names, rows = value[0], value[1:]
     width = max(map(len, rows))
     names = [str(name) for name in names] + [f"column_{i}" for i in range(len(names), width)]
-    return records([dict(zip(names, row)) for row in rows])
+    frame = records([dict(zip(names, row)) for row in rows])
+    texts = [name for name in frame if shape == "named rows" and frame[name].dropna().map(lambda v: isinstance(v, str)).all()]
+    return frame.assign(**{name: typed(frame[name].astype(object)) for name in texts})
 
 
 def from_parquet(data: bytes) -> pd.DataFrame:

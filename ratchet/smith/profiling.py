@@ -28,7 +28,11 @@ LEVELS = 15  # the most that are seen as such
 @dataclass(frozen=True)
 class Column:
     """`kind` is one of: empty, constant, key (a name of the row), binary, category, level (few numbers in even steps), count,
-    number, date, text (sentences), name (short strings, many different), list (several labels in a cell), image."""
+    number, date, text (sentences), name (short strings, many different), list (several labels in a cell), image.
+
+    `facts` of numbers: low, high, whole; step, of levels that are not whole or far apart; clock ("hhmm"), where 517 means 5:17;
+    place ("latitude" or "longitude").
+    """
 
     name: str
     kind: str

@@ -203,11 +203,14 @@ def delimited(text: str, encoding: str, known: bool = False) -> dict[str, Any] |
     """The settings of `loading.delimited`, or None for text without steady fields. `known`: the file's ending says that it has."""
     text = text.lstrip("\ufeff")
     tried: list[tuple[float, int, str]] = []
+    first = set[str]()
     for sep in SEPARATORS:
-        share, fields = steadiness(rows_of(text, sep))
+        rows = rows_of(text, sep)
+        share, fields = steadiness(rows)
         if fields > 1:
             tried.append((share, fields, sep))
-    best = max(tried, key=lambda t: (round(t[0], 1), t[1]), default=None)
+            first |= {sep} if next(len(row) for row in rows if row) == fields else set()
+    best = max(tried, key=lambda t: (round(t[0], 1), t[2] in first, t[1]), default=None)
     if best is None or best[0] < (0.5 if known else 0.9):
         white = [line.split() for line in text.splitlines()[:LINES]]
         share, fields = steadiness(white)
@@ -266,9 +269,11 @@ def begun(rows: Sequence[Sequence[str]], width: int) -> int:
         after = [row for row in rows[start:] if row]
         if not any(is_number(c) for c in filled(rows[names])) and not one_header(squared(after, width), "."):
             return names  # a header of fewer names than there are columns
-    while start < top and len(filled(rows[start])) and rows[start][0].startswith("#") and rows[start + 1][0:1] != []:
-        if not rows[start + 1][0].startswith("#"):
-            break  # the last of the lines with a mark may be the header
+    while start < top and rows[start][:1] and rows[start][0].startswith("#"):
+        rest = [row for row in rows[start + 1 :] if row]
+        marked = rest[0][0].startswith("#")
+        if not marked and not (any(map(is_number, rest[1])) and one_header(squared(rest, width), ".")):
+            break  # the last of the lines with a mark is the header
         start += 1
     gap = next((i for i in range(top - 1, start, -1) if not rows[i - 1] and len(filled(rows[i])) >= width), 0)
     if gap and width > 2 and all(len(filled(row)) < width for row in rows[:gap]):
@@ -331,7 +336,8 @@ def comma_decimals(rows: Iterable[Sequence[str]]) -> bool:
     commas = sum(bool(re.fullmatch(r"\D{0,4}(\d+|[1-9]\d{0,2}(\.\d{3})+),\d+\D{0,4}", c)) for c in cells)
     thousands = sum(bool(re.fullmatch(r"\D{0,4}[1-9]\d{0,2},\d{3}\D{0,4}", c)) for c in cells)
     points = sum(bool(re.fullmatch(r"-?\d+\.\d+", c)) for c in cells)
-    return commas - thousands > 0 and commas > 2 * points
+    dotted = sum(bool(re.fullmatch(r"-?[1-9]\d{0,2}\.\d{3}", c)) for c in cells)
+    return commas - thousands > 0 and (commas > 2 * points or (points == dotted and commas - thousands > 0.2 * points))
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:
