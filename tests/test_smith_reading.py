@@ -273,6 +273,7 @@ def test_what_only_looks_like_numbers_stays_text(tmp_path: Path, cells: list[str
     [
         ("Housing export\nmade on Monday, by hand\n\n", ""),
         ("# made by a tool\n# version 2\n", ""),
+        ("# made, by, hand\n# a, b, c\n", ""),
         ("Housing export,,\n,,\n", ""),
         ('"Data Source","Indicators",\n\n"Last Updated","2024-05-30",\n\n', "\nSource: the office of statistics\n"),
         ("", "Note: sizes are in metres,,\n"),
