@@ -21,6 +21,9 @@ KEY_NAME = re.compile(
     r"|^(?!.*(paid|bid|humid|valid|solid|acid|grid|liquid|fluid|lipid|rapid|kid|covid)$).*id$|^row(s?$|_|\s|names?$|number)",
     re.I,
 )  # fmt: skip
+MEASURE = re.compile(
+    r"price|cost|amount|income|salary|wage|revenue|sales|profit|budget|total|population|area|volume|weight|distance|mileage|odometer", re.I
+)  # fmt: skip
 CLOCK = re.compile(r"time|clock|(^|_)(dep|arr|departure|arrival|start|end|begin|open|close)(_|$)", re.I)
 LEVELS = 15  # the most that are seen as such
 
@@ -114,7 +117,13 @@ def of_numbers(name: str, filled: pd.Series, distinct: int, missing: float) -> C
         return Column(name, "key", distinct, missing, facts)
     if whole and distinct > 0.5 * len(filled) and KEY_NAME.search(name):
         return Column(name, "key", distinct, missing, facts)
-    if whole and distinct > 0.9 * len(filled) and len(filled) > 100 and names_rows(filled.to_numpy(float), unique):
+    if (
+        whole
+        and distinct > 0.9 * len(filled)
+        and len(filled) > 100
+        and not MEASURE.search(name)
+        and names_rows(filled.to_numpy(float), unique)
+    ):
         return Column(name, "key", distinct, missing, facts)
     if whole and distinct <= LEVELS and high - low <= 60:
         return Column(name, "level", distinct, missing, facts)

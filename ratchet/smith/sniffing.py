@@ -213,7 +213,7 @@ def delimited(text: str, encoding: str, known: bool = False) -> dict[str, Any] |
     best = max(tried, key=lambda t: (round(t[0], 1), t[2] in first, t[1]), default=None)
     if best is None or best[0] < (0.5 if known else 0.9):
         white = [line.split() for line in text.splitlines()[:LINES]]
-        share, fields = steadiness(white)
+        share, fields = steadiness(white[begun(white, steadiness(white)[1]) :])
         numeric = sum(is_number(cell) for row in white for cell in row) > 0.5 * sum(map(len, white))
         if share == 1.0 and fields > 1 and numeric and sum(map(bool, white)) > 2:
             return settings(white, encoding, r"\s+", '"')
