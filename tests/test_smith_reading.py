@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 from ratchet.core.errors import SmithError
+from ratchet.smith import trying
+from ratchet.smith.making import understood
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.sniffing import readings
 
@@ -207,12 +209,18 @@ def test_parts_of_one_table_are_put_together(tmp_path: Path) -> None:
     assert stacks([profile(n, f) for n, f in read(tmp_path).items()]) == [["red", "white"]]
 
 
+def test_points_between_thousands_beside_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("size;weight;share\n" + "".join(f"{i % 9 + 1}.{i};{i},5;1,{i}\n" for i in range(100, 150)))
+    [found] = read(tmp_path).values()
+    assert list(found) == ["size", "weight", "share"] and found.iloc[0].tolist() == [2100, 100.5, 1.1]
+
+
 def test_what_is_no_data_is_left_out_and_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text())
     (tmp_path / "README.md").write_text("about it")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing")
     found, left = readings(tmp_path)
-    assert [r.name for r in found] == ["a", "broken"] or [r.name for r in found] == ["a"]
+    assert [r.name for r in found] == ["a", "broken"]  # it begins as it should; what follows is seen when it is loaded
     assert any("README.md" in line for line in left)
 
 
@@ -220,3 +228,201 @@ def test_a_folder_without_data_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("about it")
     with pytest.raises(SmithError, match="nothing in it can be read as data"):
         readings(tmp_path)
+
+
+def column(folder: Path, cells: list[str], name: str = "x", sep: str = ";") -> pd.Series:
+    """A column as it is read from a file with another one beside it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "a.csv").write_text("\n".join([f"other{sep}{name}", *(f"w{sep}{cell}" for cell in cells)]))
+    [found] = read(folder).values()
+    return found[name]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["$165,004.00", "$1,204.50", "$12.00"], [165004.0, 1204.5, 12.0]),
+        (["18,146", "946", "1,234,567"], [18146, 946, 1234567]),
+        (["18.145,84", "4.044,07", "12,50"], [18145.84, 4044.07, 12.5]),
+        (["€ 12", "€ 7", "€ 130"], [12, 7, 130]),
+        (["3%", "12.5 %", "-4%"], [3.0, 12.5, -4.0]),
+        (["(1,200)", "350", "(75)"], [-1200, 350, -75]),
+        (["1 200", "35", "12 345 678"], [1200, 35, 12345678]),
+    ],
+    ids=["money", "thousands", "European", "euros", "percent", "accounting", "blanks"],
+)
+def test_numbers_as_people_write_them_are_numbers(tmp_path: Path, cells: list[str], numbers: list[float]) -> None:
+    assert column(tmp_path, cells * 10).tolist() == numbers * 10
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1,2", "2,3", "1,2,3"], ["101,205", "101", "205,300,101"], ["00501", "10001", "90210"], ["1.2.3", "1.10.0", "2.0.1"],
+        ["12%", "a few", "3%"], ["$5", "€ 7", "$6"], ["12%", "14", "15%"], ["555 123 456", "603 222 111", "777 808 909"],
+        ["12/2020", "10/2019", "01/2018"],
+    ],
+    ids=["lists", "lists of codes", "zip codes", "versions", "percent and text", "two currencies", "two units", "telephones", "months"],
+)  # fmt: skip
+def test_what_only_looks_like_numbers_stays_text(tmp_path: Path, cells: list[str]) -> None:
+    assert column(tmp_path, cells * 10).tolist() == cells * 10
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("Housing export\nmade on Monday, by hand\n\n", ""),
+        ("# made by a tool\n# version 2\n", ""),
+        ("# made, by, hand\n# a, b, c\n", ""),
+        ("Housing export,,\n,,\n", ""),
+        ('"Data Source","Indicators",\n\n"Last Updated","2024-05-30",\n\n', "\nSource: the office of statistics\n"),
+        ("", "Note: sizes are in metres,,\n"),
+    ],
+    ids=["titles", "comments", "comments as wide", "titles of Excel", "World Bank", "footer"],
+)
+def test_lines_around_a_table_are_none_of_it(tmp_path: Path, above: str, below: str) -> None:
+    (tmp_path / "a.csv").write_text(above + text() + below)
+    [found] = read(tmp_path).values()
+    assert list(found) == list(TABLE) and found["size"].tolist() == TABLE["size"].tolist()
+
+
+def test_titles_above_a_table_in_excel_are_none_of_it(tmp_path: Path) -> None:
+    TABLE.to_excel(tmp_path / "a.xlsx", index=False, startrow=3)
+    import openpyxl
+
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    book.worksheets[0]["A1"] = "Report of the year 2020"
+    book.save(tmp_path / "a.xlsx")
+    [found] = read(tmp_path).values()
+    assert list(found) == list(TABLE) and found["size"].tolist() == TABLE["size"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "names"),
+    [
+        ("Country,2008,2009,2010", "C{i},1.{i},2.{i},3.{i}", ["Country", "2008", "2009", "2010"]),
+        ("age,1,3,2020", "{i},{i}.5,2,1", ["age", "1", "3", "2020"]),
+        ("0,1,2,3", "1.{i},0.{i},7.{i},red", ["0", "1", "2", "3"]),
+        ("a,a,a (2),a", "1.{i},2.{i},3.{i},4.{i}", ["a", "a (3)", "a (2)", "a (4)"]),
+        ("size,kind", "r{i},1.{i},red", ["column_0", "size", "kind"]),
+        ("5.1,3.5,1.4,red", "5.{i},3.{i},1.{i},red", [f"column_{i}" for i in range(4)]),
+        ("39,Public,77516,red", "{i},Private,8{i},red", [f"column_{i}" for i in range(4)]),
+        ("t,f,f,t", "t,f,t,f", [f"column_{i}" for i in range(4)]),
+    ],
+    ids=["years", "numbers", "counted", "twice", "names of rows", "none", "none, whole numbers", "none, flags"],
+)
+def test_headers_with_numbers_and_with_names_twice(tmp_path: Path, head: str, row: str, names: list[str]) -> None:
+    (tmp_path / "a.csv").write_text("\n".join([head, *(row.format(i=10 + i) for i in range(30))]))
+    [found] = read(tmp_path).values()
+    assert list(found) == names and len(found) == 30 + (names[-1] == "column_3")
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "values", "table", "lists", "deep", "lines of lists"])
+def test_json_of_any_shape_is_the_same_table(tmp_path: Path, orient: str) -> None:
+    rows = json.loads(TABLE.to_json(orient="records"))
+    said = {
+        "lists": json.dumps(TABLE.to_dict("list")),
+        "deep": json.dumps({"made": "today", "data": {"rows": rows}}, indent=1),
+        "lines of lists": "\n".join(json.dumps(list(row.values())) for row in rows),
+    }
+    (tmp_path / "a.json").write_text(said[orient] if orient in said else TABLE.to_json(orient=orient))  # type: ignore[call-overload]
+    [found] = read(tmp_path).values()
+    places = ["column_0", "column_1", "column_2"] if orient in ("values", "lines of lists") else list(TABLE)
+    assert found[places[1]].tolist() == TABLE["size"].tolist() and found[places[2]].tolist() == TABLE["kind"].tolist()
+
+
+def test_json_without_a_table_is_said_and_not_read_as_text_with_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"settings": {"x": [1, [2, 3]], "y": "b, c"}, "made": "today"}))
+    with pytest.raises(SmithError, match=r"a\.json: is JSON without a table"):
+        readings(tmp_path)
+
+
+def test_measures_are_no_keys_and_keys_are() -> None:
+    random = np.random.default_rng(0)
+    n = 400
+    wandering = 130_000 + np.cumsum(random.integers(-300, 400, n))
+    growing = 200_000 + np.cumsum(100 + (60 * np.sin(np.arange(n) / 20)).astype(int))
+    frame = pd.DataFrame({
+        "list_price": random.integers(100_000, 900_000, n),
+        "income": (3_000 * np.exp(random.normal(size=n))).astype(int) + 1_009, "jobs": wandering, "people": growing,
+        "amount_paid": (9_000 * np.exp(random.normal(size=n))).astype(int), "customer": random.permutation(np.arange(10_001, 10_001 + n)),
+        "user_id": random.integers(1, 10**6, n), "ticket": random.integers(10**8, 9 * 10**8, n) * 10 + 7,
+    })  # fmt: skip
+    found = profile("t", frame)
+    assert {c.name: c.kind == "key" for c in found.columns} == {
+        "list_price": False, "income": False, "jobs": False, "people": False, "amount_paid": False, "customer": True, "user_id": True, "ticket": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "told"),
+    [
+        ("joined", [str(1577836800 + 86400 * i) for i in range(30)], ["2020-01-01", "2020-01-02"]),
+        ("timestamp", ["940347863", "907764470", "1391658115"] * 10, ["1999-10-19 15:44:23", "1998-10-07 12:47:50"]),
+        ("updated", [str(1577836800500 + 61_000 * i) for i in range(30)], ["2020-01-01 00:00:00.500000", "2020-01-01 00:01:01.500000"]),
+        ("day", [f"202001{i:02d}" for i in range(1, 31)], ["2020-01-01", "2020-01-02"]),
+        ("x", ["04/07/1991", "15/07/1991", "16/07/1991"] * 10, ["1991-07-04", "1991-07-15"]),
+        ("x", ["04/07/1991", "04/15/1991", "05/16/1991"] * 10, ["1991-04-07", "1991-04-15"]),
+        ("x", [f"{d:02d}/{m:02d}/1991" for m in range(1, 13) for d in range(1, 13)], ["1991-01-01", "1991-01-02"]),
+        ("x", [f"01/{m:02d}/{y}" for y in (1991, 1992) for m in range(1, 13)], ["1991-01-01", "1991-02-01"]),
+        ("x", ["13.07.91 5:03 pm", "04.07.91 12:30 am", "05.07.91 1:00 AM"] * 10, ["1991-07-13 17:03:00", "1991-07-04 00:30:00"]),
+        ("x", ["2013-01-01T11:00:00Z", "2013-01-02T12:30:00Z", "2013-01-03T00:00:00Z"] * 10, ["2013-01-01 11:00:00", "2013-01-02 12:30:00"]),
+        ("x", ["2013-01-01T01:00:00+02:00", "2013-06-02 12:30:00-0500", "2014-06-02 12:30:00Z"] * 10, ["2012-12-31 23:00:00", "2013-06-02 17:30:00"]),
+    ],
+    ids=["seconds", "seconds by name", "milliseconds", "digits", "day first", "month first", "in order", "months", "clock", "UTC", "zones"],
+)  # fmt: skip
+def test_moments_are_told_in_one_form(tmp_path: Path, name: str, cells: list[str], told: list[str]) -> None:
+    found = column(tmp_path, cells, name)
+    assert found.tolist()[:2] == told and profile("t", found.to_frame())[name].kind == "date"
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("gdp", [700_000_000 + 23_456_789 * i for i in range(50)]), ("time", list(range(100, 3000, 7))),
+        ("id", [1_500_000_000 + 11 * i for i in range(50)]),
+    ],
+)  # fmt: skip
+def test_large_numbers_are_no_moments(tmp_path: Path, name: str, cells: list[int]) -> None:
+    assert column(tmp_path, [str(c) for c in cells], name).tolist() == cells
+
+
+def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.csv").write_text(text())
+    (raw / "b.parquet").write_bytes(parquet()[:600])
+    (raw / "c.csv").write_bytes(b"")
+    (raw / "self").symlink_to(".")
+    (raw / "x").symlink_to("x")
+    (raw / "gone.csv").symlink_to("/nowhere/at/all.csv")
+    (tmp_path / "far.csv").write_text(text())
+    (raw / "far.csv").symlink_to(tmp_path / "far.csv")
+    data = understood(raw)
+    assert set(data.frames) == {"a", "far"} and len(data.frames["far"]) == N
+    assert any(line.startswith("b.parquet: cannot be read") for line in data.left) and "c.csv: is empty" in data.left
+    with trying.readable(raw) as seen:
+        assert sorted(p.name for p in seen.rglob("*") if p.is_file() and not p.is_symlink()) == [
+            "a.csv",
+            "b.parquet",
+            "c.csv",
+            "far.csv",
+        ]
+    (raw / "a.csv").unlink()
+    (raw / "far.csv").unlink()
+    with pytest.raises(SmithError, match=r"b\.parquet: cannot be read"):
+        understood(raw)
+
+
+def test_clocks_and_ladders_are_seen() -> None:
+    random = np.random.default_rng(1)
+    minutes = random.integers(0, 1440, 600)
+    frame = pd.DataFrame({
+        "dep_time": minutes // 60 * 100 + minutes % 60, "amount": random.integers(0, 2400, 600), "stars": random.integers(1, 11, 600) / 2,
+        "share": random.random(600).round(2), "odd": random.choice([0.5, 0.6, 5.0, 7.3], 600),
+    })  # fmt: skip
+    found = profile("t", frame)
+    assert [c.facts.get("clock") for c in found.columns] == ["hhmm", None, None, None, None]
+    assert [c.kind == "level" for c in found.columns] == [False, False, True, False, False] and found["stars"].facts[
+        "step"
+    ] == 0.5

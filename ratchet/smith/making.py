@@ -47,7 +47,20 @@ def understood(root: Path, only: Sequence[Path] = ()) -> Dataset:
     Raises SmithError where there is nothing to read.
     """
     found, left = readings(root, only)
-    frames = {r.name: r.load(root) for r in found}
+    frames: dict[str, pd.DataFrame] = {}
+    for reading in found:
+        try:
+            frame = reading.load(root)
+        except Exception as e:  # a file that begins well may be broken further down, and must not hide the others
+            left.append(f"{reading.file}: cannot be read ({type(e).__name__}: {str(e)[:120]})")
+            continue
+        if len(frame):
+            frames[reading.name] = frame
+        else:
+            left.append(f"{reading.file}: holds no rows")
+    if not frames:
+        raise SmithError(f"{root.name}: nothing in it can be read as data ({'; '.join(left[:5])})")
+    found = [r for r in found if r.name in frames]
     profiles = {name: profile(name, frame) for name, frame in frames.items()}
     together = [tuple(tables) for tables in stacks(list(profiles.values()))]
     mains = [*together, *((name,) for name in frames if not any(name in tables for tables in together))]

@@ -16,13 +16,26 @@ SAMPLE = 5_000  # cells of a column that are looked at one by one
 MOST_CLASSES = 30
 EVEN = 0.1  # the largest distance from even spacing of whole numbers that count rows
 LATITUDE, LONGITUDE = re.compile(r"\b(lat|latitude)\b", re.I), re.compile(r"\b(lon|lng|long|longitude)\b", re.I)
-KEY_NAME = re.compile(r"(^|[_\s#])(id|key|code|uuid|no|nr|number|index|rownumber)$|id$|^row", re.I)
+KEY_NAME = re.compile(
+    r"(^|[_\s#.])(id|key|code|uuid|no|nr|num|number|index|rownumber)$|(?-i:(?<=[a-z])(Id|ID|Num|Code)$)|(?<!i)num$"
+    r"|^(?!.*(paid|bid|humid|valid|solid|acid|grid|liquid|fluid|lipid|rapid|kid|covid)$).*id$|^row(s?$|_|\s|names?$|number)",
+    re.I,
+)  # fmt: skip
+MEASURE = re.compile(
+    r"price|cost|amount|income|salary|wage|revenue|sales|profit|budget|total|population|area|volume|weight|distance|mileage|odometer", re.I
+)  # fmt: skip
+CLOCK = re.compile(r"time|clock|(^|_)(dep|arr|departure|arrival|start|end|begin|open|close)(_|$)", re.I)
+LEVELS = 15  # the most that are seen as such
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` is one of: empty, constant, key (a name of the row), binary, category, level (whole numbers, few and in order), count,
-    number, date, text (sentences), name (short strings, many different), list (several labels in a cell), image."""
+    """`kind` is one of: empty, constant, key (a name of the row), binary, category, level (few numbers in even steps), count,
+    number, date, text (sentences), name (short strings, many different), list (several labels in a cell), image.
+
+    `facts` of numbers: low, high, whole; step, of levels that are not whole or far apart; clock ("hhmm"), where 517 means 5:17;
+    place ("latitude" or "longitude").
+    """
 
     name: str
     kind: str
@@ -104,15 +117,65 @@ def of_numbers(name: str, filled: pd.Series, distinct: int, missing: float) -> C
         return Column(name, "key", distinct, missing, facts)
     if whole and distinct > 0.5 * len(filled) and KEY_NAME.search(name):
         return Column(name, "key", distinct, missing, facts)
-    if whole and distinct > 0.9 * len(filled) and len(filled) > 100 and low >= 1_000 and (filled % 10 == 0).mean() < 0.25:
-        return Column(name, "key", distinct, missing, facts)  # long numbers, none twice, none rounded: they name, not measure
-    if whole and unique and len(filled) > 200 and evenly(filled.to_numpy(float)):
+    if (
+        whole
+        and distinct > 0.9 * len(filled)
+        and len(filled) > 100
+        and not MEASURE.search(name)
+        and names_rows(filled.to_numpy(float), unique)
+    ):
         return Column(name, "key", distinct, missing, facts)
-    if whole and distinct <= 15 and high - low <= 60:
+    if whole and distinct <= LEVELS and high - low <= 60:
         return Column(name, "level", distinct, missing, facts)
+    if step := spacing(filled, distinct):
+        return Column(name, "level", distinct, missing, facts | {"step": step})
+    if whole and clock(name, filled, distinct):
+        facts["clock"] = "hhmm"
     if whole and low >= 0 and distinct <= 200:
         return Column(name, "count", distinct, missing, facts)
     return Column(name, "number", distinct, missing, facts)
+
+
+def names_rows(values: NDArray[np.float64], unique: bool) -> bool:
+    """Whether whole numbers, nearly all different, name and do not measure: they lie evenly, or are long and all of one length, or in
+    narrow blocks with nothing between.
+
+    What is measured from one moment to the next lies evenly, too, but wanders, or grows by steps that are like the steps before.
+    """
+    import numpy as np
+
+    low, high = values.min(), values.max()
+    rounded = float((values % 10 == 0).mean()) >= 0.25
+    if low >= 1e8 and len(str(int(low))) == len(str(int(high))) and not rounded:
+        return True
+    blocks = np.split(ordered := np.sort(values), np.flatnonzero(ordered[1:] > 5 * ordered[:-1]) + 1) if low >= 1e4 else []
+    if len(blocks) > 1 and all(block[-1] < 1.1 * block[0] for block in blocks):
+        return True
+    if not evenly(values) or not ((unique and len(values) > 200) or (low >= 1_000 and not rounded)):
+        return False
+    alike = lambda a: float(np.corrcoef(a[1:], a[:-1])[0, 1]) if np.ptp(a[1:]) and np.ptp(a[:-1]) else 0.0
+    steps = np.diff(values)
+    straight = bool((steps >= 0).all() or (steps <= 0).all())
+    return alike(steps) < 0.5 if straight else alike(values) < 0.9
+
+
+def spacing(filled: pd.Series, distinct: int) -> float:
+    """The step between numbers that are few, each met often, and lie on a ladder of even steps (0.5, 1.0, ... 5.0); 0 for others."""
+    import numpy as np
+
+    if not 3 <= distinct < LEVELS or len(filled) < 8 * distinct:
+        return 0.0
+    places = np.sort(filled.unique().astype(float))
+    step = float(np.diff(places).min())
+    rungs = (places - places[0]) / step
+    return round(step, 9) if np.abs(rungs - rungs.round()).max() < 1e-3 and rungs[-1] < LEVELS else 0.0
+
+
+def clock(name: str, filled: pd.Series, distinct: int) -> bool:
+    """Whether whole numbers are hours and minutes, as 517 is 5:17: none has sixty minutes or more."""
+    if not (filled.between(0, 2400) & (filled % 100 < 60)).all() or filled.max() < 100 or (filled % 100 == 0).all():
+        return False
+    return distinct > 150 or (distinct > 20 and bool(CLOCK.search(name)))
 
 
 def evenly(values: NDArray[np.float64]) -> bool:

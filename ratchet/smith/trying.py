@@ -40,12 +40,20 @@ def room(raw: Path, wardens: int = 1) -> Sandbox:
 def readable(raw: Path) -> Generator[Path]:
     """The folder, or a copy of it where the user that the sandbox runs programs as could not read it: root's private files."""
     every = [raw, *raw.rglob("*")] if raw.is_dir() else [raw]
-    if os.geteuid() != 0 or all(p.stat().st_mode & (need := 0o005 if p.is_dir() else 0o004) == need for p in every):
+    linked = any(p.is_symlink() for p in every)  # a link may lead out of what the sandbox sees, to nowhere, or round in a ring
+    if not linked and (
+        os.geteuid() != 0 or all(p.stat().st_mode & (need := 0o005 if p.is_dir() else 0o004) == need for p in every)
+    ):
         yield raw
         return
     with tempfile.TemporaryDirectory() as home:
         copy = Path(home) / raw.name
-        shutil.copytree(raw, copy)
+        for path in (p for p in every if p.is_file()):
+            to = copy if path == raw else copy / path.relative_to(raw)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, to)
+        if raw.is_dir():
+            copy.mkdir(exist_ok=True)
         for path in (copy, *copy.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         yield copy
