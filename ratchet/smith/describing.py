@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ratchet.smith import scoring
+from ratchet.smith import preparing, scoring
+from ratchet.smith.package import plan_of
 
 if TYPE_CHECKING:
     from ratchet.smith.formulation import Dataset, Formulation
@@ -22,6 +23,7 @@ METRICS = {
     "mean_auc": "the area under the ROC curve of each label, averaged over the labels",
     "ndcg": "NDCG of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank in its query",
 }
+OURS = {f"raw {name}": name for name in ("id", "image", "source")}
 SPLITS = {
     "random": "Rows of the test set were drawn at random.",
     "stratified": "Rows of the test set were drawn at random, the same share of each class.",
@@ -36,15 +38,27 @@ ANSWERS = {
 }
 
 
+def figure(value: float) -> str:
+    """A number for a person: at most four digits that count, thousands apart from ten thousand on, no powers of ten."""
+    value = float(f"{value:.4g}")
+    if value and not 1e-6 <= abs(value) < 1e15:
+        return f"{value:g}"
+    text = f"{value:,.12f}".rstrip("0").rstrip(".")
+    return text if abs(value) >= 10_000 else text.replace(",", "")
+
+
 def describe(data: Dataset, f: Formulation, answer: str) -> str:
     """Markdown."""
     frame, profile = data.main(f.tables)
     columns = [c for c in profile.columns if c.name in f.features]
+    plan = plan_of(data, f)
+    rows, test = preparing.sides_of(preparing.once(frame, plan), plan)
     targets = ", ".join(f"`{t}`" for t in f.targets)
     lines = [
         f"# {f.title}",
         "",
-        f"Data: **{data.name}**, {len(frame):,} rows ({', '.join(f.tables)}). {f.why[0].upper()}{f.why[1:]}.",
+        f"Data: **{data.name}** ({', '.join(f.tables)}), {len(rows) - test.sum():,} rows to learn from and {test.sum():,} to tell. "
+        f"{f.why[0].upper()}{f.why[1:]}.",
         "",
     ]
     lines += [
@@ -58,6 +72,9 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
         lines.append(f"Classes: {', '.join(f'`{c}`' for c in f.classes)}.")
     if f.extra.get("query"):
         lines.append(f"Rows are ranked within each `{f.extra['query']}`: only the order of your numbers counts, and only there.")
+    others = sorted({n for n in (*f.targets, *f.features, f.extra.get("query") or "") if n in OURS})
+    if others:
+        lines.append("; ".join(f"`{n}` is called `{OURS[n]}` in the raw data" for n in others) + ", which is a name of ours.")
     if f.extra.get("hidden"):
         lines.append(f"Measured together with it, and known for training only: {', '.join(f'`{h}`' for h in f.extra['hidden'])}.")
     lines += ["", SPLITS[f.split["by"]].format(column=f.split.get("column", "")), ""]

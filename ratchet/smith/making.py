@@ -22,7 +22,7 @@ from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
 from ratchet.smith.probing import ROWS, SOLVED, beside, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
-from ratchet.smith.roles import Roles, Rules
+from ratchet.smith.roles import Roles, Rules, freed_names
 from ratchet.smith.sniffing import readings
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def make(
     """
     trying.needed()
     root, roles = root.resolve(), roles or Rules()
-    data = understood(root, [p.resolve() for p in only])
+    data = freed_names(understood(root, [p.resolve() for p in only]))
     home = out / data.name
     with locked(home), trying.readable(root) as seen, trying.room(seen, jobs) as sandbox:
         journal = opened(home, root, only)
@@ -228,16 +228,20 @@ def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
 
 
 def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> Made:
-    fit, why = screened(data, f)
-    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": why, "by": "brainstormer"}
-    if fit is None:
-        return record
+    """What came of a candidate; whatever goes wrong with it is said of it, and the next one may be well."""
+    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": "", "by": "brainstormer"}
     folder = home / f.name
     try:
+        fit, why = screened(data, f)
+        if fit is None:
+            return record | {"why": why}
         report, last = attempt(data, fit, folder, root, sandbox, roles)
-    except SmithError as e:  # a role gave up: the next task may be well
+    except SmithError as e:  # a role gave up
         shutil.rmtree(folder, ignore_errors=True)
         return record | {"why": str(e), "by": "endpoint"}
+    except Exception as e:  # a fault of ours, with data that nobody thought of
+        shutil.rmtree(folder, ignore_errors=True)
+        return record | {"why": f"an error in the smith, {type(e).__name__}: {' '.join(str(e).split())[:200]}", "by": "smith"}
     if report.accepted:
         return record | {"accepted": True, "by": "", "dropped": dict(last.dropped), "baselines": report.baselines}
     first = report.problems[0]

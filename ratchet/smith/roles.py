@@ -14,6 +14,7 @@ from ratchet.smith.checking import Problem
 from ratchet.smith.describing import describe
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 from ratchet.smith.package import plan_of, scripts
+from ratchet.smith.preparing import freed
 
 LESS = 0.7  # what a candidate loses for each earlier one of its kind, of its target, of its table
 
@@ -34,6 +35,20 @@ class Roles(Protocol):
     def refactor(self, data: Dataset, f: Formulation, wrong: Problem | None = None) -> dict[str, str]:
         """`prepare.py` and `metric.py`."""
         ...
+
+
+def freed_names(data: Dataset) -> Dataset:
+    """The data as the roles see it: columns whose names are ours have others, as `preparing.freed` gives them."""
+    frames = {table: freed(frame) for table, frame in data.frames.items()}
+    new = {t: dict(zip(map(str, data.frames[t].columns), map(str, frames[t].columns))) for t in frames}
+    if all(a == b for names in new.values() for a, b in names.items()):
+        return data
+    profiles = {
+        t: replace(p, columns=tuple(replace(c, name=new[t].get(c.name, c.name)) for c in p.columns))
+        for t, p in data.profiles.items()
+    }
+    links = [replace(k, column=new[k.table].get(k.column, k.column), key=new[k.other].get(k.key, k.key)) for k in data.links]
+    return replace(data, frames=frames, profiles=profiles, links=links, together={})
 
 
 class Rules:

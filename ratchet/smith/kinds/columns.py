@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 
 if TYPE_CHECKING:
@@ -143,9 +144,7 @@ def levels(data: Dataset) -> Iterator[Formulation]:
             if CALENDAR.search(c.name) or len(usual) < 3 or usual.sum() < 0.9 * counts.sum():
                 continue
             features, dropped = features_of(profile, c.name)
-            why = (
-                f"{len(usual)} levels from {usual.index.min():g} to {usual.index.max():g}: being far off is worse than being near"
-            )
+            why = f"{len(usual)} levels from {figure(usual.index.min())} to {figure(usual.index.max())}: being far off is worse than being near"
             yield Formulation(
                 "ordinal", names, (c.name,), "quadratic_kappa", features, split_at_random(True), f"Which level of {words(c.name)}?", why,
                 dropped, (), {"levels": sorted(float(v) for v in usual.index)}, 1 + promise(c, profile),
@@ -169,7 +168,7 @@ def numbers(data: Dataset) -> Iterator[Formulation]:
             skewed = values.min() >= 0 and values.skew() > 3
             kind = "count" if c.kind == "count" and values.min() == 0 else "regression"
             metric = "rmsle" if skewed else "rmse" if kind == "regression" else "mae"
-            why = f"values from {values.min():g} to {values.max():g}, {c.distinct} different" + (
+            why = f"values from {figure(values.min())} to {figure(values.max())}, {c.distinct} different" + (
                 ", with a long tail" if skewed else ""
             )
             yield Formulation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 from ratchet.smith.kinds.columns import classes_of, positive_of, promise, split_at_random, words
 
@@ -69,7 +70,7 @@ def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
             }
             yield Formulation(
                 "text similarity", names, (c.name,), "spearman", (a.name, b.name), split_at_random(False), "How alike are two texts?",
-                f"two texts of a row and a number from {c.facts['low']:g} to {c.facts['high']:g}", dropped, score=3 + promise(c, profile),
+                f"two texts of a row and a number from {figure(c.facts['low'])} to {figure(c.facts['high'])}", dropped, score=3 + promise(c, profile),
             )  # fmt: skip
 
 
