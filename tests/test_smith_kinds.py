@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from ratchet.smith import making, preparing
+from ratchet.smith import making
 from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.package import write

@@ -92,6 +92,9 @@ def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
             return frame.assign(
                 **{name: sets.map(lambda s, name=name: int(plan["lists"]["labels"][name] in s)) for name in targets}
             )
+        if all(frame[name].nunique() > 1 for name in targets):  # columns of 0 and 1
+            frame = frame[frame[targets].notna().all(axis=1)]
+            return frame.astype(dict.fromkeys(targets, int))
         filled = frame[targets].notna()
         frame = frame[filled.any(axis=1)]
         return frame.assign(**{name: frame[name].notna().astype(int) for name in targets})
