@@ -22,7 +22,7 @@ from ratchet.smith.package import write
 from ratchet.smith.preparing import of_classes
 from ratchet.smith.probing import ROWS, SOLVED, beside, givers, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
-from ratchet.smith.roles import Roles, Rules, freed_names
+from ratchet.smith.roles import Roles, Rules, freed_names, nothing
 from ratchet.smith.sniffing import readings
 
 if TYPE_CHECKING:
@@ -181,7 +181,17 @@ def make(
             say(f"{data.name}: {record['task']}: {f'rejected, {why}' if why else 'accepted'}")
         accepted = [r["task"] for r in records if r["accepted"]]
         tables = {name: p.rows for name, p in data.profiles.items()}
-        result = {"data": data.name, "accepted": accepted, "tried": records, "left": list(data.left), "tables": tables}
+        why = "" if records else nothing(data)
+        if why:
+            say(f"{data.name}: nothing to ask, {why}")
+        result = {
+            "data": data.name,
+            "accepted": accepted,
+            "tried": records,
+            "left": list(data.left),
+            "tables": tables,
+            "why": why,
+        }
         write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
     return result
 

@@ -54,6 +54,7 @@ SORTS = re.compile(
 )
 ORDERED = re.compile(r"\b(age|income|size|level|rank|grade|score)\b")
 PERSON = re.compile(r"\b(sur|last|family|first|given|full|customer|person|patient|passenger)[ _]?names?\b", re.I)
+YES, NO = ("1", "1.0", "yes", "y", "true", "t"), ("0", "0.0", "no", "n", "false", "f")
 RARE = 0.1  # a class below this share makes the task imbalanced
 TEST = 0.25
 LEAST = 40  # rows of a class, so that about ten of them are in the test set
@@ -174,12 +175,18 @@ def words(name: str) -> str:
     return re.sub(r"[_\s]+", " ", name).strip()
 
 
-def yes_or_no(name: str, positive: str) -> str:
+def yes_or_no(name: str, positive: str, classes: Sequence[str]) -> str:
     """The question after one of two classes."""
     asked = re.sub(r"^(is|has|was|are) ", "", words(name), flags=re.I)
-    if positive.lower() in ("1", "1.0", "yes", "y", "true", "t", asked.lower()):
+    other = next((c for c in classes if c != positive), "")
+    if positive.lower() == asked.lower() or (positive.lower() in YES and other.lower() in NO):
         return f"{asked[:1].upper()}{asked[1:]}: yes or no?"
-    return f"Is {asked} {positive}?"
+    return f"Is it {positive}?" if asked.lower() in positive.lower() else f"Is {asked} {positive}?"
+
+
+def a(name: str) -> str:
+    """The name of a column, with its article."""
+    return f"{'an' if words(name)[:1].lower() in 'aeiou' else 'a'} {words(name)}"
 
 
 @proposers.add("classes", paper="mle-smith")
@@ -199,7 +206,7 @@ def classes(data: Dataset) -> Iterator[Formulation]:
             extra = positive_of(frame[c.name], found)
             if extra:
                 kind, metric = ("imbalanced", "average_precision") if share < RARE else ("binary", "auc")
-                title = yes_or_no(c.name, extra["positive"])
+                title = yes_or_no(c.name, extra["positive"], found)
             else:
                 kind, metric, title = "multiclass", "macro_f1", f"Which {words(c.name)} is it?"
             features, dropped = features_of(profile, c.name)
@@ -250,7 +257,8 @@ def levels(data: Dataset) -> Iterator[Formulation]:
             features, dropped = features_of(profile, c.name)
             why = f"{len(usual)} levels from {figure(usual.index.min())} to {figure(usual.index.max())}: being far off is worse than being near"
             yield Formulation(
-                "ordinal", names, (c.name,), "quadratic_kappa" if c.kind == "level" else "rmse", features, split_at_random(True), f"Which level of {words(c.name)}?", why,
+                "ordinal", names, (c.name,), "quadratic_kappa" if c.kind == "level" else "rmse", features, split_at_random(True),
+                f"Which level of {words(c.name)}?", why,
                 dropped, (), {"levels": sorted(float(v) for v in usual.index)}, 1 + promise(c, profile),
             )  # fmt: skip
 

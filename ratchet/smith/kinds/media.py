@@ -52,7 +52,8 @@ def texts(data: Dataset) -> Iterator[Formulation]:
                 continue
             others = {n: why for n, why in dropped.items() if n != c.name}
             yield Formulation(
-                "text regression", names, (c.name,), "spearman", (text.name,), split_at_random(False), f"How high is {words(c.name)}, by the text alone?",
+                "text regression", names, (c.name,), "spearman", (text.name,), split_at_random(False),
+                f"How high is {words(c.name)}, by the text alone?",
                 f"texts of {text.facts['words']:.0f} words in the mean", others, score=1 + promise(c, profile),
             )  # fmt: skip
 
@@ -110,6 +111,7 @@ def images(data: Dataset) -> Iterator[Formulation]:
                     )  # fmt: skip
             elif c.kind in ("count", "number"):
                 yield Formulation(
-                    "image regression", names, (c.name,), "rmse", ("image",), split_at_random(False), f"How high is {words(c.name)}, by the image alone?",
+                    "image regression", names, (c.name,), "rmse", ("image",), split_at_random(False),
+                f"How high is {words(c.name)}, by the image alone?",
                     f"{len(frame)} images", score=2.5,
                 )  # fmt: skip

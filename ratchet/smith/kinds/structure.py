@@ -12,6 +12,7 @@ from ratchet.smith.kinds.columns import (
     CALENDAR,
     SEED,
     TEST,
+    a,
     enough_of,
     features_of,
     names_something,
@@ -115,13 +116,13 @@ def groups(data: Dataset) -> Iterator[Formulation]:
                 features = tuple(c for c in f.features if c != g.name)
                 split = {"by": "group", "column": g.name, "test": TEST, "seed": SEED}
                 yield replace(
-                    f, kind="grouped", split=split, features=features, title=f"{f.title[:-1]}, for a {words(g.name)} not seen before?",
+                    f, kind="grouped", split=split, features=features, title=f"{f.title[:-1]}, for {a(g.name)} not seen before?",
                     dropped=f.dropped | {g.name: "groups of the test set are new"}, extra=f.extra | {"group": g.name}, score=f.score + 0.3,
                 )  # fmt: skip
                 if f.kind in ("regression", "count"):
                     yield replace(
                         f, kind="ranking", metric="ndcg", split=split, features=features,
-                        title=f"Which row of a {words(g.name)} has the highest {words(f.targets[0])}?",
+                        title=f"Which row of {a(g.name)} has the highest {words(f.targets[0])}?",
                         dropped=f.dropped | {g.name: "is the query, shown with each row"}, extra=f.extra | {"query": g.name}, score=f.score + 0.2,
                     )  # fmt: skip
 
@@ -154,7 +155,8 @@ def several_labels(data: Dataset) -> Iterator[Formulation]:
         for stem, boxes in numbered(frame, profile).items():
             features, dropped = features_of(profile, "", without=boxes)
             yield Formulation(
-                "multilabel", names, boxes, "mean_auc", features, split_at_random(False), f"Which of the {len(boxes)} {words(stem)} columns are 1?",
+                "multilabel", names, boxes, "mean_auc", features, split_at_random(False),
+                f"Which of the {len(boxes)} {words(stem)} columns are 1?",
                 f"{len(boxes)} columns of 0 and 1 with one name and a number", dropped, (), {"label": stem}, 3.0 + (promise(profile[boxes[0]], profile) > 1),
             )  # fmt: skip
         for question, boxes in ticked(profile).items():
