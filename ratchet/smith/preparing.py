@@ -75,9 +75,10 @@ def cells_of(column: pd.Series, name: str, plain: bool) -> pd.Series:
     elif pd.api.types.is_numeric_dtype(column):
         column = pd.Series(column.to_numpy(np.float32 if plain else np.float64, na_value=np.nan))
     elif not pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype("string").fillna("")
-        column = column.str.lower().str.replace(r"\W+", " ", regex=True).str.strip() if plain else column
-        column = column.astype(object)
+        places, values = pd.factorize(column.astype("string").fillna(""))
+        values = pd.Series(values, dtype="string")
+        values = values.str.lower().str.replace(r"\W+", " ", regex=True).str.strip() if plain else values
+        return pd.Series(pd.util.hash_pandas_object(values.astype(object), index=False).to_numpy()[places])
     return pd.util.hash_pandas_object(column, index=False)
 
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 FEATURES = ("binary", "category", "level", "count", "number", "date", "text", "list")
 CALENDAR = re.compile(
     r"^(series|step|year|month|day|hour|minute|weekday|week|quarter)\b|\b(month|time)$|(?<![a-z])date(?![a-z])"
-    r"|(?<![a-z])(?<!per[_ ])(?<!per)(year|yr|month|quarter|qtr|weekday|dow|doy|wday|mday|yday|timestamp)$"
+    r"|(?<![a-z])(?<!per[_ ])(?<!per)(?<!this[_ ])(?<!last[_ ])(year|yr|month|quarter|qtr|weekday|dow|doy|wday|mday|yday|timestamp)$"
     r"|^(day|week|month|hour|minute)_?(of_.*|num|number|no|name)$|(?-i:(?<=[a-z])(Year|Month|Quarter|Weekday|Date)$)",
     re.I,
 )
 WANTED = re.compile(
-    r"\b(target|label|class|y|outcome|output|response|result|churn\w*|exited|attrition|default|defaulted|den(y|ied)|approv\w*|surviv\w*"
+    r"^y$|\b(target|label|class|outcome|output|response|result|churn\w*|exited|attrition|default|defaulted|den(y|ied)|approv\w*|surviv\w*"
     r"|status|price|sales?|score|rating|quality|diagnos\w*|spam|fraud\w*|phishing|click(ed)?|convert\w*|purchased|cens(ored)?|income"
     r"|salary|wages?|revenue|box office|profit|damage|delay|cost|fare|tip|species|hired|cancell?ed|readmitted|relapse\w*|sentiment|toxic"
     r"|interest rate|premium|bad|dead|died|death|yield|consumption|demand)\b",
 )
 NAMING = {"id", "ids", "code", "codes", "no", "nr", "num", "number", "index", "key", "zip", "phone", "uuid", "fips"}
-COUNTED = {"no", "nr", "num", "number"}  # alone they count, and before another word too: a number of rooms
+COUNTED = {"no", "nr", "num", "number"}
 FUSED = re.compile(r"[a-z]{2,}(code|num|(?<!a)(?<!o)(?<!u)id)$")
 ENGLISH = {
     "valid",
@@ -140,8 +140,10 @@ def names_something(column: Column) -> bool:
     if not found or not column.numeric or not column.facts.get("whole"):
         return False
     last = found[-1]
+    if last in COUNTED:  # a number of a house, of which there are many; but no number of rooms
+        return len(found) > 1 and column.distinct > 20
     if last in NAMING or found[0] == "id":
-        return not (last in COUNTED and len(found) == 1)
+        return True
     return bool(FUSED.search(last)) and last not in ENGLISH
 
 
@@ -167,7 +169,7 @@ def tables(data: Dataset) -> Iterator[tuple[tuple[str, ...], pd.DataFrame, Profi
         if len(frame) < ROWS or len(profile.of(*FEATURES)) < COLUMNS or profile.of("image"):
             continue
         if profile.duplicates:
-            frame = frame[~frame[[c.name for c in profile.columns if c.kind != "key"]].astype(str).duplicated()]
+            frame = frame[~frame.duplicated([c.name for c in profile.columns if c.kind != "key"])]
         yield names, frame, profile
 
 

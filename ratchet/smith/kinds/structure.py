@@ -157,7 +157,8 @@ def several_labels(data: Dataset) -> Iterator[Formulation]:
             yield Formulation(
                 "multilabel", names, boxes, "mean_auc", features, split_at_random(False),
                 f"Which of the {len(boxes)} {words(stem)} columns are 1?",
-                f"{len(boxes)} columns of 0 and 1 with one name and a number", dropped, (), {"label": stem}, 3.0 + (promise(profile[boxes[0]], profile) > 1),
+                f"{len(boxes)} columns of 0 and 1 with one name and a number", dropped, (), {"label": stem},
+                4.0 if promise(profile[boxes[0]], profile) > 1 else 3.0,
             )  # fmt: skip
         for question, boxes in ticked(profile).items():
             features, dropped = features_of(profile, "", without=boxes)
