@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ratchet.smith import preparing, scoring
@@ -97,5 +98,15 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
         lines += ["", f"Beside them {what}: {', '.join(f'`{c}`' for c in side['columns'])}."]
     left = {name: why for name, why in f.dropped.items() if name not in f.targets}
     if left:
-        lines += ["", "## Left out", "", *(f"- `{name}`: {why}" for name, why in left.items())]
+        lines += ["", "## Left out", "", *left_out(left)]
     return "\n".join(lines) + "\n"
+
+
+def left_out(left: Mapping[str, str]) -> list[str]:
+    """A line for each column; one for very many that are left out for one reason."""
+    by_why: dict[str, list[str]] = {}
+    for name, why in left.items():
+        by_why.setdefault(why, []).append(f"`{name}`")
+    short = lambda names: ", ".join(names[:5]) + f" and {len(names) - 5:,} others"
+    many = {why: f"- {short(names)}: {why}" for why, names in by_why.items() if len(names) > 20}
+    return [f"- `{name}`: {why}" for name, why in left.items() if why not in many] + list(many.values())

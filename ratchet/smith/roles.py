@@ -112,7 +112,7 @@ def narrowed(data: Dataset, f: Formulation) -> Formulation:
     rows = sampled(frame[frame[f.targets[0]].notna()])
     target = rows[f.targets[0]]
     y = pd.get_dummies(target.astype(str)).to_numpy(float) if f.classes else target.rank().to_numpy(float)[:, None]
-    x = np.column_stack([pd.Series(coded(rows[c])).rank().fillna(0).to_numpy(float) for c in names])
+    x = pd.DataFrame(np.column_stack([coded(rows[c]) for c in names])).rank().fillna(0).to_numpy(float)
     x, y = ((m - m.mean(0)) / np.where(m.std(0) > 0, m.std(0), np.inf) for m in (x, y))
     told = np.abs(x.T @ y).max(1)
     kept = {names[i] for i in np.argsort(-told, kind="stable")[:MOST]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ratchet.smith.describing import figure
@@ -110,11 +110,15 @@ def split_at_random(stratified: bool) -> dict[str, Any]:
 
 def promise(column: Column, profile: Profile) -> float:
     """A guess how interesting a column is as a target: a telling name, or the first or last place; few gaps."""
-    places = [c.name for c in profile.columns if c.kind not in ("key", "constant", "empty")]
-    edge = 1.0 if places and column.name == places[-1] else 0.8 if places and column.name == places[0] else 0.0
+    edge = 1.0 if column.name == end(reversed(profile.columns)) else 0.8 if column.name == end(profile.columns) else 0.0
     wanted = 2.0 if WANTED.search(" ".join(parts(column.name))) else 0.0
     calendar = 2.0 if CALENDAR.search(column.name) else 0.0
     return edge + wanted - column.missing - calendar
+
+
+def end(columns: Iterable[Column]) -> str:
+    """The first column that says something."""
+    return next((c.name for c in columns if c.kind not in ("key", "constant", "empty")), "")
 
 
 def targets_of(profile: Profile, *kinds: str) -> list[Column]:
