@@ -70,6 +70,8 @@ def test_texts_may_be_missing_and_rows_without_one_are_not_all_the_same(tmp_path
     assert "note" in f.features
     made = put(data, f, tmp_path / "task", tmp_path / "things")
     assert len(made["train"]) + len(made["test"]) == ROWS
+    alone = put(data, about(data, "kind", "text"), tmp_path / "alone", tmp_path / "things")
+    assert not alone["train"]["note"].isna().any() and len(alone["train"]) + len(alone["test"]) > 0.6 * ROWS
 
 
 @pytest.mark.parametrize("by", ["stratified", "random", "group"])

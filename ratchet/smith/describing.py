@@ -67,7 +67,7 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
         "",
         f"Tell {targets} for each row of `public/test.csv`, from its other columns and from `public/train.csv`.",
     ]
-    if f.extra.get("positive") is not None:
+    if f.extra.get("positive") not in (None, "1"):
         lines.append(f"`{f.targets[0]}` is 1 where the raw data says *{f.extra['positive']}*, else 0.")
     if f.classes and answer == "class":
         lines.append(f"Classes: {', '.join(f'`{c}`' for c in f.classes)}.")

@@ -45,6 +45,8 @@ def once(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
     """The columns of the task; rows whose target is known. A row that is there twice, target and all, is there once; in time all stay."""
     frame = frame.assign(**{name: moments(frame, parts) for name, parts in plan["dates"].items()})
     frame = labelled(frame, plan)
+    if set(plan["features"]) <= set(plan["texts"]):  # a row without a text has nothing to read
+        frame = frame[frame[plan["features"]].notna().any(axis=1)]
     helpers = [c for c in (plan["split"].get("column"), plan["query"], *plan["split"].get("columns", ())) if c]
     kept = [c for c in dict.fromkeys([*plan["features"], *plan["targets"], *helpers]) if c in frame]
     frame = frame[kept]
