@@ -19,10 +19,18 @@ from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.kinds.columns import a, yes_or_no
 from ratchet.smith.package import write
+from ratchet.smith.preparing import words_of
 from ratchet.smith.roles import Rules, freed_names, nothing
 
 ROWS = 300
 RANDOM = np.random.default_rng(5)
+START = RANDOM.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def the_same_draws() -> None:
+    """Whichever tests run."""
+    RANDOM.bit_generator.state = START
 
 
 def data_of(folder: Path, frame: pd.DataFrame, name: str = "things") -> Dataset:
@@ -68,6 +76,8 @@ def test_texts_may_be_missing_and_rows_without_one_are_not_all_the_same(tmp_path
     data = data_of(tmp_path, plain(note=notes))
     f = about(data, "kind", "binary")
     assert "note" in f.features
+    pair = words_of(pd.DataFrame({"a": ["No 1, two", None], "b": [float("nan"), "two"]}))
+    assert list(pair) == ["0 no two", "two"]
     made = put(data, f, tmp_path / "task", tmp_path / "things")
     assert len(made["train"]) + len(made["test"]) == ROWS
     alone = put(data, about(data, "kind", "text"), tmp_path / "alone", tmp_path / "things")
