@@ -68,7 +68,8 @@ def make(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop."""
+    """Make tasks of PATHS: each folder is a data set, files given together are one. The same command goes on after a stop.
+    Exit code 1 where not one task was made, 2 where nothing could be read."""
     from ratchet.smith.making import make as made
     from ratchet.smith.trying import give_memory_back
 
@@ -84,6 +85,10 @@ def make(
         except SmithError as e:  # the others are still worth making
             failed.append(str(e))
             click.echo(f"ratchet: {e}", err=True)
+        except Exception as e:
+            said = f"{root}: an error in the smith, {type(e).__name__}: {' '.join(str(e).split())[:300]}"
+            failed.append(said)
+            click.echo(f"ratchet: {said}", err=True)
     total = sum(len(r["accepted"]) for r in results)
     if as_json:
         click.echo(json.dumps(results))
@@ -95,6 +100,8 @@ def make(
         click.echo(f"kinds: {', '.join(kinds) or 'none'}")
     if failed and not results:
         raise SystemExit(2)
+    if not total:
+        raise SystemExit(1)
 
 
 def by_model(endpoint: str, model: str, cap: int, out: Path) -> Any:

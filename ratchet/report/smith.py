@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ratchet.report.chart import share_chart
 from ratchet.report.page import document
 from ratchet.report.sections import charts, safe, table
 from ratchet.smith.checking import read_task
+from ratchet.smith.describing import figure
 from ratchet.smith.leaks import Package
 
 if TYPE_CHECKING:
@@ -53,21 +55,23 @@ def known(file: Path) -> dict[str, Any]:
 
 def parts_of(columns: Mapping[str, pd.Series]) -> tuple[dict[str, dict[str, float]], list[str]] | None:
     """Shares of the same parts in each column: the most frequent values, or ranges of numbers."""
+    import numpy as np
     import pandas as pd
 
     every = pd.concat(list(columns.values())).dropna()
     if every.nunique() < 2:
         return None
     if pd.api.types.is_numeric_dtype(every) and every.nunique() > BARS:
-        edges = sorted(set(every.quantile([i / 6 for i in range(7)])))
-        cut = lambda s: pd.cut(s, edges, include_lowest=True).map(lambda r: f"{r.left:.4g} to {r.right:.4g}").astype(str)
+        edges = sorted(set(every.astype(float).quantile([i / 6 for i in range(7)])))
+        parts = [f"{figure(a)} to {figure(b)}" for a, b in pairwise(edges)]
+        cut = lambda s: pd.Series(parts)[np.digitize(s.astype(float), edges[1:-1], right=True)].reset_index(drop=True)
     else:
         top = list(every.astype(str).value_counts().head(BARS - 1).index)
         cut = lambda s: s.astype(str).where(s.astype(str).isin(top), "others")
     labelled = {name: cut(s.dropna()) for name, s in columns.items() if s.notna().any()}
     names = list(dict.fromkeys(pd.concat(list(labelled.values())).value_counts().index))
     if pd.api.types.is_numeric_dtype(every) and every.nunique() > BARS:
-        names.sort(key=lambda n: float(n.split(" to ")[0]))
+        names.sort(key=parts.index)
     return {name: {n: float((s == n).mean()) for n in names} for name, s in labelled.items()}, names
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ratchet.smith import scoring
+from ratchet.smith import preparing, scoring
+from ratchet.smith.package import plan_of
 
 if TYPE_CHECKING:
     from ratchet.smith.formulation import Dataset, Formulation
@@ -22,6 +24,7 @@ METRICS = {
     "mean_auc": "the area under the ROC curve of each label, averaged over the labels",
     "ndcg": "NDCG of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank in its query",
 }
+OURS = {f"raw {name}": name for name in ("id", "image", "source")}
 SPLITS = {
     "random": "Rows of the test set were drawn at random.",
     "stratified": "Rows of the test set were drawn at random, the same share of each class.",
@@ -36,15 +39,27 @@ ANSWERS = {
 }
 
 
+def figure(value: float) -> str:
+    """A number for a person: at most four digits that count, thousands apart from ten thousand on, no powers of ten."""
+    value = float(f"{value:.4g}")
+    if value and not 1e-6 <= abs(value) < 1e15:
+        return f"{value:g}"
+    text = f"{value:,.12f}".rstrip("0").rstrip(".")
+    return text if abs(value) >= 10_000 else text.replace(",", "")
+
+
 def describe(data: Dataset, f: Formulation, answer: str) -> str:
     """Markdown."""
     frame, profile = data.main(f.tables)
     columns = [c for c in profile.columns if c.name in f.features]
+    plan = plan_of(data, f)
+    rows, test = preparing.sides_of(preparing.once(frame, plan), plan)
     targets = ", ".join(f"`{t}`" for t in f.targets)
     lines = [
         f"# {f.title}",
         "",
-        f"Data: **{data.name}**, {len(frame):,} rows ({', '.join(f.tables)}). {f.why[0].upper()}{f.why[1:]}.",
+        f"Data: **{data.name}** ({', '.join(f.tables)}), {len(rows) - test.sum():,} rows to learn from and {test.sum():,} to tell. "
+        f"{f.why[0].upper()}{f.why[1:]}.",
         "",
     ]
     lines += [
@@ -52,12 +67,15 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
         "",
         f"Tell {targets} for each row of `public/test.csv`, from its other columns and from `public/train.csv`.",
     ]
-    if f.extra.get("positive") is not None:
+    if f.extra.get("positive") not in (None, "1"):
         lines.append(f"`{f.targets[0]}` is 1 where the raw data says *{f.extra['positive']}*, else 0.")
     if f.classes and answer == "class":
         lines.append(f"Classes: {', '.join(f'`{c}`' for c in f.classes)}.")
     if f.extra.get("query"):
         lines.append(f"Rows are ranked within each `{f.extra['query']}`: only the order of your numbers counts, and only there.")
+    others = sorted({n for n in (*f.targets, *f.features, f.extra.get("query") or "") if n in OURS})
+    if others:
+        lines.append("; ".join(f"`{n}` is called `{OURS[n]}` in the raw data" for n in others) + ", which is a name of ours.")
     if f.extra.get("hidden"):
         lines.append(f"Measured together with it, and known for training only: {', '.join(f'`{h}`' for h in f.extra['hidden'])}.")
     lines += ["", SPLITS[f.split["by"]].format(column=f.split.get("column", "")), ""]
@@ -80,5 +98,15 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
         lines += ["", f"Beside them {what}: {', '.join(f'`{c}`' for c in side['columns'])}."]
     left = {name: why for name, why in f.dropped.items() if name not in f.targets}
     if left:
-        lines += ["", "## Left out", "", *(f"- `{name}`: {why}" for name, why in left.items())]
+        lines += ["", "## Left out", "", *left_out(left)]
     return "\n".join(lines) + "\n"
+
+
+def left_out(left: Mapping[str, str]) -> list[str]:
+    """A line for each column; one for very many that are left out for one reason."""
+    by_why: dict[str, list[str]] = {}
+    for name, why in left.items():
+        by_why.setdefault(why, []).append(f"`{name}`")
+    short = lambda names: ", ".join(names[:5]) + f" and {len(names) - 5:,} others"
+    many = {why: f"- {short(names)}: {why}" for why, names in by_why.items() if len(names) > 20}
+    return [f"- `{name}`: {why}" for name, why in left.items() if why not in many] + list(many.values())

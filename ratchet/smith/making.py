@@ -25,7 +25,7 @@ from ratchet.smith.package import write
 from ratchet.smith.preparing import labelled, moments, of_classes
 from ratchet.smith.probing import MANY, SOLVED, folds_of, matrix, sampled, skill
 from ratchet.smith.profiling import links, profile, stacks
-from ratchet.smith.roles import Roles, Rules
+from ratchet.smith.roles import Roles, Rules, freed_names, nothing
 from ratchet.smith.sniffing import readings
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def make(
     """
     trying.needed()
     root, roles = root.resolve(), roles or Rules()
-    data = understood(root, [p.resolve() for p in only])
+    data = freed_names(understood(root, [p.resolve() for p in only]))
     home = out / data.name
     with locked(home), trying.readable(root) as seen, trying.room(seen, jobs) as sandbox:
         journal = opened(home, root, only)
@@ -249,7 +249,17 @@ def make(
             say(f"{data.name}: {record['task']}: {f'rejected, {why}' if why else 'accepted'}")
         accepted = [r["task"] for r in records if r["accepted"]]
         tables = {name: p.rows for name, p in data.profiles.items()}
-        result = {"data": data.name, "accepted": accepted, "tried": records, "left": list(data.left), "tables": tables}
+        why = "" if records else nothing(data)
+        if why:
+            say(f"{data.name}: nothing to ask, {why}")
+        result = {
+            "data": data.name,
+            "accepted": accepted,
+            "tried": records,
+            "left": list(data.left),
+            "tables": tables,
+            "why": why,
+        }
         write_text(home / "made.json", json.dumps(result, indent=1) + "\n")
     return result
 
@@ -296,16 +306,20 @@ def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
 
 
 def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> Made:
-    fit, why = screened(data, f)
-    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": why, "by": "brainstormer"}
-    if fit is None:
-        return record
+    """What came of a candidate; whatever goes wrong with it is said of it, and the next one may be well."""
+    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": "", "by": "brainstormer"}
     folder = home / f.name
     try:
+        fit, why = screened(data, f)
+        if fit is None:
+            return record | {"why": why}
         report, last = attempt(data, fit, folder, root, sandbox, roles)
-    except SmithError as e:  # a role gave up: the next task may be well
+    except SmithError as e:  # a role gave up
         shutil.rmtree(folder, ignore_errors=True)
         return record | {"why": str(e), "by": "endpoint"}
+    except Exception as e:  # a fault of ours, with data that nobody thought of
+        shutil.rmtree(folder, ignore_errors=True)
+        return record | {"why": f"an error in the smith, {type(e).__name__}: {' '.join(str(e).split())[:200]}", "by": "smith"}
     if report.accepted:
         return record | {"accepted": True, "by": "", "dropped": dict(last.dropped), "baselines": report.baselines}
     first = report.problems[0]

@@ -19,29 +19,69 @@ import pandas as pd
 from ratchet.smith.loading import load
 
 
+def freed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Raw columns under names that are not ours: `id` becomes `raw id`. A column `image` that holds images is one of ours."""
+    new: dict = {}
+    for name in [c for c in ("id", "image", "source") if c in frame]:
+        filled = frame[name].dropna()
+        if name == "image" and len(filled) and isinstance(filled.iloc[0], np.ndarray | bytes):
+            continue
+        new[name] = f"raw {name}"
+        while new[name] in frame:
+            new[name] = f"raw {new[name]}"
+    return frame.rename(columns=new) if new else frame
+
+
 def rows_of(raw: Path, plan: dict) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """The rows of the task, with its target and its features, and the tables beside them."""
-    tables = {name: load(raw, **how) for name, how in plan["tables"].items()}
+    tables = {name: freed(load(raw, **how)) for name, how in plan["tables"].items()}
     parts = [tables[name].assign(**({"source": name} if plan["source"] else {})) for name in plan["main"]]
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-    for name, parts_of in plan["dates"].items():
-        frame[name] = moments(frame, parts_of)
+    sides = {side["table"]: tables[side["table"]] for side in plan["sides"]}
+    return once(frame, plan), sides
+
+
+def once(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
+    """The columns of the task; rows whose target is known. A row that is there twice, target and all, is there once; in time all stay."""
+    frame = frame.assign(**{name: moments(frame, parts) for name, parts in plan["dates"].items()})
     frame = labelled(frame, plan)
+    if set(plan["features"]) <= set(plan["texts"]):  # a row without a text has nothing to read
+        frame = frame[frame[plan["features"]].notna().any(axis=1)]
     helpers = [c for c in (plan["split"].get("column"), plan["query"], *plan["split"].get("columns", ())) if c]
     kept = [c for c in dict.fromkeys([*plan["features"], *plan["targets"], *helpers]) if c in frame]
     frame = frame[kept]
-    subset = [c for c in plan["features"] if c != "image"]
-    texts = [c for c in plan["texts"] if c in subset]
-    seen = pd.DataFrame({"words": words_of(frame[texts])}) if texts else frame[subset].copy()
-    if "image" in plan["features"]:
-        seen["image"] = frame["image"].map(lambda v: hashlib.sha256(as_bytes(v)).hexdigest())
     if plan["split"]["by"] == "time":
         clock = plan["split"]["column"]
-        frame = frame[frame[clock].notna()].sort_values(clock, kind="stable")
-    else:
-        frame = frame[~seen.duplicated()]
-    sides = {side["table"]: tables[side["table"]] for side in plan["sides"]}
-    return frame.reset_index(drop=True), sides
+        return frame[frame[clock].notna()].sort_values(clock, kind="stable").reset_index(drop=True)
+    rest = list(dict.fromkeys([*plan["targets"], *(c for c in helpers if c not in plan["features"])]))
+    told = frame[rest].assign(**{" features": whole(frame, plan, plain=False)})
+    return frame[~told.duplicated()].reset_index(drop=True)
+
+
+def whole(frame: pd.DataFrame, plan: dict, plain: bool = True) -> pd.Series:
+    """A number for the features of each row: the same where they are the same, `plain` but for case, blanks, signs and the seventh
+    digit. Where all that there is to read is texts, those of the same words are the same."""
+    names = [c for c in plan["features"] if c in frame]
+    if names and set(names) <= set(plan["texts"]):
+        return pd.util.hash_pandas_object(words_of(frame[names]), index=False).set_axis(frame.index)
+    found = pd.Series(np.zeros(len(frame), np.uint64), index=frame.index)
+    for name in names:  # one column at a time: all of them as words would be several times the table
+        found = found * np.uint64(1_000_003) + cells_of(frame[name], name, plain).to_numpy()
+    return found
+
+
+def cells_of(column: pd.Series, name: str, plain: bool) -> pd.Series:
+    """A number for each cell, the same where they are the same."""
+    if name == "image":
+        column = column.map(lambda v: hashlib.sha256(as_bytes(v)).hexdigest())
+    elif pd.api.types.is_numeric_dtype(column):
+        column = pd.Series(column.to_numpy(np.float32 if plain else np.float64, na_value=np.nan))
+    elif not pd.api.types.is_datetime64_any_dtype(column):
+        places, values = pd.factorize(column.astype("string").fillna(""))
+        values = pd.Series(values, dtype="string")
+        values = values.str.lower().str.replace(r"\W+", " ", regex=True).str.strip() if plain else values
+        return pd.Series(pd.util.hash_pandas_object(values.astype(object), index=False).to_numpy()[places])
+    return pd.util.hash_pandas_object(column, index=False)
 
 
 def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
@@ -55,6 +95,9 @@ def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
             return frame.assign(
                 **{name: sets.map(lambda s, name=name: int(plan["lists"]["labels"][name] in s)) for name in targets}
             )
+        if all(frame[name].nunique() > 1 for name in targets):  # columns of 0 and 1
+            frame = frame[frame[targets].notna().all(axis=1)]
+            return frame.astype(dict.fromkeys(targets, int))
         filled = frame[targets].notna()
         frame = frame[filled.any(axis=1)]
         return frame.assign(**{name: frame[name].notna().astype(int) for name in targets})
@@ -78,8 +121,8 @@ def class_name(value: object) -> str:
 
 def words_of(texts: pd.DataFrame) -> pd.Series:
     """The words of each row's texts but for case, signs, numbers and order: letters from one template, or a pair turned round, are one."""
-    whole = texts.astype(str).agg(" ".join, axis=1).str.lower().str.replace(r"\d", "0", regex=True)
-    return whole.map(lambda text: " ".join(sorted(set(re.findall(r"\w+", text)))))
+    every = texts.astype(object).fillna("").astype(str).agg(" ".join, axis=1).str.lower().str.replace(r"\d", "0", regex=True)
+    return every.map(lambda text: " ".join(sorted(set(re.findall(r"\w+", text)))))
 
 
 def as_bytes(image: object) -> bytes:
@@ -123,15 +166,43 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
         random.shuffle(names)
         total = np.cumsum([sizes[name] for name in names])
         return groups.isin(set(names[: max(1, int((total <= share * n).sum()))])).to_numpy()
-    if split["by"] == "stratified":
-        chosen = np.zeros(n, bool)
-        for _, places in sorted(frame.groupby(plan["targets"][0]).indices.items()):
-            places = random.permutation(places)
-            chosen[places[: max(1, round(share * len(places)))]] = True
-        return chosen
-    chosen = np.zeros(n, bool)
-    chosen[random.permutation(n)[: round(share * n)]] = True
-    return chosen
+    twins = pd.factorize(whole(frame, plan))[0]  # rows of the same features, numbered by the first of them
+    sizes = np.bincount(twins)
+    chosen = np.zeros(len(sizes), bool)
+    first = frame[~pd.Series(twins).duplicated().to_numpy()]
+    classes = first.groupby(plan["targets"][0]).indices if split["by"] == "stratified" else {0: np.arange(len(sizes))}
+    for _, places in sorted(classes.items()):
+        chosen[drawn(random.permutation(places), sizes, share)] = True
+    return chosen[twins]
+
+
+def drawn(order: np.ndarray, sizes: np.ndarray, share: float) -> list[int]:
+    """The first of these sets of rows that together have that share of all their rows; what would be too much is passed over."""
+    wanted, taken, found = max(1, round(share * int(sizes[order].sum()))), 0, []
+    for place in order:
+        if taken + sizes[place] <= wanted:
+            taken += sizes[place]
+            found.append(place)
+    return found or [int(order[np.argmin(sizes[order])])]
+
+
+def told_twice(frame: pd.DataFrame, test: np.ndarray, plan: dict) -> np.ndarray:
+    """Training rows that a group or a place shares with one of the test set, feature by feature: they would tell it. Where there are
+    few values, rows are the same by chance, and stay; so do those of a time, which are told by the past."""
+    if (
+        plan["split"]["by"] not in ("group", "blocks")
+        or sum(min(50, frame[c].nunique()) for c in plan["features"] if c in frame and c != "image") <= 60
+    ):
+        return np.zeros(len(frame), bool)
+    twins = whole(frame, plan)
+    return twins.isin(twins[test]).to_numpy() & ~test
+
+
+def sides_of(frame: pd.DataFrame, plan: dict) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows that are in the files, and which of them are kept for the grader."""
+    test = in_test(frame, plan)
+    kept = ~told_twice(frame, test, plan)
+    return frame[kept].reset_index(drop=True), test[kept]
 
 
 def blocks(frame: pd.DataFrame, columns: list[str], size: float) -> pd.Series:
@@ -142,7 +213,7 @@ def blocks(frame: pd.DataFrame, columns: list[str], size: float) -> pd.Series:
 def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:
     """Writes the folders. The same raw files give the same bytes."""
     frame, sides = rows_of(raw, plan)
-    test = in_test(frame, plan)
+    frame, test = sides_of(frame, plan)
     order = (
         np.arange(len(frame))
         if plan["split"]["by"] == "time"

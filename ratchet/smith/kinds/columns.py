@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 
 if TYPE_CHECKING:
@@ -14,14 +15,52 @@ if TYPE_CHECKING:
     from ratchet.smith.profiling import Column, Profile
 
 FEATURES = ("binary", "category", "level", "count", "number", "date", "text", "list")
-CALENDAR = re.compile(r"^(series|step|year|month|day|hour|minute|weekday|week|quarter)\b|\b(year|month|date|time)$", re.I)
-WANTED = re.compile(
-    r"target|label|class|outcome|result|surviv|price|quality|rating|score|default|churn|exited|damage|status|delay|diagnos|sales|profit|cost|fare|tip|species|income",
+CALENDAR = re.compile(
+    r"^(series|step|year|month|day|hour|minute|weekday|week|quarter)\b|\b(month|time)$|(?<![a-z])date(?![a-z])"
+    r"|(?<![a-z])(?<!per[_ ])(?<!per)(?<!this[_ ])(?<!last[_ ])(year|yr|month|quarter|qtr|weekday|dow|doy|wday|mday|yday|timestamp)$"
+    r"|^(day|week|month|hour|minute)_?(of_.*|num|number|no|name)$|(?-i:(?<=[a-z])(Year|Month|Quarter|Weekday|Date)$)",
     re.I,
 )
+WANTED = re.compile(
+    r"^y$|\b(target|label|class|outcome|output|response|result|churn\w*|exited|attrition|default|defaulted|den(y|ied)|approv\w*|surviv\w*"
+    r"|status|price|sales?|score|rating|quality|diagnos\w*|spam|fraud\w*|phishing|click(ed)?|convert\w*|purchased|cens(ored)?|income"
+    r"|salary|wages?|revenue|box office|profit|damage|delay|cost|fare|tip|species|hired|cancell?ed|readmitted|relapse\w*|sentiment|toxic"
+    r"|interest rate|premium|bad|dead|died|death|yield|consumption|demand)\b",
+)
+NAMING = {"id", "ids", "code", "codes", "no", "nr", "num", "number", "index", "key", "zip", "phone", "uuid", "fips"}
+COUNTED = {"no", "nr", "num", "number"}
+FUSED = re.compile(r"[a-z]{2,}(code|num|(?<!a)(?<!o)(?<!u)id)$")
+ENGLISH = {
+    "valid",
+    "invalid",
+    "grid",
+    "solid",
+    "acid",
+    "hybrid",
+    "rapid",
+    "covid",
+    "bid",
+    "mid",
+    "kid",
+    "humid",
+    "lipid",
+    "rigid",
+    "platinum",
+}
+SORTS = re.compile(
+    r"\b(code|types?|race|ethnicity|arms?|treat(ment)?|precinct|district|group|class|region|status|zone|sex|gender|state|country|county"
+    r"|city|cluster|department|division|sector|occupation|religion|marital|colou?r|brand|method|mode|party|route|site|ward|industry|id)\b"
+    r"|(precinct|district|region|ethnicity)$",
+)
+ORDERED = re.compile(r"\b(age|income|size|level|rank|grade|score)\b")
 PERSON = re.compile(r"\b(sur|last|family|first|given|full|customer|person|patient|passenger)[ _]?names?\b", re.I)
+YES, NO = ("1", "1.0", "yes", "y", "true", "t"), ("0", "0.0", "no", "n", "false", "f")
 RARE = 0.1  # a class below this share makes the task imbalanced
 TEST = 0.25
+LEAST = 40  # rows of a class, so that about ten of them are in the test set
+LEVELS = range(3, 15)  # that numbers may have to be told in their order
+TARGETS = 80  # columns of a wide table that are thought of as targets
+ROWS, COLUMNS = 100, 3  # that a table needs
 SEED = 20_26
 
 
@@ -59,38 +98,111 @@ def classes_of(values: pd.Series, least: int) -> tuple[str, ...]:
     return tuple(sorted(name for name, n in class_counts(values).items() if n >= least))
 
 
+def enough_of(values: pd.Series) -> tuple[str, ...]:
+    """Classes with rows enough to be told apart; of two in a short table a few are enough."""
+    some = classes_of(values, 10)
+    return some if len(some) == 2 and len(values) < 400 else classes_of(values, LEAST)
+
+
 def split_at_random(stratified: bool) -> dict[str, Any]:
     return {"by": "stratified" if stratified else "random", "test": TEST, "seed": SEED}
 
 
 def promise(column: Column, profile: Profile) -> float:
     """A guess how interesting a column is as a target: a telling name, or the first or last place; few gaps."""
-    places = [c.name for c in profile.columns]
-    edge = 1.0 if column.name == places[-1] else 0.5 if column.name == places[0] else 0.0
-    wanted = 1.0 if WANTED.search(column.name) else 0.0
+    edge = 1.0 if column.name == end(reversed(profile.columns)) else 0.8 if column.name == end(profile.columns) else 0.0
+    wanted = 2.0 if WANTED.search(" ".join(parts(column.name))) else 0.0
     calendar = 2.0 if CALENDAR.search(column.name) else 0.0
     return edge + wanted - column.missing - calendar
 
 
+def end(columns: Iterable[Column]) -> str:
+    """The first column that says something."""
+    return next((c.name for c in columns if c.kind not in ("key", "constant", "empty")), "")
+
+
+def targets_of(profile: Profile, *kinds: str) -> list[Column]:
+    """Columns of these kinds; of very many the most promising."""
+    found = profile.of(*kinds)
+    if len(found) <= TARGETS:
+        return found
+    worth = {c.name: promise(c, profile) for c in found}
+    return sorted(found, key=lambda c: -worth[c.name])[:TARGETS]
+
+
+def parts(name: str) -> list[str]:
+    """The words of a column's name: `in_reply_to_userId2` has in, reply, to, user, id, 2."""
+    edges = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|[\W_]+"
+    return re.sub(edges, " ", name).lower().split()
+
+
+def names_something(column: Column) -> bool:
+    """Whether whole numbers are names of something, by what they are called: ids, codes, numbers of houses, but no numbers of rooms."""
+    found = parts(column.name)
+    while found and (found[-1].isdigit() or found[-1] == "str"):
+        found.pop()
+    if not found or not column.numeric or not column.facts.get("whole"):
+        return False
+    last = found[-1]
+    if last in COUNTED:  # a number of a house, of which there are many; but no number of rooms
+        return len(found) > 1 and column.distinct > 20
+    if last in NAMING or found[0] == "id":
+        return True
+    return bool(FUSED.search(last)) and last not in ENGLISH
+
+
+def of_sorts(column: Column) -> bool:
+    """Whether numbers stand for sorts of things, which have no order."""
+    name = " ".join(parts(column.name))
+    return names_something(column) or bool(SORTS.search(name) and not ORDERED.search(name))
+
+
+def step_of(values: pd.Series) -> float:
+    """The distance of a few levels that lie evenly; 0 of others."""
+    import numpy as np
+
+    levels = np.sort(values.dropna().unique().astype(float))
+    steps = np.diff(levels)
+    return float(steps.min()) if len(levels) in LEVELS and steps.max() < 1.01 * steps.min() else 0.0
+
+
 def tables(data: Dataset) -> Iterator[tuple[tuple[str, ...], pd.DataFrame, Profile]]:
-    """Tables that rows can be told apart in."""
+    """Tables that rows can be told apart in; a row that is there twice counts once."""
     for names in data.mains:
         frame, profile = data.main(names)
-        if len(frame) >= 100 and len(profile.of(*FEATURES)) >= 3 and not profile.of("image"):
-            yield names, frame, profile
+        if len(frame) < ROWS or len(profile.of(*FEATURES)) < COLUMNS or profile.of("image"):
+            continue
+        if profile.duplicates:
+            frame = frame[~frame.duplicated([c.name for c in profile.columns if c.kind != "key"])]
+        yield names, frame, profile
 
 
 def words(name: str) -> str:
     return re.sub(r"[_\s]+", " ", name).strip()
 
 
+def yes_or_no(name: str, positive: str, classes: Sequence[str]) -> str:
+    """The question after one of two classes."""
+    asked = re.sub(r"^(is|has|was|are) ", "", words(name), flags=re.I)
+    other = next((c for c in classes if c != positive), "")
+    if positive.lower() == asked.lower() or (positive.lower() in YES and other.lower() in NO):
+        return f"{asked[:1].upper()}{asked[1:]}: yes or no?"
+    return f"Is it {positive}?" if asked.lower() in positive.lower() else f"Is {asked} {positive}?"
+
+
+def a(name: str) -> str:
+    """The name of a column, with its article."""
+    return f"{'an' if words(name)[:1].lower() in 'aeiou' else 'a'} {words(name)}"
+
+
 @proposers.add("classes", paper="mle-smith")
 def classes(data: Dataset) -> Iterator[Formulation]:
     """Binary, imbalanced and multiclass classification of a column."""
     for names, frame, profile in tables(data):
-        least = 10 if len(frame) < 400 else 20
-        for c in profile.of("binary", "category", "name"):
-            found = classes_of(frame[c.name], least)
+        for c in targets_of(profile, "binary", "category", "name", "level"):
+            if c.kind == "level" and (not of_sorts(c) or CALENDAR.search(c.name)):
+                continue
+            found = enough_of(frame[c.name])
             if c.kind == "name" and (len(found) > 12 or frame[c.name].map(str).isin(found).mean() < 0.8):
                 continue
             if not 2 <= len(found) <= 30:
@@ -100,11 +212,12 @@ def classes(data: Dataset) -> Iterator[Formulation]:
             extra = positive_of(frame[c.name], found)
             if extra:
                 kind, metric = ("imbalanced", "average_precision") if share < RARE else ("binary", "auc")
-                title = f"Is {words(c.name)} {extra['positive']}?"
+                title = yes_or_no(c.name, extra["positive"], found)
             else:
                 kind, metric, title = "multiclass", "macro_f1", f"Which {words(c.name)} is it?"
             features, dropped = features_of(profile, c.name)
-            why = f"{len(found)} classes with at least {least} rows each; the rarest has {share:.1%} of the rows"
+            rarest = min(counts[name] for name in found)
+            why = f"{len(found)} classes with at least {rarest} rows each; the rarest has {share:.1%} of the rows"
             yield Formulation(
                 kind,
                 names,
@@ -135,19 +248,23 @@ def positive_of(values: pd.Series, classes: Sequence[str]) -> dict[str, str]:
 
 @proposers.add("levels", paper="mle-smith")
 def levels(data: Dataset) -> Iterator[Formulation]:
-    """Ordinal targets: whole numbers, few and in order."""
+    """Ordinal targets: numbers, few, even and in order."""
     for names, frame, profile in tables(data):
-        for c in profile.of("level"):
+        for c in targets_of(profile, "level", "count", "number"):
+            if CALENDAR.search(c.name) or of_sorts(c) or c.facts.get("place") or (c.kind != "level" and c.distinct not in LEVELS):
+                continue
+            step = step_of(frame[c.name])
+            if c.kind != "level" and not step:
+                continue
             counts = frame[c.name].value_counts()
             usual = counts[counts >= 8]
-            if CALENDAR.search(c.name) or len(usual) < 3 or usual.sum() < 0.9 * counts.sum():
+            if len(usual) < 3 or usual.sum() < 0.9 * counts.sum():
                 continue
             features, dropped = features_of(profile, c.name)
-            why = (
-                f"{len(usual)} levels from {usual.index.min():g} to {usual.index.max():g}: being far off is worse than being near"
-            )
+            why = f"{len(usual)} levels from {figure(usual.index.min())} to {figure(usual.index.max())}: being far off is worse than being near"
             yield Formulation(
-                "ordinal", names, (c.name,), "quadratic_kappa", features, split_at_random(True), f"Which level of {words(c.name)}?", why,
+                "ordinal", names, (c.name,), "quadratic_kappa" if c.kind == "level" else "rmse", features, split_at_random(True),
+                f"Which level of {words(c.name)}?", why,
                 dropped, (), {"levels": sorted(float(v) for v in usual.index)}, 1 + promise(c, profile),
             )  # fmt: skip
 
@@ -156,10 +273,11 @@ def levels(data: Dataset) -> Iterator[Formulation]:
 def numbers(data: Dataset) -> Iterator[Formulation]:
     """Regression and counts."""
     for names, frame, profile in tables(data):
-        for c in profile.of("count", "number"):
+        for c in targets_of(profile, "count", "number"):
             values = frame[c.name].dropna()
             if (
                 c.facts.get("place")
+                or names_something(c)
                 or CALENDAR.search(c.name)
                 or c.distinct < 15
                 or (values == values.mode().iloc[0]).mean() > 0.8
@@ -169,10 +287,10 @@ def numbers(data: Dataset) -> Iterator[Formulation]:
             skewed = values.min() >= 0 and values.skew() > 3
             kind = "count" if c.kind == "count" and values.min() == 0 else "regression"
             metric = "rmsle" if skewed else "rmse" if kind == "regression" else "mae"
-            why = f"values from {values.min():g} to {values.max():g}, {c.distinct} different" + (
+            why = f"values from {figure(values.min())} to {figure(values.max())}, {c.distinct} different" + (
                 ", with a long tail" if skewed else ""
             )
             yield Formulation(
-                kind, names, (c.name,), metric, features, split_at_random(False), f"How much is {words(c.name)}?", why, dropped,
+                kind, names, (c.name,), metric, features, split_at_random(False), f"How high is {words(c.name)}?", why, dropped,
                 score=1 + promise(c, profile),
             )  # fmt: skip

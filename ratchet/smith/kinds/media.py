@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ratchet.smith.describing import figure
 from ratchet.smith.formulation import Dataset, Formulation, proposers
-from ratchet.smith.kinds.columns import classes_of, positive_of, promise, split_at_random, words
+from ratchet.smith.kinds.columns import (
+    CALENDAR,
+    LEAST,
+    classes_of,
+    enough_of,
+    names_something,
+    positive_of,
+    promise,
+    split_at_random,
+    words,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,23 +36,24 @@ def texts(data: Dataset) -> Iterator[Formulation]:
         text = max(written, key=lambda c: c.facts["words"])
         dropped = {c.name: "the text alone is to be read" for c in profile.columns if c.name != text.name}
         for c in profile.of("binary", "category"):
-            found = classes_of(frame[c.name], 20)
+            found = enough_of(frame[c.name])
             if len(found) < 2:
                 continue
             extra = positive_of(frame[c.name], found)
             metric = "auc" if extra else "macro_f1"
             others = {n: why for n, why in dropped.items() if n != c.name}
             yield Formulation(
-                "text classification", names, (c.name,), metric, (text.name,), split_at_random(True), f"Which {words(c.name)} does a text have?",
+                "text classification", names, (c.name,), metric, (text.name,), split_at_random(True), f"Which {words(c.name)}, by the text alone?",
                 f"texts of {text.facts['words']:.0f} words in the mean, {len(found)} classes", others, found,
                 extra, 2 + promise(c, profile),
             )  # fmt: skip
         for c in profile.of("level", "count", "number"):
-            if c.facts.get("place") or c.distinct < 5:
+            if c.facts.get("place") or c.distinct < 5 or names_something(c) or CALENDAR.search(c.name):
                 continue
             others = {n: why for n, why in dropped.items() if n != c.name}
             yield Formulation(
-                "text regression", names, (c.name,), "spearman", (text.name,), split_at_random(False), f"How much {words(c.name)} does a text have?",
+                "text regression", names, (c.name,), "spearman", (text.name,), split_at_random(False),
+                f"How high is {words(c.name)}, by the text alone?",
                 f"texts of {text.facts['words']:.0f} words in the mean", others, score=1 + promise(c, profile),
             )  # fmt: skip
 
@@ -60,7 +72,7 @@ def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
         if not 0.5 < a.facts["words"] / b.facts["words"] < 2:
             continue
         for c in profile.of("number", "level"):
-            if c.facts.get("place") or c.facts["high"] - c.facts["low"] > 100 or c.missing > 0.2:
+            if c.facts.get("place") or names_something(c) or c.facts["high"] - c.facts["low"] > 100 or c.missing > 0.2:
                 continue
             if overlap(frame, a.name, b.name, c.name) < ALIKE:
                 continue
@@ -69,7 +81,7 @@ def similar(data: Dataset, only: tuple[str, ...] = ()) -> Iterator[Formulation]:
             }
             yield Formulation(
                 "text similarity", names, (c.name,), "spearman", (a.name, b.name), split_at_random(False), "How alike are two texts?",
-                f"two texts of a row and a number from {c.facts['low']:g} to {c.facts['high']:g}", dropped, score=3 + promise(c, profile),
+                f"two texts of a row and a number from {figure(c.facts['low'])} to {figure(c.facts['high'])}", dropped, score=3 + promise(c, profile),
             )  # fmt: skip
 
 
@@ -91,7 +103,7 @@ def images(data: Dataset) -> Iterator[Formulation]:
             continue
         for c in profile.columns:
             if c.kind in ("binary", "category", "level"):
-                found = classes_of(frame[c.name], 20)
+                found = classes_of(frame[c.name], LEAST)
                 if 2 <= len(found) <= 60:
                     yield Formulation(
                         "image classification", names, (c.name,), "accuracy", ("image",), split_at_random(True), "What does an image show?",
@@ -99,6 +111,7 @@ def images(data: Dataset) -> Iterator[Formulation]:
                     )  # fmt: skip
             elif c.kind in ("count", "number"):
                 yield Formulation(
-                    "image regression", names, (c.name,), "rmse", ("image",), split_at_random(False), f"How much {words(c.name)} does an image show?",
+                    "image regression", names, (c.name,), "rmse", ("image",), split_at_random(False),
+                f"How high is {words(c.name)}, by the image alone?",
                     f"{len(frame)} images", score=2.5,
                 )  # fmt: skip

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 from ratchet.smith.kinds.columns import (
     CALENDAR,
     SEED,
     TEST,
-    classes_of,
+    a,
+    enough_of,
     features_of,
+    names_something,
     positive_of,
     promise,
     split_at_random,
     tables,
+    targets_of,
     words,
 )
 
@@ -27,11 +30,15 @@ if TYPE_CHECKING:
     from ratchet.smith.profiling import Column, Link, Profile
 
 
+ALIKE = 0.2  # the least correlation of neighbours in time
+SEASONS = (1, 7, 12, 24, 52)  # steps
+
+
 def clock(frame: pd.DataFrame, profile: Profile) -> tuple[str, list[str]] | None:
     """The name and the columns of the moment of a row, where rows go on in time."""
     lower = {c.name.lower(): c.name for c in profile.columns}
     if {"year", "month"} <= set(lower):
-        return "time", [lower[p] for p in ("year", "month", "day", "hour") if p in lower]
+        return "time" if "time" not in lower else "moment", [lower[p] for p in ("year", "month", "day", "hour") if p in lower]
     dates = profile.of("date")
     if dates:
         return dates[0].name, [dates[0].name]
@@ -52,8 +59,11 @@ def forecasting(data: Dataset) -> Iterator[Formulation]:
         when = moments(frame, columns)
         if when.notna().mean() < 0.95 or when.nunique() < 0.9 * len(frame):  # several rows of a moment are no series
             continue
-        for c in profile.of("count", "number", "level"):
+        order = when.argsort(kind="stable").to_numpy()
+        for c in targets_of(profile, "count", "number", "level"):
             if c.facts.get("place") or CALENDAR.search(c.name) or c.distinct < 10 or c.missing > 0.2 or c.name in columns:
+                continue
+            if names_something(c) or not goes_on(frame[c.name].iloc[order]):
                 continue
             measured = [
                 o.name for o in profile.of("count", "number", "level", "category", "binary") if o.name not in (c.name, *columns)
@@ -63,6 +73,13 @@ def forecasting(data: Dataset) -> Iterator[Formulation]:
                 f"What will {words(c.name)} be?", f"{len(frame)} moments in order; the last fifth is to be told from the calendar and the past",
                 {}, (), {"dates": {name: columns}, "hidden": measured}, 2 + promise(c, profile),
             )  # fmt: skip
+
+
+def goes_on(values: pd.Series) -> bool:
+    """Whether neighbours in time, or in a season, are alike beyond chance: Spearman's correlation with what was some steps before."""
+    ranks = values.dropna().rank().reset_index(drop=True)
+    least = max(ALIKE, 4 / max(1, len(ranks)) ** 0.5)
+    return any(ranks.corr(ranks.shift(lag)) > least for lag in SEASONS if len(ranks) > 3 * lag)
 
 
 @proposers.add("map", paper="mle-smith")
@@ -99,13 +116,13 @@ def groups(data: Dataset) -> Iterator[Formulation]:
                 features = tuple(c for c in f.features if c != g.name)
                 split = {"by": "group", "column": g.name, "test": TEST, "seed": SEED}
                 yield replace(
-                    f, kind="grouped", split=split, features=features, title=f"{f.title[:-1]}, for a {words(g.name)} not seen before?",
+                    f, kind="grouped", split=split, features=features, title=f"{f.title[:-1]}, for {a(g.name)} not seen before?",
                     dropped=f.dropped | {g.name: "groups of the test set are new"}, extra=f.extra | {"group": g.name}, score=f.score + 0.3,
                 )  # fmt: skip
                 if f.kind in ("regression", "count"):
                     yield replace(
                         f, kind="ranking", metric="ndcg", split=split, features=features,
-                        title=f"Who has the most {words(f.targets[0])} of a {words(g.name)}?",
+                        title=f"Which row of {a(g.name)} has the highest {words(f.targets[0])}?",
                         dropped=f.dropped | {g.name: "is the query, shown with each row"}, extra=f.extra | {"query": g.name}, score=f.score + 0.2,
                     )  # fmt: skip
 
@@ -113,7 +130,7 @@ def groups(data: Dataset) -> Iterator[Formulation]:
 def grouping(frame: pd.DataFrame, profile: Profile) -> list[Column]:
     """Columns that name who or what a row is about: many groups of several rows."""
     found: list[Column] = []
-    for c in profile.of("name", "category", "key"):
+    for c in [c for c in profile.columns if c.kind in ("name", "category", "key") or names_something(c)]:
         sizes = frame[c.name].value_counts()
         if len(sizes) >= 20 and sizes.median() >= 3 and sizes.max() <= 0.2 * len(frame) and c.missing < 0.05:
             found.append(c)
@@ -129,11 +146,19 @@ def several_labels(data: Dataset) -> Iterator[Formulation]:
             if len(labels) < 3 or c.missing > 0.5:
                 continue
             features, dropped = features_of(profile, c.name)
-            columns = {slug(label): label for label in labels}
+            columns = fresh(labels, [o.name for o in profile.columns])
             yield Formulation(
                 "multilabel", names, tuple(columns), "mean_auc", features, split_at_random(False), f"Which {words(c.name)} does a row have?",
                 f"{len(labels)} labels, several for a row", dropped, (),
                 {"lists": {"column": c.name, "separator": c.facts["separator"], "labels": columns}, "label": c.name}, 2.0,
+            )  # fmt: skip
+        for stem, boxes in numbered(frame, profile).items():
+            features, dropped = features_of(profile, "", without=boxes)
+            yield Formulation(
+                "multilabel", names, boxes, "mean_auc", features, split_at_random(False),
+                f"Which of the {len(boxes)} {words(stem)} columns are 1?",
+                f"{len(boxes)} columns of 0 and 1 with one name and a number", dropped, (), {"label": stem},
+                4.0 if promise(profile[boxes[0]], profile) > 1 else 3.0,
             )  # fmt: skip
         for question, boxes in ticked(profile).items():
             features, dropped = features_of(profile, "", without=boxes)
@@ -143,8 +168,30 @@ def several_labels(data: Dataset) -> Iterator[Formulation]:
             )  # fmt: skip
 
 
+def fresh(labels: Sequence[str], there: Sequence[str]) -> dict[str, str]:
+    """Names of columns for these labels: none is there already, none is another's, none is ours."""
+    found: dict[str, str] = {}
+    for label in labels:
+        name = slug(label)
+        while name in found or name in ("id", "image", "source", *there):
+            name = f"label_{name}"
+        found[name] = label
+    return found
+
+
 def slug(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_").lower() or "label"
+
+
+def numbered(frame: pd.DataFrame, profile: Profile) -> dict[str, tuple[str, ...]]:
+    """Columns of 0 and 1 under one name with numbers, of which a row may have several."""
+    found: dict[str, list[str]] = {}
+    for c in profile.of("binary"):
+        stem = re.fullmatch(r"(.*[A-Za-z])[\W_]*\d+", c.name)
+        if stem and c.missing < 0.05 and len(enough_of(frame[c.name])) == 2 and set(frame[c.name].dropna().unique()) <= {0, 1}:
+            found.setdefault(stem[1], []).append(c.name)
+    several = lambda names: (frame[names].sum(axis=1) > 1).mean() > 0.05  # else they are one column, spread out
+    return {stem: tuple(names) for stem, names in found.items() if 3 <= len(names) <= 30 and several(names)}
 
 
 def ticked(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -158,29 +205,37 @@ def ticked(profile: Profile) -> dict[str, tuple[str, ...]]:
 
 @proposers.add("related", paper="mle-smith")
 def related(data: Dataset) -> Iterator[Formulation]:
-    """Rows with what another table knows of them: one row there for each of ours, or many."""
-    for link in data.links:
-        mains = [m for m in data.mains if link.table in m]
-        own = data.profiles[link.table]
-        if mains and len(data.frames[link.table]) >= 200 and len(own.columns) > 2:
-            frame, profile = data.main(mains[0])
-            columns = [
-                c.name
-                for c in data.profiles[link.other].columns
-                if c.kind not in ("key", "empty", "constant") and c.name != link.key
-            ]
-            if not columns:
+    """Rows with what other tables know of them: one row there for each of ours, or many."""
+    for main in data.mains:
+        frame, profile = data.main(main)
+        sides = sides_of(data, main) if len(frame) >= 200 and len(profile.columns) > 2 else []
+        columns = [side["column"] for side in sides]
+        for f in near(data, main, frame, profile) if sides else ():
+            own = [side for side in sides if side["column"] not in f.targets]
+            if not own:
                 continue
-            side = {"table": link.other, "key": link.key, "column": link.column, "columns": columns, "own": False, "order": []}
-            for f in near(data, mains[0], frame, profile):
-                if link.column not in f.targets:
-                    features = tuple(dict.fromkeys([*f.features, link.column]))
-                    dropped = {n: why for n, why in f.dropped.items() if n != link.column}
-                    yield replace(
-                        f, kind="multi-table", features=features, dropped=dropped, extra=f.extra | {"sides": [side]}, score=f.score + 1,
-                        title=f"{f.title[:-1]}, with what {words(link.other)} says?",
-                    )  # fmt: skip
+            features = tuple(dict.fromkeys([*f.features, *(c for c in columns if c not in f.targets)]))
+            dropped = {n: why for n, why in f.dropped.items() if n not in columns}
+            told = " and ".join(words(side["table"]) for side in own)
+            yield replace(
+                f, kind="multi-table", features=features, dropped=dropped, extra=f.extra | {"sides": own}, score=f.score + 1,
+                title=f"{f.title[:-1]}, with what {told} say?" if len(own) > 1 else f"{f.title[:-1]}, with what {told} says?",
+            )  # fmt: skip
+    for link in data.links:
         yield from measured(data, link)
+
+
+def sides_of(data: Dataset, main: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What each other table gives that rows of ours are found in: a table once, by the first of its links."""
+    found: dict[str, dict[str, Any]] = {}
+    for link in data.links:
+        columns = [
+            c.name for c in data.profiles[link.other].columns if c.kind not in ("key", "empty", "constant") and c.name != link.key
+        ]
+        if link.table in main and link.other not in main and columns and link.other not in found:
+            side = {"table": link.other, "key": link.key, "column": link.column, "columns": columns, "own": False, "order": []}
+            found[link.other] = side
+    return list(found.values())
 
 
 def measured(data: Dataset, link: Link) -> Iterator[Formulation]:
@@ -206,7 +261,7 @@ def measured(data: Dataset, link: Link) -> Iterator[Formulation]:
     for c in profile.columns:
         if c.name == link.key or c.kind not in ("binary", "category", "level"):
             continue
-        found = classes_of(few[c.name], 10)
+        found = enough_of(few[c.name])
         if len(found) < 2:
             continue
         extra = positive_of(few[c.name], found)
