@@ -202,7 +202,7 @@ def near_texts(p: Package, columns: list[str]) -> str:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectors = HashingVectorizer(analyzer="char_wb", ngram_range=(4, 4), n_features=1 << 16, alternate_sign=False)
-    together = lambda frame: frame[columns].astype(str).agg(" ".join, axis=1)
+    together = lambda frame: frame[columns].fillna("").astype(str).agg(" ".join, axis=1)
     asked = together(p.test.sample(min(PAIRS, len(p.test)), random_state=0))
     a, b = vectors.transform(asked), vectors.transform(together(p.train))
     nearest = np.concatenate(

@@ -108,15 +108,17 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
             )
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky = givers(rows, features, target, discrete, part)
+    sides: list[Mapping[str, Any]] = []
     for side in f.extra.get("sides", ()):
-        if side["column"] in leaky:
-            return None, f"{side['column']}, by which {side['table']} is found, {leaky[side['column']]}"
         told = beside(rows, data.frames[side["table"]], side, target, discrete, part)
         leaky |= {name: f"of {side['table']} {why}" for name, why in told.items()}
         columns = [c for c in side["columns"] if f"{side['table']}.{c}" not in told]
-        if not columns:
-            return None, f"all that {side['table']} says gives {target} away"
-        f = replace(f, extra=f.extra | {"sides": [side | {"columns": columns}]})
+        if columns and side["column"] not in leaky:
+            sides.append(side | {"columns": columns})
+    if "sides" in f.extra:
+        if not sides:
+            return None, f"all that {' and '.join(s['table'] for s in f.extra['sides'])} says gives {target} away"
+        f = replace(f, extra=f.extra | {"sides": sides})
     kept = tuple(c for c in f.features if c not in leaky)
     plain = [c for c in kept if c in frame]
     if not plain or (f.kind == "text similarity" and len(plain) < 2):
