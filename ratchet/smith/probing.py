@@ -85,11 +85,14 @@ def out_of_sample(
     predicted = np.zeros((len(y), int(y.max()) + 1)) if discrete else np.zeros(len(y))
     for f in np.unique(fold[fold >= 0]):
         held = fold == f
-        fitted = model().fit(features[~held], y[~held])
+        seen = ~np.isnan(features[~held]).all(axis=0)  # a column may have no value but in the fold to be told
+        if not seen.any():
+            continue
+        fitted = model().fit(features[~held][:, seen], y[~held])
         if discrete:
-            predicted[np.ix_(held, fitted.classes_)] = fitted.predict_proba(features[held])
+            predicted[np.ix_(held, fitted.classes_)] = fitted.predict_proba(features[held][:, seen])
         else:
-            predicted[held] = fitted.predict(features[held])
+            predicted[held] = fitted.predict(features[held][:, seen])
     return told(predicted[fold >= 0], y[fold >= 0], discrete)
 
 
