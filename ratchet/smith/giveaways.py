@@ -23,22 +23,24 @@ COARSE = 12  # values of a column that may be the target in other words
 
 
 def givers(
-    frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool, part: pd.Series | None = None
-) -> dict[str, str]:
+    frame: pd.DataFrame, features: Sequence[str], target: str, discrete: bool, part: pd.Series | None = None,
+    slack: float = 0.0,
+) -> dict[str, str]:  # fmt: skip
     """Features that give the target away, each with a sentence. Models look at a sample; tables of values at many rows, since a value
-    that comes three times in a table is mostly not there twice in a sample. `part` are the folds, where they are not by chance."""
+    that comes three times in a table is mostly not there twice in a sample. `part` are the folds, where they are not by chance; `slack`
+    is how much less is enough, for who must not pass what a later look at part of the rows finds."""
     frame = sampled(frame[frame[target].notna()], MANY)
     some = sampled(frame)
     found: dict[str, str] = {}
     for name in features:
         value = alone(some[name], some[target], discrete, part)
-        if value <= SOLVED and len(some) < len(frame) and repeated(frame[name]):
+        if value <= SOLVED - slack and len(some) < len(frame) and repeated(frame[name]):
             value = by_value(frame[name], frame[target], discrete, part)
-        if value > SOLVED:
+        if value > SOLVED - slack:
             found[name] = f"tells the target alone (skill {value:.3f})"
         elif spelled(some[name], some[target]):
             found[name] = "has the target written in its text"
-        elif discrete and (given := exactly(frame[name], frame[target])):
+        elif discrete and (given := exactly(frame[name], frame[target], 0.99 - slack)):
             found[name] = given
         elif not discrete and coarse(some[name], some[target]):
             found[name] = "is the target in few values"
@@ -66,7 +68,7 @@ def pairs(
     return found
 
 
-def exactly(column: pd.Series, target: pd.Series) -> str:
+def exactly(column: pd.Series, target: pd.Series, enough: float) -> str:
     """A single value of a number, or its being missing, that goes with one class and that class with it: a balance of 0 and "paid"."""
     names = target.astype(str)
     shares = names.value_counts(normalize=True)
@@ -81,7 +83,7 @@ def exactly(column: pd.Series, target: pd.Series) -> str:
         if not len(inside) or here.sum() < 20:
             continue
         name, same = inside.index[0], int(inside.iloc[0])
-        if shares[name] < 0.95 and same > 0.99 * here.sum() and same > 0.99 * (names == name).sum():
+        if shares[name] < 0.95 and same > enough * here.sum() and same > enough * (names == name).sum():
             return f"{what} exactly where the target is {name}"
     return ""
 

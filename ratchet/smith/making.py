@@ -37,6 +37,7 @@ Say = Callable[[str], None]
 Made = dict[str, Any]
 REPAIRS = 2  # times that a task goes back to a role
 BY_CHANCE = ("random", "stratified")
+SLACK = 0.005  # by which screening is stricter than the probes, which see only part of the rows
 LABELS = 8  # of a task with many, those that are looked at
 FLOOR = 0.03  # skill below which a target is not worth a try
 
@@ -107,7 +108,7 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
                 f"rows are moments of one series, in which the one before tells {target}: only what comes later may be asked",
             )
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
-    leaky = givers(rows, features, target, discrete, part)
+    leaky = givers(rows, features, target, discrete, part, SLACK)
     sides: list[Mapping[str, Any]] = []
     for side in f.extra.get("sides", ()):
         told = beside(rows, data.frames[side["table"]], side, target, discrete, part)
@@ -143,7 +144,7 @@ def several(data: Dataset, f: Formulation, features: Sequence[str]) -> tuple[For
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky: dict[str, str] = {}
     for target in f.targets[:LABELS]:
-        leaky |= givers(rows, [c for c in features if c not in leaky], target, True, part)
+        leaky |= givers(rows, [c for c in features if c not in leaky], target, True, part, SLACK)
     kept = tuple(c for c in f.features if c not in leaky)
     if not any(c in frame for c in kept):
         return None, f"every feature gives a label away: {next(iter(leaky.items()))}"
