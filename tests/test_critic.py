@@ -328,7 +328,7 @@ def test_the_law_of_the_mean_catches_a_head_that_learns_the_median() -> None:
 def test_a_head_that_is_none_is_said(tiny_engine: LocalEngine) -> None:
     with pytest.raises(RecipeError, match=r"up to a larger one, got 1\.0 to 1\.0"):
         Bins(1.0, 1.0)
-    with pytest.raises(RecipeError, match="at least 2"):
+    with pytest.raises(RecipeError, match="bins must be 2 or more"):
         Bins(0.0, 1.0, 1)
     with pytest.raises(EngineError, match=r"critic_from\(policy, says=row\.says\)"):
         fit(critic_from(tiny_engine), ROWS["value-hl-gauss"], lambda update: [], 1)

@@ -47,7 +47,10 @@ def process(
         paths = [(leaf, path_of(tree, leaf, a, weight, most, delta)) for leaf, a in zip(tree.leaves, row, strict=False)]
         for turn in tree.turns:
             begun = bare(turn.whole, tree.end)
-            own = [path[len(turn.prefix) :] for leaf, path in paths if leaf.whole[: len(begun)] == begun]
+            # a finished sample has its own reward alone, though a longer one may begin with the same tokens
+            mine = [leaf is turn for leaf, _ in paths]
+            through = mine if any(mine) else [leaf.whole[: len(begun)] == begun for leaf, _ in paths]
+            own = [path[len(turn.prefix) :] for (_, path), goes in zip(paths, through, strict=True) if goes]
             if turn.tokens and own:
                 examples.append(turn.example(tuple(fmean(p[min(i, len(p) - 1)] for p in own) for i in range(len(turn.tokens)))))
     return examples
