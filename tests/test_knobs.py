@@ -71,7 +71,7 @@ def test_a_row_without_a_range_is_found() -> None:
         ("grpo", "clip", -0.5), ("grpo", "beta", -1.0), ("grpo", "entropy", -1.0), ("dapo", "low", -1.0), ("prorl", "low", 2.0),
         ("clip-cov", "share", -1.0), ("clip-cov", "share", 2.0), ("clip-cov", "low", 6.0), ("kl-cov", "share", 7.0),
         ("luffy", "gamma", -0.1), ("sapo", "praised", 0.0), ("tis", "cap", -1.0), ("decoupled", "cap", 0.0), ("aspo", "most", -1.0),
-        ("gmpo", "low", -1.0), ("vespo", "k_praised", -1.0), ("unlikeliness", "beta", 5.0), ("hpt", "gate", -1.0),
+        ("gmpo", "low", -1.0), ("vespo", "k_praised", -1.0), ("unlikeliness", "beta", 5.0), ("hpt", "gate", -2.0),
         ("intellect-2", "delta", 0.5), ("deepseek-v3.2", "threshold", math.nan),
     ],
 )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ratchet.core.ranges import above_0, at_least_1, from_0_to_1
+from ratchet.core.ranges import above_0, at_least_1, require
 from ratchet.learn import parts, shapes
 from ratchet.learn.batch import Batch, Example
 from ratchet.learn.parts import Surrogate
@@ -79,11 +79,11 @@ def luffy(*, gamma: float = 0.1, clip: float = math.inf) -> PolicyGradient:
 
 @rows.add("hpt", paper="arXiv 2509.04419")
 def hpt(*, gate: float = 0.0, clip: float = 0.2) -> PolicyGradient:
-    """Tasks solved more often than `gate` learn from their samples, the others from their demonstration.
+    """Tasks solved more often than `gate` learn from their samples, the others from their demonstration; at -1 all from their samples.
 
     Departure: both kinds are means over their sequences, so that every task weighs the same.
     """
-    from_0_to_1(gate=gate)
+    require(-1 <= gate <= 1, "gate", gate, "a share from 0 to 1, or -1")
     coefficients: Coefficients = lambda rewards: (1.0, 0.0) if sum(rewards) / len(rewards) > gate else (0.0, 1.0)
     surrogate = by_origin(parts.clipped_alike(clip), parts.score_function)
     shape = weighed(parts.group_centred, coefficients)
