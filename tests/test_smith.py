@@ -392,6 +392,9 @@ def test_what_gives_a_target_away() -> None:
     assert set(givers(frame, ["from", "to", "noise"], "length", False)) & {"from", "to"}
     assert set(givers(frame, ["fare", "tolls", "total", "noise"], "tip", False)) & {"fare", "tolls", "total"}
     assert not givers(frame, ["noise", "fare", "tolls"], "tip", False)
+    frame["total"] = (fare + tolls + tip + random.choice([0.8, 2.5, 3.3, 6.3], 1_200)).round(2)
+    frame[["fare", "tip"]] = frame[["fare", "tip"]].round(2)
+    assert set(givers(frame, ["fare", "tolls", "total", "noise"], "tip", False)) & {"fare", "tolls", "total"}
 
 
 def test_formulas_and_exact_values_are_found() -> None:
