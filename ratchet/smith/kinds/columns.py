@@ -49,7 +49,7 @@ ENGLISH = {
 }
 SORTS = re.compile(
     r"\b(code|types?|race|ethnicity|arms?|treat(ment)?|precinct|district|group|class|region|status|zone|sex|gender|state|country|county"
-    r"|city|cluster|department|division|sector|occupation|religion|marital|colou?r|brand|method|mode|party|route|site|ward|industry|id)\b"
+    r"|city|cluster|origin|source|department|division|sector|occupation|religion|marital|colou?r|brand|method|mode|party|route|site|ward|industry|id)\b"
     r"|(precinct|district|region|ethnicity)$",
 )
 ORDERED = re.compile(r"\b(age|income|size|level|rank|grade|score)\b")
