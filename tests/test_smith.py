@@ -424,6 +424,10 @@ def test_rows_that_belong_together() -> None:
                            "dose": random.normal(size=1_000)})  # fmt: skip
     assert owner(visits, profile("visits", visits), ("sex",), True) == "patient"
     assert not owner(visits, profile("visits", visits), ("dose",), False)
+    stages = visits.assign(stage=random.integers(1, 5, 1_000))
+    assert not owner(
+        stages.assign(stage=stages["stage"].astype(str)), profile("stages", stages), ("stage",), True
+    )  # classes are words
     hours = pd.DataFrame(
         [(h, place, random.normal()) for h in range(300) for place in ("EWR", "JFK", "LGA")], columns=["hour", "place", "wind"]
     )

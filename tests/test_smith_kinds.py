@@ -158,6 +158,7 @@ def test_half_steps_are_levels(tmp_path: Path) -> None:
     data = data_of(tmp_path, plain(stars=RANDOM.integers(1, 11, ROWS) / 2, odd=RANDOM.choice([0.1, 0.5, 2.0, 9.0, 11.5], ROWS)))
     found = asked(data)
     assert "ordinal" in found["stars"] and "ordinal" not in found.get("odd", set())
+    assert about(data, "stars", "ordinal").metric == "rmse"  # kappa would round a perfect answer
     made = put(data, about(data, "stars", "ordinal"), tmp_path / "task", tmp_path / "things")
     assert set(made["answers"]["stars"]) == {i / 2 for i in range(1, 11)}
 

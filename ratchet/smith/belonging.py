@@ -22,7 +22,8 @@ def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discret
     """The column that names whose property the target is: all rows of a value have the same one, so other columns that mark its rows
     give it away as well, and rows must be split by it. Empty where there is none."""
     nominal = [c.name for c in profile.of("key", "name", "category")]
-    numbers = [c.name for c in profile.of("count", "level", "number") if not (frame[c.name].dropna() % 1).any()]
+    counted = [c.name for c in profile.of("count", "level", "number") if c.name not in targets]
+    numbers = [n for n in counted if pd.api.types.is_numeric_dtype(frame[n]) and not (frame[n].dropna() % 1).any()]
     found: dict[str, int] = {}
     for name in (*nominal, *numbers):
         rows = sampled(frame[frame[list(targets)].notna().all(axis=1)], MANY)

@@ -261,9 +261,10 @@ def levels(data: Dataset) -> Iterator[Formulation]:
             if len(usual) < 3 or usual.sum() < 0.9 * counts.sum():
                 continue
             features, dropped = features_of(profile, c.name)
+            whole = c.kind == "level" and not (usual.index.to_numpy(float) % 1).any()  # kappa rounds to whole levels
             why = f"{len(usual)} levels from {figure(usual.index.min())} to {figure(usual.index.max())}: being far off is worse than being near"
             yield Formulation(
-                "ordinal", names, (c.name,), "quadratic_kappa" if c.kind == "level" else "rmse", features, split_at_random(True),
+                "ordinal", names, (c.name,), "quadratic_kappa" if whole else "rmse", features, split_at_random(True),
                 f"Which level of {words(c.name)}?", why,
                 dropped, (), {"levels": sorted(float(v) for v in usual.index)}, 1 + promise(c, profile),
             )  # fmt: skip
