@@ -24,16 +24,16 @@ def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discret
     nominal = [c.name for c in profile.of("key", "name", "category")]
     counted = [c.name for c in profile.of("count", "level", "number") if c.name not in targets]
     numbers = [n for n in counted if pd.api.types.is_numeric_dtype(frame[n]) and not (frame[n].dropna() % 1).any()]
+    rows = sampled(frame[frame[list(targets)].notna().all(axis=1)], MANY)
+    few, varied = sampled(rows), [t for t in targets if rows[t].nunique() > 1]
     found: dict[str, int] = {}
-    for name in (*nominal, *numbers):
-        rows = sampled(frame[frame[list(targets)].notna().all(axis=1)], MANY)
+    for name in (*nominal, *numbers) if varied else ():
         groups = rows[name].nunique()
         if name in targets or groups < LEAST or rows[name].duplicated(keep=False).mean() < 0.6:
             continue
-        some = [t for t in targets if rows[t].nunique() > 1]
-        if not some or any(by_value(rows[name], rows[t], discrete) <= SOLVED for t in some):
+        if any(by_value(rows[name], rows[t], discrete) <= SOLVED for t in varied):
             continue
-        if name in numbers and measure(sampled(rows)[name], sampled(rows)[some[0]], discrete):
+        if name in numbers and measure(few[name], few[varied[0]], discrete):
             continue
         found[name] = groups
     return max(found, key=lambda n: found[n], default="")

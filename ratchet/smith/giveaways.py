@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ratchet.smith.probing import COVERED, MANY, SOLVED, alone, by_cuts, by_value, repeated, sampled
+from ratchet.smith.profiling import hours_and_minutes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,14 +59,15 @@ def pairs(
     names = [f for f in features if not pd.api.types.is_float_dtype(frame[f]) and 5 <= frame[f].nunique() < 0.3 * len(frame)]
     names = sorted(names, key=lambda n: -frame[n].nunique())[:PAIRED]
     found: dict[str, str] = {}
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            both = frame.groupby([a, b], sort=False, dropna=False).ngroup()
-            if a in found or b in found or both.duplicated(keep=False).mean() < COVERED:
-                continue
-            value = by_value(both, frame[target], discrete, part)
-            if value > SOLVED:
-                found[a] = f"tells the target together with {b} (skill {value:.3f})"
+    for a, b in combinations(names, 2):
+        if a in found or b in found:
+            continue
+        both = frame.groupby([a, b], sort=False, dropna=False).ngroup()
+        if both.duplicated(keep=False).mean() < COVERED:
+            continue
+        value = by_value(both, frame[target], discrete, part)
+        if value > SOLVED:
+            found[a] = f"tells the target together with {b} (skill {value:.3f})"
     return found
 
 
@@ -133,10 +135,11 @@ def formulas(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[
     found: dict[str, str] = {}
     while True:
         left = [n for n in names if n not in found]
-        between = {pair: values for pair, values in spanned.items() if not set(pair) & set(found)}
-        terms = products(frame, left, y)
-        given = summed(frame, left, target) or billed(frame, left, y) or built(terms, y)
-        given = given or mended(frame, left, terms, y) or built(between, y)
+        given = summed(frame, left, target) or billed(frame, left, y)
+        if not given:  # products are many: only where plain sums found nothing
+            terms = products(frame, left, y)
+            between = {pair: values for pair, values in spanned.items() if not set(pair) & set(found)}
+            given = built(terms, y) or mended(frame, left, terms, y) or built(between, y)
         if not given:
             return found
         found |= given
@@ -268,7 +271,7 @@ def is_clock(column: pd.Series) -> bool:
     if not pd.api.types.is_numeric_dtype(column) or column.nunique() <= 100:
         return False
     values = column.dropna()
-    return bool((values.between(0, 2400) & (values % 100 < 60) & (values % 1 == 0)).all())
+    return hours_and_minutes(values) and bool((values % 1 == 0).all())
 
 
 def minutes(column: pd.Series) -> pd.Series:

@@ -171,9 +171,14 @@ def spacing(filled: pd.Series, distinct: int) -> float:
     return round(step, 9) if np.abs(rungs - rungs.round()).max() < 1e-3 and rungs[-1] < LEVELS else 0.0
 
 
+def hours_and_minutes(values: pd.Series) -> bool:
+    """Whether numbers are from 0 to 2400, and their last two digits below 60."""
+    return bool((values.between(0, 2400) & (values % 100 < 60)).all())
+
+
 def clock(name: str, filled: pd.Series, distinct: int) -> bool:
     """Whether whole numbers are hours and minutes, as 517 is 5:17: none has sixty minutes or more."""
-    if not (filled.between(0, 2400) & (filled % 100 < 60)).all() or filled.max() < 100 or (filled % 100 == 0).all():
+    if not hours_and_minutes(filled) or filled.max() < 100 or (filled % 100 == 0).all():
         return False
     return distinct > 150 or (distinct > 20 and bool(CLOCK.search(name)))
 

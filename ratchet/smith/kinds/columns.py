@@ -58,7 +58,6 @@ YES, NO = ("1", "1.0", "yes", "y", "true", "t"), ("0", "0.0", "no", "n", "false"
 RARE = 0.1  # a class below this share makes the task imbalanced
 TEST = 0.25
 LEAST = 40  # rows of a class, so that about ten of them are in the test set
-LEVELS = range(3, 15)  # that numbers may have to be told in their order
 TARGETS = 80  # columns of a wide table that are thought of as targets
 ROWS, COLUMNS = 100, 3  # that a table needs
 SEED = 20_26
@@ -157,15 +156,6 @@ def of_sorts(column: Column) -> bool:
     return names_something(column) or bool(SORTS.search(name) and not ORDERED.search(name))
 
 
-def step_of(values: pd.Series) -> float:
-    """The distance of a few levels that lie evenly; 0 of others."""
-    import numpy as np
-
-    levels = np.sort(values.dropna().unique().astype(float))
-    steps = np.diff(levels)
-    return float(steps.min()) if len(levels) in LEVELS and steps.max() < 1.01 * steps.min() else 0.0
-
-
 def tables(data: Dataset) -> Iterator[tuple[tuple[str, ...], pd.DataFrame, Profile]]:
     """Tables that rows can be told apart in; a row that is there twice counts once."""
     for names in data.mains:
@@ -250,18 +240,15 @@ def positive_of(values: pd.Series, classes: Sequence[str]) -> dict[str, str]:
 def levels(data: Dataset) -> Iterator[Formulation]:
     """Ordinal targets: numbers, few, even and in order."""
     for names, frame, profile in tables(data):
-        for c in targets_of(profile, "level", "count", "number"):
-            if CALENDAR.search(c.name) or of_sorts(c) or c.facts.get("place") or (c.kind != "level" and c.distinct not in LEVELS):
-                continue
-            step = step_of(frame[c.name])
-            if c.kind != "level" and not step:
+        for c in targets_of(profile, "level"):
+            if CALENDAR.search(c.name) or of_sorts(c) or c.facts.get("place"):
                 continue
             counts = frame[c.name].value_counts()
             usual = counts[counts >= 8]
             if len(usual) < 3 or usual.sum() < 0.9 * counts.sum():
                 continue
             features, dropped = features_of(profile, c.name)
-            whole = c.kind == "level" and not (usual.index.to_numpy(float) % 1).any()  # kappa rounds to whole levels
+            whole = not (usual.index.to_numpy(float) % 1).any()  # kappa rounds to whole levels
             why = f"{len(usual)} levels from {figure(usual.index.min())} to {figure(usual.index.max())}: being far off is worse than being near"
             yield Formulation(
                 "ordinal", names, (c.name,), "quadratic_kappa" if whole else "rmse", features, split_at_random(True),

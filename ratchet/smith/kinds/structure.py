@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ratchet.smith.describing import OURS
 from ratchet.smith.formulation import Dataset, Formulation, proposers
 from ratchet.smith.kinds.columns import (
     CALENDAR,
@@ -173,7 +174,7 @@ def fresh(labels: Sequence[str], there: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for label in labels:
         name = slug(label)
-        while name in found or name in ("id", "image", "source", *there):
+        while name in found or name in (*OURS.values(), *there):
             name = f"label_{name}"
         found[name] = label
     return found
