@@ -111,7 +111,7 @@ def labelled(frame: pd.DataFrame, plan: dict) -> pd.DataFrame:
 
 def of_classes(frame: pd.DataFrame, target: str, classes: list[str]) -> pd.DataFrame:
     """The rows of these classes, under their names."""
-    names = frame[target].map(class_name)
+    names = frame[target].map({value: class_name(value) for value in frame[target].unique()})
     return frame.assign(**{target: names})[names.isin(classes)]
 
 
@@ -207,7 +207,10 @@ def sides_of(frame: pd.DataFrame, plan: dict) -> tuple[pd.DataFrame, np.ndarray]
 
 def blocks(frame: pd.DataFrame, columns: list[str], size: float) -> pd.Series:
     """The cell of a grid on the map that each row lies in."""
-    return frame[columns[0]].floordiv(size).astype(str) + "/" + frame[columns[1]].floordiv(size).astype(str)
+    east, north = (pd.factorize(frame[c].floordiv(size), use_na_sentinel=False) for c in columns)
+    cells, known = pd.factorize(east[0] * len(north[1]) + north[0])
+    names = np.array([f"{east[1][cell // len(north[1])]}/{north[1][cell % len(north[1])]}" for cell in known], object)
+    return pd.Series(names[cells], index=frame.index)
 
 
 def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:

@@ -100,13 +100,16 @@ def told(predicted: NDArray[np.float64], y: NDArray[np.float64], discrete: bool)
     if not discrete:
         spread = float(((y - y.mean()) ** 2).sum())
         return max(0.0, 1 - float(((y - predicted) ** 2).sum()) / spread) if spread else 0.0
-    if predicted.shape[1] == 2:
-        from sklearn.metrics import roc_auc_score
+    if predicted.shape[1] == 2:  # scikit-learn's own measures check their input for longer than they count
+        from scipy.stats import rankdata
 
-        return max(0.0, 2 * float(roc_auc_score(y, predicted[:, 1])) - 1) if len(np.unique(y)) == 2 else 0.0
-    from sklearn.metrics import cohen_kappa_score
-
-    return max(0.0, float(cohen_kappa_score(y, predicted.argmax(1))))
+        ones, zeros = int((y == 1).sum()), int((y == 0).sum())
+        above = rankdata(predicted[:, 1])[y == 1].sum() - ones * (ones + 1) / 2
+        return max(0.0, 2 * float(above / (ones * zeros)) - 1) if ones and zeros else 0.0
+    size = predicted.shape[1]
+    both = np.bincount(y * size + predicted.argmax(1), minlength=size * size).reshape(size, size) / len(y)
+    chance = float(both.sum(0) @ both.sum(1))
+    return max(0.0, (float(both.trace()) - chance) / (1 - chance)) if chance < 1 else 0.0
 
 
 def by_cuts(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Series | None = None) -> float:
