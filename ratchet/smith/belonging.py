@@ -12,6 +12,8 @@ import pandas as pd
 from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, repeated, sampled, told
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ratchet.smith.profiling import Profile
 
 LEAST = 20  # groups that a column must make before rows are split by it
@@ -51,19 +53,28 @@ def panel(frame: pd.DataFrame, features: Sequence[str], target: str) -> str:
     names = [f for f in features if f in frame and frame[f].nunique() >= 2 and repeated(frame[f])]
     names = sorted(names, key=lambda n: -frame[n].nunique())[:6]
     known = frame[frame[target].notna()]
-    y = pd.Series(pd.factorize(known[target].astype(str))[0], index=known.index)
-    shuffled = pd.Series(np.random.default_rng(0).permutation(y.to_numpy()), index=y.index)
+    y = pd.factorize(known[target].astype(str))[0]
+    shuffled = np.random.default_rng(0).permutation(y)
+    codes = {n: pd.factorize(known[n], use_na_sentinel=False)[0] for n in names}
     for group in [(n,) for n in names] + list(combinations(names, 2)):
-        place = known.groupby(list(group), sort=False, dropna=False).ngroup()
-        several = place.duplicated(keep=False)
-        if several.mean() > 0.5 and twice(place[several], y) < 0.01 and twice(place[several], shuffled) > 0.1:
+        place = crossed(*(codes[n] for n in group))
+        several = np.bincount(place)[place] > 1
+        if several.mean() > 0.5 and twice(place[several], y[several]) < 0.01 and twice(place[several], shuffled[several]) > 0.1:
             return " and ".join(group)
     return ""
 
 
-def twice(place: pd.Series, classes: pd.Series) -> float:
+def crossed(codes: NDArray[np.int64], *others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each combination of codes, from 0 on."""
+    for other in others:
+        codes = pd.factorize(codes.astype(np.int64) * (int(other.max()) + 1) + other)[0]
+    return codes
+
+
+def twice(place: NDArray[np.int64], classes: NDArray[np.int64]) -> float:
     """The share of rows whose class another row of their place has too."""
-    return float(pd.DataFrame({"place": place, "class": classes[place.index]}).duplicated(keep=False).mean())
+    both = crossed(place, classes)
+    return float((np.bincount(both)[both] > 1).mean())
 
 
 def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,6 +21,8 @@ from ratchet.smith import trying
 from ratchet.smith.leaks import Package, search
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ratchet.verify.sandbox.sandbox import Sandbox
 
 SCRIPTS = ("task.yaml", "description.md", "prepare.py", "metric.py")
@@ -29,6 +32,7 @@ NEEDED = ("name", "kind", "targets", "answer", "metric", "split", "features", "s
 TRIVIAL, HOPELESS = 0.995, 0.02  # of the way from the dummy's score to the optimum
 LEAST = 20  # rows to tell; twice as many to learn from
 TOLERANCE = 1e-9
+ALONE = Lock()  # the tables of a task are most of what this process holds: one task's at a time
 Claim = tuple[bool, str, str]
 """Whether it holds, what is claimed, and what is wrong where it does not."""
 
@@ -85,10 +89,14 @@ def read_task(folder: Path) -> dict[str, Any]:
     return task
 
 
+def paths_in(folder: Path, part: str) -> dict[str, Path]:
+    """Files of one part of a folder, by their names below the folder."""
+    return {p.relative_to(folder).as_posix(): p for p in sorted((folder / part).rglob("*")) if p.is_file()}
+
+
 def files_in(folder: Path, part: str) -> dict[str, bytes]:
-    """Contents by name, below the folder; those of one part of it."""
-    found = sorted(p for p in (folder / part).rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
+    """Their contents."""
+    return {name: path.read_bytes() for name, path in paths_in(folder, part).items()}
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -106,14 +114,17 @@ def check(folder: Path, sandbox: Sandbox, raw: Path | None = None) -> Report:
         same = digests(made) == digests(files_in(folder, "public") | files_in(folder, "private"))
         wrong = "public/ and private/ are not what prepare.py makes"
         report.need("refactor", iter([(same, "prepare.py makes these files", wrong)]))
-    package = Package(folder, task)
-    if not whole(package, report) or not executed(package, sandbox, report):
-        return report
-    found = search(package)
-    claims = ((not what, f"leak: {name}", what) for name, what in found.items())
-    report.need("brainstormer", claims)
-    report.need("designer", said(package))
+    with ALONE:
+        looked_through(Package(folder, task), report)
+    if report.accepted:
+        executed(folder, task, sandbox, report)
     return report
+
+
+def looked_through(p: Package, report: Report) -> None:
+    if whole(p, report):
+        report.need("brainstormer", ((not what, f"leak: {name}", what) for name, what in search(p).items()))
+        report.need("designer", said(p))
 
 
 def prepared(folder: Path, raw: Path, sandbox: Sandbox, report: Report) -> dict[str, bytes]:
@@ -122,11 +133,13 @@ def prepared(folder: Path, raw: Path, sandbox: Sandbox, report: Report) -> dict[
     first = trying.run(sandbox, text, {}, [str(raw), "out"])
     if not report.need("refactor", iter([(not first.failed, "prepare.py runs", first.failed)])):
         return {}
+    before = digests(first.files)
+    del first  # the files of a large task, twice, would be most of what this process holds
     other = "import random, numpy\nrandom.seed(5), numpy.random.seed(5)\n"
     second = trying.run(sandbox, other + text.replace("from __future__ import annotations\n", "", 1), {}, [str(raw), "out"])
-    same = digests(first.files) == digests(second.files)
+    same = before == digests(second.files)
     report.need("refactor", iter([(same, "prepare.py is deterministic", "a second run gave other files")]))
-    return dict(first.files)
+    return dict(second.files)
 
 
 # ---- assertions ------------------------------------------------------------------------------------------------------
@@ -159,13 +172,17 @@ def shapes(p: Package, sample: Any) -> Iterator[Claim]:
     ends = list(answers.columns)[-len(targets) :] == targets
     yield ends, "answers have the target", f"answers.csv has the columns {', '.join(answers.columns)}"
     once = not test["id"].duplicated().any() and not answers["id"].duplicated().any()
-    both = once and set(test["id"]) == set(answers["id"])
+    both = once and same(test["id"], answers["id"])
     yield both, "answers belong to the test set", "test.csv and answers.csv do not have the same ids, once each"
-    yield not set(train["id"]) & set(test["id"]), "the sides are apart", "ids are on both sides"
-    right = list(sample.columns) == ["id", *targets] and set(sample["id"]) == set(test["id"])
+    yield not train["id"].isin(test["id"]).any(), "the sides are apart", "ids are on both sides"
+    right = list(sample.columns) == ["id", *targets] and same(sample["id"], test["id"])
     yield right, "the sample shows what is asked for", "sample_submission.csv has other ids or columns"
     if ends:
         yield not answers[targets].isna().any().any(), "answers are whole", "answers.csv has empty cells"
+
+
+def same(ids: pd.Series, others: pd.Series) -> bool:
+    return bool(ids.isin(others).all() and others.isin(ids).all())
 
 
 def worth_it(p: Package) -> Iterator[Claim]:
@@ -193,16 +210,16 @@ def said(p: Package) -> Iterator[Claim]:
 # ---- runs ------------------------------------------------------------------------------------------------------------
 
 
-def executed(p: Package, sandbox: Sandbox, report: Report) -> bool:
+def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Report) -> bool:
     """Solved and graded from end to end; what the metric says of good and bad submissions; the ladder of baselines."""
-    spec = json.dumps(p.task, default=str).encode()
+    spec = json.dumps(task, default=str).encode()
     solve, grade = ((trying.INSIDE / name).read_text() for name in ("ladder.py", "grade.py"))
-    solved = trying.run(sandbox, solve, {**files_in(p.folder, "public"), "task.json": spec})
+    solved = trying.run(sandbox, solve, {**paths_in(folder, "public"), "task.json": spec})
     if not report.need("designer", iter([(not solved.failed, "it can be solved", f"the baselines failed: {solved.failed}")])):
         return False
     own = {
-        "metric.py": (p.folder / "metric.py").read_bytes(),
-        "answers.csv": (p.folder / ANSWERS).read_bytes(),
+        "metric.py": (folder / "metric.py").read_bytes(),
+        "answers.csv": (folder / ANSWERS).read_bytes(),
         "task.json": spec,
     }
     graded = trying.run(sandbox, grade, own | {f"submissions/{name}": data for name, data in solved.files.items()})
@@ -210,8 +227,8 @@ def executed(p: Package, sandbox: Sandbox, report: Report) -> bool:
     fine = not graded.failed and isinstance(found, dict)
     if not report.need("designer", iter([(fine, "it can be graded", f"metric.py: {graded.failed or graded.said[:200]}")])):
         return False
-    scored = report.need("designer", metric_holds(p.task["metric"], found))
-    return scored and report.need("brainstormer", ladder_stands(p.task, found, report.baselines))
+    scored = report.need("designer", metric_holds(task["metric"], found))
+    return scored and report.need("brainstormer", ladder_stands(task, found, report.baselines))
 
 
 def metric_holds(metric: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Claim]:

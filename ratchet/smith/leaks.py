@@ -70,9 +70,11 @@ class Package:
 
         from ratchet.smith.probing import MANY, sampled
 
-        names = [c for c in self.train.columns if c in self.solved.columns]
-        frame = sampled(pd.concat([self.train[names], self.solved[names]], ignore_index=True), MANY)
-        return frame, pd.Series((frame.index >= len(self.train)) - 1, index=frame.index)
+        names, learned = [c for c in self.train.columns if c in self.solved.columns], len(self.train)
+        rows = sampled(pd.DataFrame(index=range(learned + len(self.solved))), MANY).index
+        parts = self.train[names].iloc[rows[rows < learned]], self.solved[names].iloc[rows[rows >= learned] - learned]
+        frame = pd.concat(parts, ignore_index=True)
+        return frame, pd.Series((frame.index >= len(parts[0])) - 1, index=frame.index)
 
 
 Probe = Callable[[Package], str]

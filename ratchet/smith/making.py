@@ -202,9 +202,7 @@ def built(
     shutil.rmtree(folder, ignore_errors=True)
     write(folder, data, f, description, code)
     report = checking.Report()
-    for name, content in checking.prepared(folder, raw, sandbox, report).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+    trying.save(checking.prepared(folder, raw, sandbox, report), folder)
     if not report.accepted:
         return report
     found = checking.check(folder, sandbox)

@@ -24,6 +24,7 @@ from ratchet.smith import loading, preparing, scoring
 from ratchet.smith.formulation import Dataset, Formulation, named
 
 FORMAT = 1
+TOLD, GROUPS = 20_000, 500  # rows of a test set, more than which make no score surer; groups, of which there should be as many for all that
 IMPORTS = {
     "gzip": "import gzip", "hashlib": "import hashlib", "io": "import io", "json": "import json", "re": "import re",
     "sqlite3": "import sqlite3", "tarfile": "import tarfile", "zipfile": "import zipfile", "sys": "import sys",
@@ -48,6 +49,7 @@ def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
         "classes": list(f.classes), "positive": f.extra.get("positive"), "levels": f.extra.get("levels"),
         "lists": f.extra.get("lists"), "features": list(f.features), "texts": [c for c in f.features if kinds.get(c) == "text"],
         "hidden": f.extra.get("hidden", []), "query": f.extra.get("query"), "sides": sides, "split": f.split,
+        "told": TOLD, "groups": GROUPS,
     }  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def write(folder: Path, data: Dataset, f: Formulation, description: str, code: M
 
 def prepare_script(task: dict[str, Any], plan: dict[str, Any]) -> str:
     readers = [getattr(loading, t["reader"]) for t in plan["tables"].values()]
-    body = sources([preparing.prepare, loading.load, *readers], [loading, preparing])
+    body, names = sources([preparing.prepare, loading.load, *readers], [loading, preparing])
     literal = pprint.pformat(plan, width=110, sort_dicts=False)
     end = (
         '\n\nif __name__ == "__main__":\n'
@@ -89,12 +91,12 @@ def prepare_script(task: dict[str, Any], plan: dict[str, Any]) -> str:
         '    prepare(Path(sys.argv[1]), Path(sys.argv[2]) / "public", Path(sys.argv[2]) / "private", PLAN)\n'
     )
     title = f'"""{task["title"]}\n\nMakes public/ and private/ from the raw files: python prepare.py RAW OUT\n"""\n'
-    return script(title, f"PLAN = {literal}", body, end)
+    return script(title, f"PLAN = {literal}", body, end, names)
 
 
 def metric_script(task: dict[str, Any]) -> str:
     name = task["metric"]["name"]
-    body = sources([scoring.score_files, getattr(scoring, name)], [scoring])
+    body, names = sources([scoring.score_files, getattr(scoring, name)], [scoring])
     head = (
         f"TARGETS = {task['targets']!r}\nANSWER = {task['answer']!r}\nCLASSES = {task['classes']!r}\n"
         f"HIGHER_IS_BETTER = {task['metric']['higher_is_better']}\nOPTIMUM = {task['metric']['optimum']}"
@@ -107,19 +109,19 @@ def metric_script(task: dict[str, Any]) -> str:
         '    except InvalidSubmission as e:\n        sys.exit(f"invalid submission: {e}")\n'
     )
     title = f'"""{task["metric"]["name"]} of a submission: python metric.py SUBMISSION ANSWERS"""\n'
-    return script(title, head, body, end)
+    return script(title, head, body, end, names)
 
 
-def script(title: str, head: str, body: str, end: str) -> str:
-    used = {n.id for n in ast.walk(ast.parse(f"{body}\n{end}")) if isinstance(n, ast.Name)}
+def script(title: str, head: str, body: str, end: str, names: Iterable[str]) -> str:
+    used = {*names, *names_in(end)}
     lines = sorted(
         {line for name, line in IMPORTS.items() if name in used}, key=lambda line: (line.split()[1] in ("numpy", "pandas"), line)
     )
     return f"{title}\nfrom __future__ import annotations\n\n" + "\n".join(lines) + f"\n\n{head}\n\n\n{body}{end}"
 
 
-def sources(wanted: Iterable[Callable[..., Any]], modules: Sequence[ModuleType]) -> str:
-    """The source of functions and of all that they call in these modules, in the order of the files."""
+def sources(wanted: Iterable[Callable[..., Any]], modules: Sequence[ModuleType]) -> tuple[str, frozenset[str]]:
+    """The source of functions and of all that they call in these modules, in the order of the files; and the names in it."""
     known = {
         name: value
         for module in modules
@@ -132,11 +134,16 @@ def sources(wanted: Iterable[Callable[..., Any]], modules: Sequence[ModuleType])
         if name not in found:
             found.add(name)
             waiting += [called for called in source(known[name])[1] if called in known]
-    return "\n\n".join(source(value)[0] for name, value in known.items() if name in found)
+    texts = [source(value) for name, value in known.items() if name in found]
+    return "\n\n".join(text for text, _ in texts), frozenset[str]().union(*(names for _, names in texts))
 
 
 @cache
 def source(value: Callable[..., Any]) -> tuple[str, frozenset[str]]:
     """The text of a function or class, and the names in it; finding it takes milliseconds, and every task asks for all of them."""
     text = inspect.getsource(value)
-    return text, frozenset(n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name))
+    return text, names_in(text)
+
+
+def names_in(text: str) -> frozenset[str]:
+    return frozenset(n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name))

@@ -153,7 +153,7 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
     """Which rows are kept for the grader."""
     split, n = plan["split"], len(frame)
     random = np.random.default_rng(split["seed"])
-    share = split["test"]
+    share = min(split["test"], plan["told"] / n)  # of very many rows a score needs no quarter
     if split["by"] == "time":
         order = frame[split["column"]].to_numpy()
         cut = np.sort(order)[int(n * (1 - share))]
@@ -165,7 +165,8 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
         sizes = groups.value_counts()
         random.shuffle(names)
         total = np.cumsum([sizes[name] for name in names])
-        return groups.isin(set(names[: max(1, int((total <= share * n).sum()))])).to_numpy()
+        enough = (total <= share * n) | (np.arange(len(names)) < plan["groups"])
+        return groups.isin(set(names[: max(1, int((enough & (total <= split["test"] * n)).sum()))])).to_numpy()
     twins = pd.factorize(whole(frame, plan))[0]  # rows of the same features, numbered by the first of them
     sizes = np.bincount(twins)
     chosen = np.zeros(len(sizes), bool)

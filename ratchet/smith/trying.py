@@ -88,10 +88,14 @@ class Tried:
 
 
 def run(
-    sandbox: Sandbox, script: str, files: Mapping[str, bytes], arguments: Sequence[str] = (), seconds: float = SECONDS
+    sandbox: Sandbox,
+    script: str,
+    files: Mapping[str, bytes | Path],
+    arguments: Sequence[str] = (),
+    seconds: float = SECONDS,
 ) -> Tried:
-    """Run a script, as if started with the arguments in a folder that holds the files; everything below `out/` comes back. The
-    sandbox's files have no folders, so they go in and out as archives."""
+    """Run a script, as if started with the arguments in a folder that holds the files (contents, or where they lie); everything below
+    `out/` comes back. The sandbox's files have no folders, so they go in and out as archives."""
     from ratchet.verify.sandbox.sandbox import Program
 
     main = (INSIDE / "start.py").read_bytes()
@@ -110,14 +114,21 @@ def run(
     return Tried(kept, said, f"{ended.ending()}: {last[-1][:300]}" if last else ended.ending())
 
 
-def packed(files: Mapping[str, bytes]) -> bytes:
+def packed(files: Mapping[str, bytes | Path]) -> bytes:
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w") as archive:
-        for name, content in files.items():
+        for name, given in files.items():
+            content = given.read_bytes() if isinstance(given, Path) else given
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return held.getvalue()
+
+
+def save(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def unpack(data: bytes) -> dict[str, bytes]:

@@ -93,7 +93,9 @@ class Side:
 
     def run(self, seconds: float, starved: bool, limits: Limits) -> Run:
         """`starved`: the kernel has killed something for want of memory."""
-        head, _, rest = bytes(self.said["status"]).partition(b"\n")
+        status = self.said["status"]
+        cut = status.find(b"\n") if b"\n" in status else len(status)
+        head, rest = bytes(status[:cut]), memoryview(status)[cut + 1 :]
         code, cpu = self.init
         told: dict[str, Any] = {"exit": code, "cpu": cpu, "kept": False}
         with suppress(ValueError):  # half of it, where it was ended before it could tell
@@ -103,7 +105,7 @@ class Side:
         code, cpu = told["exit"], told["cpu"]
         spent = code == -SIGXCPU or (code == -SIGKILL and cpu >= limits.seconds)
         why = self.why or ("time" if spent else "memory" if starved and code else "")
-        kept = rest if told["kept"] else None
+        kept = bytes(rest) if told["kept"] else None
         return Run(code, why, bytes(self.said["out"]), bytes(self.said["err"]), seconds, cpu, kept)
 
 
