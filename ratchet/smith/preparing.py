@@ -235,7 +235,7 @@ def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:
             table = table.assign(id=numbers)[numbers.notna()].astype({"id": int})
             table = table.sort_values(["id", *side["order"]], kind="stable")
         columns = ["id" if side["own"] else side["key"], *side["columns"]]
-        table[columns].to_csv(public / f"{side['table']}.csv", index=False)
+        save(table[columns], public / f"{side['table']}.csv")
     features = [c for c in plan["features"] if c not in [s["column"] for s in plan["sides"] if s["own"]]]
     if "image" in features:
         (public / "images").mkdir(exist_ok=True)
@@ -247,14 +247,40 @@ def prepare(raw: Path, public: Path, private: Path, plan: dict) -> None:
         frame[name] = frame[name].dt.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S")
     query = [plan["query"]] if plan["query"] else []
     columns = ["id", *query, *features]
-    frame.loc[~test, [*columns, *plan["targets"]]].to_csv(public / "train.csv", index=False)
-    frame.loc[test, [c for c in columns if c not in hidden]].to_csv(public / "test.csv", index=False)
+    save(frame.loc[~test, [*columns, *plan["targets"]]], public / "train.csv")
+    save(frame.loc[test, [c for c in columns if c not in hidden]], public / "test.csv")
     answers = frame.loc[test, ["id", *query, *plan["targets"]]]
-    answers.to_csv(private / "answers.csv", index=False)
+    save(answers, private / "answers.csv")
     sample = answers[["id"]].copy()
     for name in plan["targets"]:
         sample[name] = constant(frame.loc[~test, name], plan["answer"])
-    sample.to_csv(public / "sample_submission.csv", index=False)
+    save(sample, public / "sample_submission.csv")
+
+
+def save(frame: pd.DataFrame, path: Path, rows: int = 20_000) -> None:
+    """As `to_csv` writes it, in a quarter of the time, since a value of many rows is put into words once; some rows at a time."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(map(cell, frame.columns)) + "\n")
+        for start in range(0, len(frame), rows):
+            part = frame.iloc[start : start + rows]
+            file.writelines(",".join(line) + "\n" for line in zip(*(cells(part[name]) for name in part)))
+
+
+def cells(column: pd.Series) -> list[str]:
+    if column.dtype == object:  # 1, 1.0 and True are alike there
+        return ["" if missing else cell(value) for value, missing in zip(column, column.isna())]
+    numeric = pd.api.types.is_numeric_dtype(column)
+    places, values = pd.factorize(column)
+    if column.dtype == np.float32:
+        values = values.to_numpy().astype(str)  # 0.1, not all digits of the next number of 64 bits
+    elif not numeric:
+        values = values.astype(str)
+    return np.array([*map(str if numeric else cell, values.tolist()), ""], object)[places].tolist()
+
+
+def cell(value: object) -> str:
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[,"\r\n]', text) else text
 
 
 def constant(values: pd.Series, answer: str) -> object:
