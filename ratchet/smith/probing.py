@@ -139,21 +139,24 @@ def by_value(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Seri
     values was seen there, the others do not count: a table that knows nine towns out of ten gives away what it knows."""
     keys = pd.factorize(column, use_na_sentinel=False)[0]
     y = pd.factorize(target.astype(str), sort=True)[0] if discrete else target.to_numpy(float)
-    worth = np.eye(int(y.max()) + 1)[y] if discrete else y[:, None]
     fold, size = folds(target, part), int(keys.max()) + 1
+    classes = int(y.max()) + 1 if discrete else 1
 
     def sums(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Of each value: what its rows are worth, and how many they are."""
-        return np.column_stack([np.bincount(keys[rows], w, size) for w in (*worth[rows].T, np.ones(int(rows.sum())))])
+        """Of each value, what its rows are worth: how many are of each class, or the target's sum."""
+        if discrete:
+            return np.bincount(keys[rows] * classes + y[rows], minlength=size * classes).reshape(size, classes).astype(float)
+        return np.bincount(keys[rows], y[rows], size)[:, None]
 
-    whole, known = sums(np.ones(len(y), bool)), np.zeros(len(y), bool)
-    predicted = np.tile(worth.mean(0), (len(y), 1))
+    every, known = np.ones(len(y), bool), np.zeros(len(y), bool)
+    worth, counts = sums(every), np.bincount(keys)
+    predicted = np.tile(worth.sum(0) / len(y), (len(y), 1))
     for f in np.unique(fold[fold >= 0]):
         held = fold == f
-        rest = (whole - sums(held))[keys[held]]
-        seen = rest[:, -1] > 0.5
-        known[held] = seen
-        predicted[known & held] = rest[seen, :-1] / rest[seen, -1:]
+        others = counts - np.bincount(keys[held], minlength=size)
+        known[held] = others[keys[held]] > 0
+        asked = keys[known & held]
+        predicted[known & held] = (worth - sums(held))[asked] / others[asked, None]
     predicted, known, y = predicted[fold >= 0], known[fold >= 0], y[fold >= 0]
     if known.mean() > COVERED and (not discrete or len(np.unique(y[known])) == len(np.unique(y))):
         predicted, y = predicted[known], y[known]

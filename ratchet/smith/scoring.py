@@ -106,13 +106,10 @@ def macro_f1(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 
 def quadratic_kappa(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
     """Agreement beyond chance, where being far off weighs more; predictions are rounded to whole levels."""
-    from sklearn.metrics import cohen_kappa_score
-
-    levels = truth[targets[0]].astype(int)
-    rounded = given[targets[0]].clip(levels.min(), levels.max()).round().astype(int)
-    if levels.nunique() == 1:
-        return float((levels.to_numpy() == rounded.to_numpy()).all())
-    return cohen_kappa_score(levels, rounded, weights="quadratic")
+    levels = truth[targets[0]].astype(int).to_numpy()
+    said = given[targets[0]].clip(levels.min(), levels.max()).round().to_numpy()
+    by_chance = levels.var() + said.var() + (levels.mean() - said.mean()) ** 2  # mean squared distance of pairs drawn at random
+    return float(1 - ((levels - said) ** 2).mean() / by_chance) if by_chance else 1.0
 
 
 def rmse(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
@@ -144,23 +141,27 @@ def mean_auc(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 
 def ndcg(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
     """Mean over the queries (the second column of the answers) of the gain of the ten rows ranked highest, by the best possible;
-    gains are ranks within the query, from 0 to 1; rows of equal predictions share their places."""
-    target = targets[0]
-    rows = pd.DataFrame(
-        {"query": truth.iloc[:, 1].to_numpy(), "true": truth[target].to_numpy(), "said": given[target].to_numpy()}
-    )
-    groups = rows.groupby("query")["true"]
-    rows = rows[groups.transform("nunique") > 1]
-    groups = rows.groupby("query")["true"]
-    rows["gain"] = (groups.rank() - 1) / (groups.transform("size") - 1)
-    rows["shared"] = rows.groupby(["query", "said"])["gain"].transform("mean")
+    gains are ranks within the query, from 0 to 1; rows of equal predictions share their places. A query of equal rows has no order."""
+    query = pd.factorize(truth.iloc[:, 1], use_na_sentinel=False)[0]
+    true, said = truth[targets[0]].to_numpy(float), given[targets[0]].to_numpy(float)
+    sizes = np.bincount(query)
+    first = np.cumsum(sizes) - sizes  # places of the queries' first rows where rows are sorted by query
+    ordered = true[np.lexsort((true, query))]
+    varied = ordered[first] < ordered[first + sizes - 1]
 
-    def discounted(by: str, gain: str) -> pd.Series:
-        ranked = rows.sort_values(["query", by], ascending=[True, False], kind="stable")
-        place = ranked.groupby("query").cumcount()
-        return (ranked[gain] * (place < 10) / np.log2(place + 2)).groupby(ranked["query"]).sum()
+    def each(values: np.ndarray) -> np.ndarray:
+        """A number for each value of each query, in their order."""
+        return query * len(query) + np.unique(values, return_inverse=True)[1]
 
-    return float((discounted("said", "shared") / discounted("gain", "gain")).mean())
+    gain = (pd.Series(each(true)).rank().to_numpy() - 1 - first[query]) / np.maximum(sizes[query] - 1, 1)
+    shared = pd.Series(gain).groupby(each(said)).transform("mean").to_numpy()
+
+    def discounted(by: np.ndarray, worth: np.ndarray) -> np.ndarray:
+        ranked = np.lexsort((-by, query))
+        place = np.arange(len(query)) - first[query[ranked]]
+        return np.bincount(query[ranked], np.where(place < 10, worth[ranked] / np.log2(place + 2), 0))
+
+    return float((discounted(said, shared)[varied] / discounted(gain, gain)[varied]).mean())
 
 
 HIGHER = {
