@@ -210,13 +210,13 @@ def said(p: Package) -> Iterator[Claim]:
 # ---- runs ------------------------------------------------------------------------------------------------------------
 
 
-def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Report) -> bool:
+def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Report) -> None:
     """Solved and graded from end to end; what the metric says of good and bad submissions; the ladder of baselines."""
     spec = json.dumps(task, default=str).encode()
     solve, grade = ((trying.INSIDE / name).read_text() for name in ("ladder.py", "grade.py"))
     solved = trying.run(sandbox, solve, {**paths_in(folder, "public"), "task.json": spec})
     if not report.need("designer", iter([(not solved.failed, "it can be solved", f"the baselines failed: {solved.failed}")])):
-        return False
+        return
     own = {
         "metric.py": (folder / "metric.py").read_bytes(),
         "answers.csv": (folder / ANSWERS).read_bytes(),
@@ -226,9 +226,9 @@ def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Re
     found = trying.read_json(graded.said)
     fine = not graded.failed and isinstance(found, dict)
     if not report.need("designer", iter([(fine, "it can be graded", f"metric.py: {graded.failed or graded.said[:200]}")])):
-        return False
-    scored = report.need("designer", metric_holds(task["metric"], found))
-    return scored and report.need("brainstormer", ladder_stands(task, found, report.baselines))
+        return
+    if report.need("designer", metric_holds(task["metric"], found)):
+        report.need("brainstormer", ladder_stands(task, found, report.baselines))
 
 
 def metric_holds(metric: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Claim]:

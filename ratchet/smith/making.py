@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Made = dict[str, Any]
+LOOKED = 2  # times the candidates that may be built, those that may be looked at, since screening turns some down
 REPAIRS = 2  # times that a task goes back to a role
 BY_CHANCE = ("random", "stratified")
 SLACK = 0.005  # by which screening is stricter than the probes, which see only part of the rows
@@ -222,8 +223,8 @@ def make(
 ) -> dict[str, Any]:
     """Tasks from one data set, into `out/<data>/<task>`; what was rejected into `out/<data>/rejected`. Returns and writes the record.
 
-    `jobs` candidates are worked on at once; the record is the same however many. What is there of an earlier run with the same raw
-    files is kept, so an interrupted run goes on.
+    `most` accepted tasks are enough, and no more than `tries` are built. `jobs` candidates are worked on at once; the record is the
+    same however many. What is there of an earlier run with the same raw files is kept, so an interrupted run goes on.
 
     Raises SmithError where there is nothing to read, or the folder holds tasks of other raw files; StoreError where another run is
     at work in it.
@@ -237,8 +238,9 @@ def make(
         done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
         work = lambda f: tried(data, f, home, seen, sandbox, roles)
-        enough = lambda: sum(r["accepted"] for r in records) >= most
-        for record in ahead(work, islice(roles.brainstorm(data), tries), done, jobs, enough):
+        count = lambda what: sum(r[what] for r in records)
+        enough = lambda: count("accepted") >= most or count("built") >= tries
+        for record in ahead(work, islice(roles.brainstorm(data), LOOKED * tries), done, jobs, enough):
             if enough():  # begun beside the last one that was wanted
                 for folder in (home, home / "rejected"):
                     shutil.rmtree(folder / record["task"], ignore_errors=True)
@@ -308,12 +310,21 @@ def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:
 
 def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbox, roles: Roles) -> Made:
     """What came of a candidate; whatever goes wrong with it is said of it, and the next one may be well."""
-    record = {"task": f.name, "kind": f.kind, "metric": f.metric, "accepted": False, "why": "", "by": "brainstormer"}
+    record = {
+        "task": f.name,
+        "kind": f.kind,
+        "metric": f.metric,
+        "why": "",
+        "by": "brainstormer",
+        "built": False,
+        "accepted": False,
+    }
     folder = home / f.name
     try:
         fit, why = screened(data, f)
         if fit is None:
             return record | {"why": why}
+        record["built"] = True
         report, last = attempt(data, fit, folder, root, sandbox, roles)
     except SmithError as e:  # a role gave up
         shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,8 @@ from ratchet.smith import loading, preparing, scoring
 from ratchet.smith.formulation import Dataset, Formulation, named
 
 FORMAT = 1
-TOLD, GROUPS = 20_000, 500  # rows of a test set, more than which make no score surer; groups, of which there should be as many for all that
+TOLD = 20_000  # rows of a test set, more than which make no score surer
+GROUPS = 500  # of which there should be as many for all that
 IMPORTS = {
     "gzip": "import gzip", "hashlib": "import hashlib", "io": "import io", "json": "import json", "re": "import re",
     "sqlite3": "import sqlite3", "tarfile": "import tarfile", "zipfile": "import zipfile", "sys": "import sys",
