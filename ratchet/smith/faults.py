@@ -143,10 +143,9 @@ def unseeded(p: Package) -> bool:
 
 @faults.add("a grader that takes anything")
 def lenient(p: Package) -> bool:
-    """Rows that are missing are left out of the score instead of refused."""
+    """Rows that are missing are told as the last one there is, instead of refused."""
     script = (p.folder / "metric.py").read_text()
-    spoiled = script.replace("    if missing:\n        raise InvalidSubmission", "    if False:\n        raise InvalidSubmission")
-    spoiled = spoiled.replace('.loc[answers["id"]]', '.reindex(answers["id"]).ffill().bfill()')
+    spoiled = script.replace("    if len(missing):\n        raise InvalidSubmission", "    if False:\n        raise InvalidSubmission")
     write_text(p.folder / "metric.py", spoiled)
     return spoiled != script
 
