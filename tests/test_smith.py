@@ -99,9 +99,12 @@ def spoiled(folder: Path, name: str, home: Path) -> Path | None:
 
 
 QUICK = (
-    "label left in the test set", "constant target", "missing file", "empty cells among the answers", "labels that training never shows",
+    "label left in the test set",
+    "constant target",
+    "missing file",
+    "empty cells among the answers",
     "a sample that lacks a column",
-)  # fmt: skip
+)
 SLOW = (
     "near copy among the features",
     "wrong direction of the metric",
@@ -120,6 +123,22 @@ def test_faults_are_found(made: tuple[Path, Path, dict[str, Any]], room: Any, tm
             return
         shutil.rmtree(tmp_path / name)
     pytest.fail("no task here can have that fault, so it is not tested")
+
+
+def test_a_class_that_training_never_shows_is_found(room: Any, tmp_path: Path) -> None:
+    random, raw = np.random.default_rng(4), tmp_path / "plants"
+    raw.mkdir()
+    kind = random.choice(["fern", "moss", "reed"], ROWS)
+    height = random.normal(0, 1, ROWS) + (kind == "fern") * 1.5 - (kind == "moss") * 1.5
+    pd.DataFrame({"kind": kind, "height": height.round(2), "width": random.normal(0, 1, ROWS).round(2)}).to_csv(
+        raw / "plants.csv"
+    )
+    kinds = {
+        t["kind"]: t["task"] for t in making.make(raw, tmp_path / "out", lambda line: None, tries=3)["tried"] if t["accepted"]
+    }
+    copy = spoiled(tmp_path / "out" / "plants" / kinds["multiclass"], "labels that training never shows", tmp_path)
+    assert copy is not None
+    assert [p.check for p in checking.check(copy, room).problems] == ["training shows every class"]
 
 
 def test_a_split_by_chance_is_found(made: tuple[Path, Path, dict[str, Any]], room: Any, tmp_path: Path) -> None:

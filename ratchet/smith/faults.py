@@ -145,7 +145,9 @@ def unseeded(p: Package) -> bool:
 def lenient(p: Package) -> bool:
     """Rows that are missing are told as the last one there is, instead of refused."""
     script = (p.folder / "metric.py").read_text()
-    spoiled = script.replace("    if len(missing):\n        raise InvalidSubmission", "    if False:\n        raise InvalidSubmission")
+    spoiled = script.replace(
+        "    if len(missing):\n        raise InvalidSubmission", "    if False:\n        raise InvalidSubmission"
+    )
     write_text(p.folder / "metric.py", spoiled)
     return spoiled != script
 
