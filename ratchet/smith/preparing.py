@@ -2,8 +2,8 @@
 readers of `loading`: pandas, numpy, Pillow and the standard library, nothing of ratchet.
 
 A plan is plain data (see `task.yaml`): `tables` (how each is read), `main` (the tables that hold the rows, one below the other),
-`targets`, `features`, `answer` ("chance", "class" or "number": what is to be submitted), `split`, and `sides`, the tables that come
-along.
+`targets`, `features`, `answer` ("chance", "class" or "number": what is to be submitted), `split`, `told` (rows of the test set at most,
+as soon as it has `groups` of the groups that are split), and `sides`, the tables that come along.
 """
 
 from __future__ import annotations
