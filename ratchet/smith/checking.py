@@ -182,7 +182,7 @@ def shapes(p: Package, sample: Any) -> Iterator[Claim]:
 
 
 def same(ids: pd.Series, others: pd.Series) -> bool:
-    return bool(ids.isin(others).all() and others.isin(ids).all())
+    return bool(ids.notna().all() and ids.isin(others).all() and others.isin(ids).all())
 
 
 def worth_it(p: Package) -> Iterator[Claim]:

@@ -238,7 +238,7 @@ def make(
         done = {e["made"]["task"]: e["made"] for e in journal.of("task")}
         records: list[dict[str, Any]] = []
         work = lambda f: tried(data, f, home, seen, sandbox, roles)
-        count = lambda what: sum(r[what] for r in records)
+        count = lambda what: sum(r.get(what, True) for r in records)  # an older journal does not say what was built
         enough = lambda: count("accepted") >= most or count("built") >= tries
         for record in ahead(work, islice(roles.brainstorm(data), LOOKED * tries), done, jobs, enough):
             if enough():  # begun beside the last one that was wanted

@@ -25,7 +25,7 @@ from ratchet.smith.formulation import Dataset, Formulation, named
 
 FORMAT = 1
 TOLD = 20_000  # rows of a test set, more than which make no score surer
-GROUPS = 500  # of which there should be as many for all that
+LEAST = 500  # of its groups, or rows of each class: as many there should be for all that
 IMPORTS = {
     "gzip": "import gzip", "hashlib": "import hashlib", "io": "import io", "json": "import json", "re": "import re",
     "sqlite3": "import sqlite3", "tarfile": "import tarfile", "zipfile": "import zipfile", "sys": "import sys",
@@ -50,7 +50,7 @@ def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
         "classes": list(f.classes), "positive": f.extra.get("positive"), "levels": f.extra.get("levels"),
         "lists": f.extra.get("lists"), "features": list(f.features), "texts": [c for c in f.features if kinds.get(c) == "text"],
         "hidden": f.extra.get("hidden", []), "query": f.extra.get("query"), "sides": sides, "split": f.split,
-        "told": TOLD, "groups": GROUPS,
+        "told": TOLD, "least": LEAST,
     }  # fmt: skip
 
 

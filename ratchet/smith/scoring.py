@@ -25,13 +25,13 @@ def checked(submission: pd.DataFrame, answers: pd.DataFrame, targets: list[str],
     got = [str(c) for c in submission.columns]
     if got != wanted:
         raise InvalidSubmission(f"the columns must be {', '.join(wanted)} in this order, got {', '.join(got)[:200]}")
-    ids = pd.Index(pd.to_numeric(submission["id"], errors="coerce").to_numpy(float))
+    ids = pd.Index(pd.to_numeric(submission["id"], errors="coerce").to_numpy())
     whole = np.isfinite(ids) & (ids == np.floor(ids))
     if not whole.all():
         raise InvalidSubmission(f"row {int(np.argmin(whole)) + 1}: the id is not a whole number")
     if not ids.is_unique:
         raise InvalidSubmission(f"id {int(ids[ids.duplicated()][0])} is there twice")
-    places = ids.get_indexer(answers["id"].to_numpy(float))
+    places = ids.get_indexer(answers["id"])
     missing = answers["id"][places < 0]
     if len(missing):
         raise InvalidSubmission(f"{len(missing)} ids of the test set are missing, the first is {missing.min()}")
@@ -105,7 +105,7 @@ def macro_f1(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 
 
 def quadratic_kappa(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
-    """Agreement beyond chance, where being far off weighs more; predictions are rounded to whole levels."""
+    """Agreement beyond chance, where being far off weighs more, by the square of how far; predictions are rounded to whole levels."""
     levels = truth[targets[0]].astype(int).to_numpy()
     said = given[targets[0]].clip(levels.min(), levels.max()).round().to_numpy()
     by_chance = levels.var() + said.var() + (levels.mean() - said.mean()) ** 2  # mean squared distance of pairs drawn at random
@@ -142,8 +142,9 @@ def mean_auc(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> fl
 def ndcg(truth: pd.DataFrame, given: pd.DataFrame, targets: list[str]) -> float:
     """Mean over the queries (the second column of the answers) of the gain of the ten rows ranked highest, by the best possible;
     gains are ranks within the query, from 0 to 1; rows of equal predictions share their places. A query of equal rows has no order."""
-    query = pd.factorize(truth.iloc[:, 1], use_na_sentinel=False)[0]
-    true, said = truth[targets[0]].to_numpy(float), given[targets[0]].to_numpy(float)
+    known = truth.iloc[:, 1].notna().to_numpy()
+    query = pd.factorize(truth.iloc[:, 1][known])[0]
+    true, said = (frame[targets[0]].to_numpy(float)[known] for frame in (truth, given))
     sizes = np.bincount(query)
     first = np.cumsum(sizes) - sizes  # places of the queries' first rows where rows are sorted by query
     ordered = true[np.lexsort((true, query))]
