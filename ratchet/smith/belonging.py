@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, repeated, sampled, told
+from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, codes_of, crossed, repeated, sampled, together, told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,26 +55,18 @@ def panel(frame: pd.DataFrame, features: Sequence[str], target: str) -> str:
     known = frame[frame[target].notna()]
     y = pd.factorize(known[target].astype(str))[0]
     shuffled = np.random.default_rng(0).permutation(y)
-    codes = {n: pd.factorize(known[n], use_na_sentinel=False)[0] for n in names}
+    codes = {n: codes_of(known[n]) for n in names}
     for group in [(n,) for n in names] + list(combinations(names, 2)):
         place = crossed(*(codes[n] for n in group))
-        several = np.bincount(place)[place] > 1
+        several = together(place)
         if several.mean() > 0.5 and twice(place[several], y[several]) < 0.01 and twice(place[several], shuffled[several]) > 0.1:
             return " and ".join(group)
     return ""
 
 
-def crossed(codes: NDArray[np.int64], *others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A number for each combination of codes, from 0 on."""
-    for other in others:
-        codes = pd.factorize(codes.astype(np.int64) * (int(other.max()) + 1) + other)[0]
-    return codes
-
-
 def twice(place: NDArray[np.int64], classes: NDArray[np.int64]) -> float:
     """The share of rows whose class another row of their place has too."""
-    both = crossed(place, classes)
-    return float((np.bincount(both)[both] > 1).mean())
+    return float(together(crossed(place, classes)).mean())
 
 
 def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:

@@ -172,16 +172,16 @@ def shapes(p: Package, sample: Any) -> Iterator[Claim]:
     ends = list(answers.columns)[-len(targets) :] == targets
     yield ends, "answers have the target", f"answers.csv has the columns {', '.join(answers.columns)}"
     once = not test["id"].duplicated().any() and not answers["id"].duplicated().any()
-    both = once and same(test["id"], answers["id"])
+    both = once and same_ids(test["id"], answers["id"])
     yield both, "answers belong to the test set", "test.csv and answers.csv do not have the same ids, once each"
     yield not train["id"].isin(test["id"]).any(), "the sides are apart", "ids are on both sides"
-    right = list(sample.columns) == ["id", *targets] and same(sample["id"], test["id"])
+    right = list(sample.columns) == ["id", *targets] and same_ids(sample["id"], test["id"])
     yield right, "the sample shows what is asked for", "sample_submission.csv has other ids or columns"
     if ends:
         yield not answers[targets].isna().any().any(), "answers are whole", "answers.csv has empty cells"
 
 
-def same(ids: pd.Series, others: pd.Series) -> bool:
+def same_ids(ids: pd.Series, others: pd.Series) -> bool:
     return bool(ids.notna().all() and ids.isin(others).all() and others.isin(ids).all())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ratchet.smith.probing import COVERED, MANY, SOLVED, alone, by_cuts, by_value, repeated, sampled
+from ratchet.smith.probing import COVERED, MANY, SOLVED, alone, by_cuts, by_value, codes_of, crossed, repeated, sampled, together
 from ratchet.smith.profiling import hours_and_minutes
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def pairs(
     for a, b in combinations(names, 2):
         if a in found or b in found:
             continue
-        both = frame.groupby([a, b], sort=False, dropna=False).ngroup()
-        if both.duplicated(keep=False).mean() < COVERED:
+        both = crossed(codes_of(frame[a]), codes_of(frame[b]))
+        if together(both).mean() < COVERED:
             continue
-        value = by_value(both, frame[target], discrete, part)
+        value = by_value(pd.Series(both), frame[target], discrete, part)
         if value > SOLVED:
             found[a] = f"tells the target together with {b} (skill {value:.3f})"
     return found

@@ -134,10 +134,27 @@ def repeated(column: pd.Series) -> bool:
     return bool(column.nunique() < 0.5 * column.notna().sum())
 
 
+def codes_of(column: pd.Series) -> NDArray[np.int64]:
+    """A number for each value, from 0 on; being missing is one of them."""
+    return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64)
+
+
+def crossed(codes: NDArray[np.int64], *others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each combination of codes, from 0 on."""
+    for other in others:
+        codes = pd.factorize(codes * (int(other.max()) + 1) + other)[0]
+    return codes
+
+
+def together(codes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows have a number that others have too."""
+    return np.bincount(codes)[codes] > 1
+
+
 def by_value(column: pd.Series, target: pd.Series, discrete: bool, part: pd.Series | None = None) -> float:
     """Skill of a table from values to what they went with, made on other rows than it is asked about. Where a good part of the
     values was seen there, the others do not count: a table that knows nine towns out of ten gives away what it knows."""
-    keys = pd.factorize(column, use_na_sentinel=False)[0]
+    keys = codes_of(column)
     y = pd.factorize(target.astype(str), sort=True)[0] if discrete else target.to_numpy(float)
     fold, size = folds(target, part), int(keys.max()) + 1
     classes = int(y.max()) + 1 if discrete else 1

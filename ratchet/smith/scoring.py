@@ -38,7 +38,7 @@ def checked(submission: pd.DataFrame, answers: pd.DataFrame, targets: list[str],
     if len(ids) > len(places):
         strange = ids.difference(answers["id"])
         raise InvalidSubmission(f"{len(strange)} ids are not in the test set, the first is {int(strange.min())}")
-    found = submission.iloc[places].set_index(answers["id"])
+    found = submission.iloc[places].reset_index(drop=True).assign(id=answers["id"].to_numpy())
     for name in targets:
         if classes:
             names = {v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in found[name].unique()}
@@ -52,12 +52,12 @@ def checked(submission: pd.DataFrame, answers: pd.DataFrame, targets: list[str],
         wrong = values.isna() | np.isinf(values)
         if wrong.any():
             raise InvalidSubmission(
-                f"{name}: id {found.index[wrong][0]} has {found[name][wrong].iloc[0]!r}, which is not a finite number"
+                f"{name}: id {found['id'][wrong].iloc[0]} has {found[name][wrong].iloc[0]!r}, which is not a finite number"
             )
         if answer == "chance" and ((values < 0) | (values > 1)).any():
             raise InvalidSubmission(f"{name}: chances lie between 0 and 1, got {values[(values < 0) | (values > 1)].iloc[0]:g}")
         found[name] = values.astype(float)
-    return found.assign(id=answers["id"].to_numpy()).reset_index(drop=True)
+    return found
 
 
 def score_files(
