@@ -15,7 +15,7 @@ import pytest
 from conftest import Answer
 
 from ratchet.smith import making
-from ratchet.smith.describing import figure
+from ratchet.smith.describing import counted, figure
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.kinds.columns import a, yes_or_no
 from ratchet.smith.package import write
@@ -56,6 +56,7 @@ def put(data: Dataset, f: Formulation, folder: Path, raw: Path) -> dict[str, pd.
     write(folder, data, f, roles.design(data, f), roles.refactor(data, f))
     done = subprocess.run([sys.executable, folder / "prepare.py", raw, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    counted(folder)
     names = ("public/train.csv", "public/test.csv", "private/answers.csv")
     return {name.split("/")[1][:-4]: pd.read_csv(folder / name) for name in names}
 

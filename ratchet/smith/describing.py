@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratchet.smith import preparing, scoring
-from ratchet.smith.package import plan_of
+from ratchet.core.files import write_text
+from ratchet.smith import scoring
 
 if TYPE_CHECKING:
     from ratchet.smith.formulation import Dataset, Formulation
@@ -24,6 +25,7 @@ METRICS = {
     "mean_auc": "the area under the ROC curve of each label, averaged over the labels",
     "ndcg": "NDCG of the ten rows ranked highest, averaged over the queries: 1 is perfect. A row's gain is its rank in its query",
 }
+LEARNED, TOLD = "{learned}", "{told}"  # rows of train.csv and of test.csv
 OURS = {f"raw {name}": name for name in ("id", "image", "source")}
 SPLITS = {
     "random": "Rows of the test set were drawn at random.",
@@ -49,16 +51,13 @@ def figure(value: float) -> str:
 
 
 def describe(data: Dataset, f: Formulation, answer: str) -> str:
-    """Markdown."""
-    frame, profile = data.main(f.tables)
-    columns = [c for c in profile.columns if c.name in f.features]
-    plan = plan_of(data, f)
-    rows, test = preparing.sides_of(preparing.once(frame, plan), plan)
+    """Markdown, with marks where `counted` puts the numbers of rows."""
+    columns = [c for c in data.main(f.tables)[1].columns if c.name in f.features]
     targets = ", ".join(f"`{t}`" for t in f.targets)
     lines = [
         f"# {f.title}",
         "",
-        f"Data: **{data.name}** ({', '.join(f.tables)}), {len(rows) - test.sum():,} rows to learn from and {test.sum():,} to tell. "
+        f"Data: **{data.name}** ({', '.join(f.tables)}), {LEARNED} rows to learn from and {TOLD} to tell. "
         f"{f.why[0].upper()}{f.why[1:]}.",
         "",
     ]
@@ -100,6 +99,19 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
     if left:
         lines += ["", "## Left out", "", *left_out(left)]
     return "\n".join(lines) + "\n"
+
+
+def counted(folder: Path) -> None:
+    """Put the numbers of rows into the description, once prepare.py has made them."""
+    import pandas as pd
+
+    file = folder / "description.md"
+    text = file.read_text()
+    for mark, name in ((LEARNED, "train"), (TOLD, "test")):
+        if mark in text:
+            rows = len(pd.read_csv(folder / "public" / f"{name}.csv", usecols=[0]))
+            text = text.replace(mark, f"{rows:,}")
+    write_text(file, text)
 
 
 def left_out(left: Mapping[str, str]) -> list[str]:

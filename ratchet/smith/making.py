@@ -18,6 +18,7 @@ from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
 from ratchet.smith.belonging import NEIGHBOURS, neighbours, owner, panel
+from ratchet.smith.describing import counted
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.giveaways import beside, givers
 from ratchet.smith.kinds.structure import clock
@@ -206,6 +207,7 @@ def built(
     trying.save(checking.prepared(folder, raw, sandbox, report), folder)
     if not report.accepted:
         return report
+    counted(folder)
     found = checking.check(folder, sandbox)
     return checking.Report(found.problems, [*report.checks, *found.checks], found.baselines)
 
@@ -276,7 +278,7 @@ def ahead(
 ) -> Iterator[Made]:
     """What came of each candidate, in order; some are begun before they are asked for, but none once there are enough."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(jobs) as threads:
+    with ThreadPoolExecutor(jobs, initializer=alone) as threads:
         try:
             for f in candidates:
                 while waiting and (len(waiting) >= jobs or f.name in done):
@@ -291,6 +293,14 @@ def ahead(
                 yield waiting.popleft().result()
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+def alone() -> None:
+    """Models of this thread have no threads of their own: they are small, and candidates side by side need the cores."""
+    import sklearn.ensemble  # noqa: F401  # brings the library whose threads these are
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="openmp")
 
 
 def opened(home: Path, root: Path, only: Sequence[Path]) -> Journal:

@@ -37,7 +37,8 @@ The check "{check}" says: {what}
 
 Reply with the task as it should be, as one JSON object with the same keys, or {{"drop": true}} where it cannot be mended."""
 DESIGN = """Write the description of this competition for the people who will take part: the task, the files, the columns, the score,
-the submission. It must name the target, the metric and sample_submission.csv.{wrong}
+the submission. It must name the target, the metric and sample_submission.csv. Where you write {{learned}} and {{told}}, the numbers of
+rows of train.csv and test.csv will stand.{wrong}
 
 {task}
 

@@ -113,8 +113,14 @@ def of_classes(frame: pd.DataFrame, target: str, classes: list[str]) -> pd.DataF
     """The rows of these classes, under their names."""
     column = frame[target]
     alike = column.dtype == object  # there 1, 1.0 and True are
-    names = column.map(class_name if alike else {value: class_name(value) for value in column.astype(object).unique()})
-    return frame.assign(**{target: names})[names.isin(classes)]
+    if not of_words(column):
+        column = column.map(class_name if alike else {value: class_name(value) for value in column.astype(object).unique()})
+    return frame.assign(**{target: column})[column.isin(classes)]
+
+
+def of_words(column: pd.Series) -> bool:
+    """Whether all cells that are not missing are texts."""
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
 
 
 def class_name(value: object) -> str:
@@ -175,8 +181,8 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
     twins = pd.factorize(whole(frame, plan))[0]  # rows of the same features, numbered by the first of them
     sizes = np.bincount(twins)
     chosen = np.zeros(len(sizes), bool)
-    first = frame[~pd.Series(twins).duplicated().to_numpy()]
-    classes = first.groupby(plan["targets"][0]).indices if split["by"] == "stratified" else {0: np.arange(len(sizes))}
+    first = frame.loc[~pd.Series(twins).duplicated().to_numpy(), plan["targets"][0]]
+    classes = first.groupby(first.to_numpy()).indices if split["by"] == "stratified" else {0: np.arange(len(sizes))}
     for _, places in sorted(classes.items()):
         chosen[drawn(random.permutation(places), sizes, share)] = True
     return chosen[twins]
@@ -186,6 +192,8 @@ def drawn(order: np.ndarray, sizes: np.ndarray, share: float) -> list[int]:
     """The first of these sets of rows that together have that share of all their rows; what would be too much is passed over."""
     wanted, taken, found = max(1, round(share * int(sizes[order].sum()))), 0, []
     for place in order:
+        if taken == wanted:
+            break
         if taken + sizes[place] <= wanted:
             taken += sizes[place]
             found.append(place)
@@ -275,14 +283,14 @@ def save(frame: pd.DataFrame, path: Path, rows: int = 20_000) -> None:
 
 
 def cells(column: pd.Series) -> list[str]:
-    if column.dtype == object:  # 1, 1.0 and True are alike there
+    if column.dtype == object and not of_words(column):  # 1, 1.0 and True are alike there
         return ["" if missing else cell(value) for value, missing in zip(column, column.isna())]
     numeric = pd.api.types.is_numeric_dtype(column)
     places, values = pd.factorize(column)
     if column.dtype in (np.float16, np.float32):
         values = values.to_numpy().astype(str)  # 0.1, not all digits of the next number of 64 bits
     elif not numeric:
-        values = values.astype(str)
+        values = np.asarray(values, str if column.dtype != object else object)
     return np.array([*map(str if numeric else cell, values.tolist()), ""], object)[places].tolist()
 
 

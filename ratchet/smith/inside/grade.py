@@ -13,6 +13,7 @@ import pandas as pd
 ROUNDS, ROWS = 30, 1_000
 FEW = 2_000  # rows of the answers against which broken submissions are held
 ANSWERS = "answers.csv"
+END = "\x1e\n"  # of a line, so that one with a line break in quotes is not torn
 
 
 def metric():
@@ -22,12 +23,13 @@ def metric():
     return module
 
 
-def scored(module, frame, name="given.csv", answers=ANSWERS):
-    """The score, or what was wrong."""
-    if isinstance(frame, bytes):
-        Path(name).write_bytes(frame)
+def scored(module, given, answers=ANSWERS):
+    """The score of a frame, or of a file's contents; or what was wrong."""
+    name = "given.csv"
+    if isinstance(given, bytes):
+        Path(name).write_bytes(given)
     else:
-        frame.to_csv(name, index=False)
+        given.to_csv(name, index=False)
     try:
         value = module.score(name, answers)
         return {"score": float(value)}
@@ -70,21 +72,30 @@ def broken(good, task):
     return found
 
 
-def resampled(truth, frames, task, random):
-    """The same rows of all, drawn again; a query is drawn as a whole."""
-    if task["query"]:
-        groups = list(truth.groupby(truth.columns[1]).indices.values())
+def lines(frame):
+    """Of a file, without the header: what stands in a row is put into words once, however often the row is drawn."""
+    text = frame.to_csv(index=False, header=False, lineterminator=END)
+    return np.array(text.split(END)[:-1], object)
+
+
+def rows(frame, before, after):
+    """A file of these lines, under the frame's header."""
+    return (frame.iloc[:0].to_csv(index=False) + "".join(f"{a},{b}\n" for a, b in zip(before, after))).encode()
+
+
+def drawn(truth, task, random):
+    """Rounds of rows drawn again (some may come twice), and the query that each then belongs to; a query is drawn as a whole, or as
+    much of it as is enough."""
+    if not task["query"]:
+        for _ in range(ROUNDS):
+            yield random.integers(len(truth), size=min(len(truth), ROWS)), None
+        return
+    groups = list(truth.groupby(truth.columns[1]).indices.values())
+    for _ in range(ROUNDS):
         chosen = [groups[i] for i in random.integers(len(groups), size=min(len(groups), ROWS))]
-        most = max(10, 3 * ROWS // len(chosen))  # rows of a query, of which some are enough too
+        most = max(10, 3 * ROWS // len(chosen))
         chosen = [random.permutation(c)[:most] if len(c) > most else c for c in chosen]
-        places = np.concatenate(chosen)
-        query = np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
-        truth = truth.iloc[places].assign(**{truth.columns[1]: query})
-    else:
-        places = random.integers(len(truth), size=min(len(truth), ROWS))
-        truth = truth.iloc[places]
-    ids = np.arange(len(truth))
-    return truth.assign(id=ids), {name: f.iloc[places].assign(id=ids) for name, f in frames.items()}
+        yield np.concatenate(chosen), np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
 
 
 def gaps(module, truth, frames, task):
@@ -95,11 +106,16 @@ def gaps(module, truth, frames, task):
     pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy"), ("strong", "exchanged")]
     strong = frames["strong"]
     frames = frames | {"exchanged": strong.assign(**{t: random.permutation(strong[t].to_numpy()) for t in task["targets"]})}
+    right = lines(truth[task["targets"]])
+    said = {name: lines(frame.drop(columns="id")) for name, frame in frames.items()}
     found = {f"{a} over {b}": [] for a, b in pairs}
-    for _ in range(ROUNDS):
-        again, drawn = resampled(truth, frames, task, random)
-        again.to_csv("again.csv", index=False)
-        scores = {name: scored(module, f, "drawn.csv", "again.csv").get("score", np.nan) for name, f in drawn.items()}
+    for places, query in drawn(truth, task, random):
+        ids = range(len(places))
+        Path("again.csv").write_bytes(rows(truth, ids if query is None else map("{},{}".format, ids, query), right[places]))
+        scores = {
+            name: scored(module, rows(frames[name], ids, text[places]), "again.csv").get("score", np.nan)
+            for name, text in said.items()
+        }
         for a, b in pairs:
             found[f"{a} over {b}"].append(sign * (scores[a] - scores[b]))
     return {
