@@ -102,7 +102,9 @@ def test_tables_are_written_as_pandas_writes_them(tmp_path: Path) -> None:
         "id": range(6), "mixed": [1, True, 1.0, 'x,"y"', None, np.nan], "day": pd.to_datetime(["2020-01-01", None] * 3),
         "whole": pd.array([1, None, 3, 4, 5, 6], "Int64"), "number": [0.1, 1e300, 0.0, 1 / 3, np.inf, np.nan], "so": [True, False] * 3,
         "words": ["a\nb", "", 'said "no"', " d", None, "é"], "small": np.array([0.1, 0.2, 0.3, 1e-7, 5, 6], np.float32), "a, b": list("abcabc"),
+        "texts": pd.Series(["a\nb", "", 'said "no"', "1", None, "1"], dtype=object),
     })  # fmt: skip
+    assert frame["texts"].dtype == frame["mixed"].dtype == object
     preparing.save(frame, tmp_path / "table.csv", rows=4)
     assert (tmp_path / "table.csv").read_bytes() == frame.to_csv(index=False).encode()
 

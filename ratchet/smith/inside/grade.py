@@ -106,7 +106,7 @@ def gaps(module, truth, frames, task):
     pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy"), ("strong", "exchanged")]
     strong = frames["strong"]
     frames = frames | {"exchanged": strong.assign(**{t: random.permutation(strong[t].to_numpy()) for t in task["targets"]})}
-    right = lines(truth[task["targets"]])
+    right = lines(truth.iloc[:, 2 if task["query"] else 1 :])
     said = {name: lines(frame.drop(columns="id")) for name, frame in frames.items()}
     found = {f"{a} over {b}": [] for a, b in pairs}
     for places, query in drawn(truth, task, random):
@@ -128,6 +128,7 @@ def main():
     task = json.loads(Path("task.json").read_text())
     kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
     truth = pd.read_csv(ANSWERS, dtype=kinds, keep_default_na=task["answer"] != "class")
+    truth = truth[["id", *truth.columns.drop("id")]]
     module = metric()
     perfect = truth[["id", *task["targets"]]]
     truth.iloc[:FEW].to_csv("few.csv", index=False)
