@@ -61,6 +61,15 @@ def put(data: Dataset, f: Formulation, folder: Path, raw: Path) -> dict[str, pd.
     return {name.split("/")[1][:-4]: pd.read_csv(folder / name) for name in names}
 
 
+def test_a_description_whose_tables_are_not_there_is_left_to_the_check(tmp_path: Path) -> None:
+    data = data_of(tmp_path, plain())
+    write(folder := tmp_path / "task", data, (f := about(data, "kind")), Rules().design(data, f), Rules().refactor(data, f))
+    (folder / "public").mkdir()
+    (folder / "public" / "test.csv").write_text("id,a\n3,1\n4,2\n")
+    counted(folder)
+    assert "{learned} rows to learn from and 2 to tell" in (folder / "description.md").read_text()
+
+
 def test_raw_columns_whose_names_are_ours_get_others(tmp_path: Path) -> None:
     group = RANDOM.choice(["p", "q", "r"], ROWS)
     data = data_of(tmp_path, plain(id=RANDOM.integers(0, 9, ROWS), image=RANDOM.integers(0, 3, ROWS), source=group))

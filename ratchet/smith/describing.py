@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,15 +103,16 @@ def describe(data: Dataset, f: Formulation, answer: str) -> str:
 
 
 def counted(folder: Path) -> None:
-    """Put the numbers of rows into the description, once prepare.py has made them."""
+    """Put the numbers of rows into the description, once prepare.py has made them. What it did not make, the check will tell."""
     import pandas as pd
 
     file = folder / "description.md"
     text = file.read_text()
     for mark, name in ((LEARNED, "train"), (TOLD, "test")):
         if mark in text:
-            rows = len(pd.read_csv(folder / "public" / f"{name}.csv", usecols=[0]))
-            text = text.replace(mark, f"{rows:,}")
+            with suppress(OSError, ValueError):
+                rows = len(pd.read_csv(folder / "public" / f"{name}.csv", usecols=[0]))
+                text = text.replace(mark, f"{rows:,}")
     write_text(file, text)
 
 

@@ -59,10 +59,11 @@ def pairs(
     names = [f for f in features if not pd.api.types.is_float_dtype(frame[f]) and 5 <= frame[f].nunique() < 0.3 * len(frame)]
     names = sorted(names, key=lambda n: -frame[n].nunique())[:PAIRED]
     found: dict[str, str] = {}
+    codes = {n: codes_of(frame[n]) for n in names}
     for a, b in combinations(names, 2):
         if a in found or b in found:
             continue
-        both = crossed(codes_of(frame[a]), codes_of(frame[b]))
+        both = crossed(codes[a], codes[b])
         if together(both).mean() < COVERED:
             continue
         value = by_value(pd.Series(both), frame[target], discrete, part)

@@ -278,7 +278,7 @@ def ahead(
 ) -> Iterator[Made]:
     """What came of each candidate, in order; some are begun before they are asked for, but none once there are enough."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(jobs, initializer=alone) as threads:
+    with ThreadPoolExecutor(jobs, initializer=one_thread) as threads:
         try:
             for f in candidates:
                 while waiting and (len(waiting) >= jobs or f.name in done):
@@ -295,7 +295,7 @@ def ahead(
             threads.shutdown(cancel_futures=True)
 
 
-def alone() -> None:
+def one_thread() -> None:
     """Models of this thread have no threads of their own: they are small, and candidates side by side need the cores."""
     import sklearn.ensemble  # noqa: F401  # brings the library whose threads these are
     from threadpoolctl import threadpool_limits

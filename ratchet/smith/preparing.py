@@ -181,8 +181,10 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
     twins = pd.factorize(whole(frame, plan))[0]  # rows of the same features, numbered by the first of them
     sizes = np.bincount(twins)
     chosen = np.zeros(len(sizes), bool)
-    first = frame.loc[~pd.Series(twins).duplicated().to_numpy(), plan["targets"][0]]
-    classes = first.groupby(first.to_numpy()).indices if split["by"] == "stratified" else {0: np.arange(len(sizes))}
+    classes = {0: np.arange(len(sizes))}
+    if split["by"] == "stratified":
+        first = frame.loc[~pd.Series(twins).duplicated().to_numpy(), plan["targets"][0]]
+        classes = first.groupby(first).indices
     for _, places in sorted(classes.items()):
         chosen[drawn(random.permutation(places), sizes, share)] = True
     return chosen[twins]
@@ -289,8 +291,8 @@ def cells(column: pd.Series) -> list[str]:
     places, values = pd.factorize(column)
     if column.dtype in (np.float16, np.float32):
         values = values.to_numpy().astype(str)  # 0.1, not all digits of the next number of 64 bits
-    elif not numeric:
-        values = np.asarray(values, str if column.dtype != object else object)
+    elif not numeric and column.dtype != object:
+        values = values.astype(str)
     return np.array([*map(str if numeric else cell, values.tolist()), ""], object)[places].tolist()
 
 

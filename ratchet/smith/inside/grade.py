@@ -72,15 +72,16 @@ def broken(good, task):
     return found
 
 
-def lines(frame):
-    """Of a file, without the header: what stands in a row is put into words once, however often the row is drawn."""
-    text = frame.to_csv(index=False, header=False, lineterminator=END)
-    return np.array(text.split(END)[:-1], object)
+def sheet(frame, own):
+    """The header of its file, and each line without the first `own` cells: put into words once, however often a row is drawn."""
+    text = frame.iloc[:, own:].to_csv(index=False, header=False, lineterminator=END)
+    return frame.iloc[:0].to_csv(index=False), np.array(text.split(END)[:-1], object)
 
 
-def rows(frame, before, after):
-    """A file of these lines, under the frame's header."""
-    return (frame.iloc[:0].to_csv(index=False) + "".join(f"{a},{b}\n" for a, b in zip(before, after))).encode()
+def again(sheet, places, own):
+    """A file of these rows, which begin with cells of their own."""
+    head, lines = sheet
+    return (head + "".join(f"{a},{b}\n" for a, b in zip(own, lines[places]))).encode()
 
 
 def drawn(truth, task, random):
@@ -106,16 +107,13 @@ def gaps(module, truth, frames, task):
     pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy"), ("strong", "exchanged")]
     strong = frames["strong"]
     frames = frames | {"exchanged": strong.assign(**{t: random.permutation(strong[t].to_numpy()) for t in task["targets"]})}
-    right = lines(truth.iloc[:, 2 if task["query"] else 1 :])
-    said = {name: lines(frame.drop(columns="id")) for name, frame in frames.items()}
+    right = sheet(truth, 2 if task["query"] else 1)
+    said = {name: sheet(frame, 1) for name, frame in frames.items()}
     found = {f"{a} over {b}": [] for a, b in pairs}
     for places, query in drawn(truth, task, random):
         ids = range(len(places))
-        Path("again.csv").write_bytes(rows(truth, ids if query is None else map("{},{}".format, ids, query), right[places]))
-        scores = {
-            name: scored(module, rows(frames[name], ids, text[places]), "again.csv").get("score", np.nan)
-            for name, text in said.items()
-        }
+        Path("again.csv").write_bytes(again(right, places, ids if query is None else map("{},{}".format, ids, query)))
+        scores = {name: scored(module, again(s, places, ids), "again.csv").get("score", np.nan) for name, s in said.items()}
         for a, b in pairs:
             found[f"{a} over {b}"].append(sign * (scores[a] - scores[b]))
     return {
@@ -128,7 +126,7 @@ def main():
     task = json.loads(Path("task.json").read_text())
     kinds = dict.fromkeys(task["targets"], str) if task["answer"] == "class" else None
     truth = pd.read_csv(ANSWERS, dtype=kinds, keep_default_na=task["answer"] != "class")
-    truth = truth[["id", *truth.columns.drop("id")]]
+    truth = truth[["id", *truth.columns.drop("id")]]  # as submissions have it; a query comes next
     module = metric()
     perfect = truth[["id", *task["targets"]]]
     truth.iloc[:FEW].to_csv("few.csv", index=False)
