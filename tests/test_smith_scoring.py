@@ -12,6 +12,7 @@ pytest.importorskip("sklearn")
 from sklearn.metrics import cohen_kappa_score, f1_score, roc_auc_score
 
 from ratchet.smith import preparing, probing, scoring
+from ratchet.smith.checking import ladder_stands
 
 random = np.random.default_rng(0)
 CHANCES = pd.DataFrame({"id": [3, 1, 2], "y": [0.5, 0.25, 1.0]})
@@ -114,10 +115,31 @@ def test_of_many_rows_no_more_are_told_than_a_score_needs(by: str) -> None:
     frame = pd.DataFrame({"x": random.random(1_000), "y": (np.arange(1_000) < 100).astype(int)})
     split = {"by": by, "test": 0.25, "seed": 0}
     plan = {"split": split, "targets": ["y"], "features": ["x"], "texts": [], "answer": "chance"}
-    told = lambda most, least, **other: preparing.in_test(frame, plan | {"told": most, "least": least} | other)
+    told = lambda most, least, **other: preparing.in_test(
+        frame, plan | {"few": 0, "rare": 0, "told": most, "least": least} | other
+    )
     assert [told(5_000, 4).sum(), told(40, 4).sum(), told(40, 4, answer="number").sum()] == [250, 40, 40]
     assert told(40, 9).sum() == 90  # nine of the hundred rows of the rarest class
     assert told(40, 99).sum() == 250
+
+
+def test_of_few_rows_up_to_half_are_told() -> None:
+    plan = {
+        "split": {"by": "random", "test": 0.25, "seed": 0},
+        "targets": ["y"],
+        "features": ["x"],
+        "texts": [],
+        "answer": "chance",
+    }
+    plan |= {"few": 100, "rare": 25, "told": 20_000, "least": 500}
+
+    def told(n: int, ones: int, **other: str) -> int:
+        frame = pd.DataFrame({"x": random.random(n), "y": (np.arange(n) < ones).astype(int)})
+        return int(preparing.in_test(frame, plan | other).sum())
+
+    assert [told(n, n // 2) for n in (60, 150, 300, 400, 600)] == [30, 75, 100, 100, 150]
+    assert [told(1_000, ones) for ones in (30, 80, 200)] == [500, 312, 250]
+    assert told(1_000, 30, answer="number") == 250
 
 
 def test_of_groups_enough_are_told_all_the_same() -> None:
@@ -130,6 +152,42 @@ def test_of_groups_enough_are_told_all_the_same() -> None:
     }
     groups = lambda told, least: frame["place"][preparing.in_test(frame, plan | {"told": told, "least": least})].nunique()
     assert [groups(5_000, 9), groups(40, 9), groups(40, 2), groups(40, 99)] == [25, 9, 4, 25]
+
+
+TASK = {"metric": {"optimum": 1.0}, "split": {"by": "random"}}
+
+
+@pytest.mark.parametrize(
+    ("scores", "gaps", "part", "turned_down"),
+    [
+        ((0.5, 0.7, 0.9), {}, 1.0, []),
+        ((0.5, 0.7, 0.99), {"strong over dummy": (0.45, 0.49, 0.5)}, 1.0, ["it is not trivial"]),
+        ((0.5, 0.7, 0.99), {"strong over dummy": (0.45, 0.49, 0.5)}, 0.01, []),
+        ((0.5, 0.7, 0.9), {"strong over dummy": (0.1, 0.4, 0.45)}, 1.0, ["it is not hopeless"]),
+        ((0.5, 0.7, 0.9), {"strong over exchanged": (0.1, 0.4, 0.45)}, 1.0, ["predictions belong to rows"]),
+        ((0.5, 0.7, 0.9), {"simple over dummy": (0.1, 0.2, 0.4)}, 1.0, []),
+        (
+            (0.5, 0.7, 0.9),
+            {"simple over dummy": (0.1, 0.3, 0.4), "strong over simple": (-0.1, 0.2, 0.3)},
+            1.0,
+            ["a rung is surely above the one below"],
+        ),
+        ((0.5, 0.7, 0.6), {"strong over simple": (-0.2, -0.1, 0.05)}, 1.0, ["the ladder is in order"]),
+        ((0.5, 0.7, 0.6), {"strong over simple": (-0.2, -0.01, 0.05)}, 0.25, []),
+    ],
+)
+def test_a_new_task_is_clear_of_what_other_rows_would_turn_round(
+    scores: tuple[float, ...], gaps: dict[str, tuple[float, float, float]], part: float, turned_down: list[str]
+) -> None:
+    """Each of these passes as it is. `part` is the share of the test set that is resampled: of a large one other rows change little."""
+    fine = dict.fromkeys(
+        ("simple over dummy", "strong over simple", "strong over dummy", "strong over exchanged"), (0.3, 0.35, 0.4)
+    )
+    ladder = {name: {"score": score} for name, score in zip(("dummy", "simple", "strong"), scores, strict=True)}
+    found = {"ladder": ladder, "gaps": fine | gaps, "part": part}
+    wrong = lambda margin: [check for holds, check, _ in ladder_stands(TASK, found, {}, margin) if not holds]
+    assert wrong(0.0) == []
+    assert wrong(1.0) == turned_down
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "int8", "Float32", "Int64", "object", "category"])

@@ -103,8 +103,9 @@ def digests(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
 
 
-def check(folder: Path, sandbox: Sandbox, raw: Path | None = None) -> Report:
-    """Of a task's folder. With the raw files, `prepare.py` is run twice as well, and must make what is there."""
+def check(folder: Path, sandbox: Sandbox, raw: Path | None = None, margin: float = 0.0) -> Report:
+    """Of a task's folder. With the raw files, `prepare.py` is run twice as well, and must make what is there. By the margin what
+    baselines show must be away from where it would be turned down, in units of what a test set of other rows may change."""
     report = Report()
     task = read_task(folder)
     missing = [name for name in (*SCRIPTS, *TABLES) if not (folder / name).is_file()]
@@ -117,7 +118,7 @@ def check(folder: Path, sandbox: Sandbox, raw: Path | None = None) -> Report:
     with ALONE:
         looked_through(Package(folder, task), report)
     if report.accepted:
-        executed(folder, task, sandbox, report)
+        executed(folder, task, sandbox, report, margin)
     return report
 
 
@@ -210,7 +211,7 @@ def said(p: Package) -> Iterator[Claim]:
 # ---- runs ------------------------------------------------------------------------------------------------------------
 
 
-def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Report) -> None:
+def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Report, margin: float) -> None:
     """Solved and graded from end to end; what the metric says of good and bad submissions; the ladder of baselines."""
     spec = json.dumps(task, default=str).encode()
     solve, grade = ((trying.INSIDE / name).read_text() for name in ("ladder.py", "grade.py"))
@@ -228,7 +229,7 @@ def executed(folder: Path, task: Mapping[str, Any], sandbox: Sandbox, report: Re
     if not report.need("designer", iter([(fine, "it can be graded", f"metric.py: {graded.failed or graded.said[:200]}")])):
         return
     if report.need("designer", metric_holds(task["metric"], found)):
-        report.need("brainstormer", ladder_stands(task, found, report.baselines))
+        report.need("brainstormer", ladder_stands(task, found, report.baselines, margin))
 
 
 def metric_holds(metric: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Claim]:
@@ -250,7 +251,9 @@ def metric_holds(metric: Mapping[str, Any], found: Mapping[str, Any]) -> Iterato
         yield clear, "broken submissions are refused", f"{name}: {said}"
 
 
-def ladder_stands(task: Mapping[str, Any], found: Mapping[str, Any], baselines: dict[str, Any]) -> Iterator[Claim]:
+def ladder_stands(
+    task: Mapping[str, Any], found: Mapping[str, Any], baselines: dict[str, Any], margin: float = 0.0
+) -> Iterator[Claim]:
     optimum = task["metric"]["optimum"]
     ladder = {name: said.get("score") for name, said in found["ladder"].items()}
     gaps = found.get("gaps") or {}
@@ -261,18 +264,36 @@ def ladder_stands(task: Mapping[str, Any], found: Mapping[str, Any], baselines: 
         return
     dummy, strong = ladder["dummy"], ladder["strong"]
     way = baselines["way"] = (strong - dummy) / (optimum - dummy) if optimum != dummy else 1.0
-    least = lambda name: (gaps.get(name) or [-1.0])[0]
-    most = lambda name: (gaps.get(name) or [-1.0])[-1]
+
+    def stands(other: float) -> dict[str, bool]:
+        """With every end of a gap's interval, and the way, that much further on than it is, in half widths of the interval."""
+
+        def ends(name: str) -> tuple[float, float]:
+            low, middle, high = gaps.get(name) or (-1.0, -1.0, -1.0)
+            return low - other * (middle - low), high - other * (high - middle)
+
+        _, middle, high = gaps.get("strong over dummy") or (0.0, 0.0, 0.0)
+        further = other * (high - middle) / abs(optimum - dummy) if optimum != dummy else 0.0
+        belong = (
+            ends("strong over exchanged")[0] > 0 or task["split"]["by"] == "time"
+        )  # the level of what comes is worth telling too
+        return {
+            "it is not trivial": way + further < TRIVIAL,
+            "it is not hopeless": way > HOPELESS and ends("strong over dummy")[0] > 0,
+            "predictions belong to rows": belong,
+            "a rung is surely above the one below": ends("simple over dummy")[0] > 0 or ends("strong over simple")[0] > 0,
+            "the ladder is in order": ends("strong over simple")[1] >= 0,
+        }
+
     told = f"the strong baseline goes {way:.1%} of the way from the dummy to the optimum"
-    yield way < TRIVIAL, "it is not trivial", told
-    sure = way > HOPELESS and least("strong over dummy") > 0
-    yield sure, "it is not hopeless", f"{told}; resampled gap {gaps.get('strong over dummy')}"
-    rows = least("strong over exchanged") > 0 or task["split"]["by"] == "time"  # the level of what comes is worth telling too
-    yield (
-        rows,
-        "predictions belong to rows",
-        f"the strong baseline's under exchanged ids do as well: {gaps.get('strong over exchanged')}",
-    )
-    rungs = least("simple over dummy") > 0 or least("strong over simple") > 0
-    yield rungs, "a rung is surely above the one below", f"{gaps}"
-    yield most("strong over simple") >= 0, "the ladder is in order", f"strong over simple: {gaps.get('strong over simple')}"
+    wrong = {
+        "it is not trivial": told,
+        "it is not hopeless": f"{told}; resampled gap {gaps.get('strong over dummy')}",
+        "predictions belong to rows": f"the strong baseline's under exchanged ids do as well: {gaps.get('strong over exchanged')}",
+        "a rung is surely above the one below": f"{gaps}",
+        "the ladder is in order": f"strong over simple: {gaps.get('strong over simple')}",
+    }
+    now = stands(0.0)
+    # resampled are at most as many rows as `grade.py` says; another test set as large as this one varies less than they do
+    for check, holds in stands(margin * found.get("part", 1.0) ** 0.5).items():
+        yield holds, check, f"by chance of these rows, others may turn it round: {wrong[check]}" if now[check] else wrong[check]

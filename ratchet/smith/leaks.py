@@ -93,16 +93,16 @@ def measured(values: pd.Series, target: pd.Series, discrete: bool) -> float:
 
 @probes.add("answers among features", paper="mle-smith")
 def given_away(p: Package) -> str:
-    """A column, here or in a side table, a text, a pair or a sum of columns that tells the target: by other rows of training or, where
-    rows were not drawn by chance, of the test set by training."""
+    """A column, here or in a side table, a text, a pair or a sum of columns that tells the target: by other rows or, where rows were
+    not drawn by chance, of the test set by training."""
     from ratchet.smith.giveaways import beside, givers
 
     if p.task["split"]["by"] == "time" or not set(p.known) & set(p.train.columns):
         return next((f"test.csv holds the target {t}" for t in p.task["targets"] if t in p.test.columns), "")
     names = [c for c in p.known if c in p.train.columns and p.train[c].nunique() > 1 and c != "image"]
-    frame, part = p.train, None
-    if p.task["split"]["by"] in ("group", "blocks"):
-        frame, part = p.both
+    frame, part = p.both
+    if p.task["split"]["by"] not in ("group", "blocks"):
+        part = None
     for target in p.task["targets"]:
         if target in p.test.columns:
             return f"test.csv holds the target {target}"

@@ -41,6 +41,7 @@ REPAIRS = 2  # times that a task goes back to a role
 BY_CHANCE = ("random", "stratified")
 SLACK = 0.005  # by which screening is stricter than the probes, which see only part of the rows
 LABELS = 8  # of a task with many, those that are looked at
+MARGIN = 1.0  # by which a new task is clear of what would have it turned down: it should stand under another split as well
 FLOOR = 0.03  # skill below which a target is not worth a try
 
 
@@ -173,12 +174,13 @@ def some_of(frame: pd.DataFrame, target: str) -> pd.DataFrame:
 
 
 def attempt(
-    data: Dataset, f: Formulation, folder: Path, raw: Path, sandbox: Sandbox, roles: Roles
+    data: Dataset, f: Formulation, folder: Path, raw: Path, sandbox: Sandbox, roles: Roles, margin: float = 0.0
 ) -> tuple[checking.Report, Formulation]:
-    """Build a task and verify it; a problem goes back to the role whose work it is, a few times."""
+    """Build a task and verify it, with a margin as `checking.check` has it; a problem goes back to the role whose work it is, a few
+    times."""
     description, code = roles.design(data, f), roles.refactor(data, f)
     for left in reversed(range(REPAIRS + 1)):
-        report = built(data, f, folder, raw, sandbox, description, code)
+        report = built(data, f, folder, raw, sandbox, description, code, margin)
         if report.accepted or not left:
             break
         wrong = report.problems[0]
@@ -199,7 +201,14 @@ def attempt(
 
 
 def built(
-    data: Dataset, f: Formulation, folder: Path, raw: Path, sandbox: Sandbox, description: str, code: Mapping[str, str]
+    data: Dataset,
+    f: Formulation,
+    folder: Path,
+    raw: Path,
+    sandbox: Sandbox,
+    description: str,
+    code: Mapping[str, str],
+    margin: float,
 ) -> checking.Report:
     shutil.rmtree(folder, ignore_errors=True)
     write(folder, data, f, description, code)
@@ -208,7 +217,7 @@ def built(
     if not report.accepted:
         return report
     counted(folder)
-    found = checking.check(folder, sandbox)
+    found = checking.check(folder, sandbox, margin=margin)
     return checking.Report(found.problems, [*report.checks, *found.checks], found.baselines)
 
 
@@ -335,7 +344,7 @@ def tried(data: Dataset, f: Formulation, home: Path, root: Path, sandbox: Sandbo
         if fit is None:
             return record | {"why": why}
         record["built"] = True
-        report, last = attempt(data, fit, folder, root, sandbox, roles)
+        report, last = attempt(data, fit, folder, root, sandbox, roles, MARGIN)
     except SmithError as e:  # a role gave up
         shutil.rmtree(folder, ignore_errors=True)
         return record | {"why": str(e), "by": "endpoint"}

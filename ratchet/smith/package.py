@@ -24,6 +24,7 @@ from ratchet.smith import loading, preparing, scoring
 from ratchet.smith.formulation import Dataset, Formulation, named
 
 FORMAT = 1
+FEW, RARE = 100, 25  # rows of a test set, and of its rarest class, with fewer of which a score is chance
 TOLD = 20_000  # rows of a test set, more than which make no score surer
 LEAST = 500  # of its groups, or rows of each class: as many there should be for all that
 IMPORTS = {
@@ -50,7 +51,7 @@ def plan_of(data: Dataset, f: Formulation) -> dict[str, Any]:
         "classes": list(f.classes), "positive": f.extra.get("positive"), "levels": f.extra.get("levels"),
         "lists": f.extra.get("lists"), "features": list(f.features), "texts": [c for c in f.features if kinds.get(c) == "text"],
         "hidden": f.extra.get("hidden", []), "query": f.extra.get("query"), "sides": sides, "split": f.split,
-        "told": TOLD, "least": LEAST,
+        "few": FEW, "rare": RARE, "told": TOLD, "least": LEAST,
     }  # fmt: skip
 
 

@@ -175,9 +175,11 @@ def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:
         total = np.cumsum([sizes[name] for name in names])
         wanted = (total <= plan["told"]) | (np.arange(len(names)) < plan["least"])
         return groups.isin(set(names[: max(1, int((wanted & (total <= share * n)).sum()))])).to_numpy()
+    rarest = n if plan["answer"] == "number" else min(frame[t].value_counts().min() for t in plan["targets"])
     if share * n > plan["told"]:  # a score needs no quarter of very many rows, but some of each class
-        rarest = n if plan["answer"] == "number" else min(frame[t].value_counts().min() for t in plan["targets"])
         share = min(share, max(plan["told"] / n, plan["least"] / rarest))
+    if len(plan["targets"]) == 1:  # of few rows, or few of a class, a quarter tells by chance who is better
+        share = max(share, min(0.5, max(plan["few"] / n, plan["rare"] / rarest)))
     twins = pd.factorize(whole(frame, plan))[0]  # rows of the same features, numbered by the first of them
     sizes = np.bincount(twins)
     chosen = np.zeros(len(sizes), bool)

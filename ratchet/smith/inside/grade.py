@@ -151,6 +151,8 @@ def main():
     found["ladder"] = {name: scored(module, frame) for name, frame in frames.items()}
     if {"dummy", "simple", "strong"} <= set(frames) and all("score" in s for s in found["ladder"].values()):
         order = truth["id"].to_numpy()
+        drawn_from = truth[truth.columns[1]].nunique() if task["query"] else len(truth)
+        found["part"] = min(1.0, ROWS / drawn_from)
         found["gaps"] = gaps(module, truth, {n: f.set_index("id").loc[order].reset_index() for n, f in frames.items()}, task)
     print(json.dumps(found))
 
