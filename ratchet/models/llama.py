@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -214,10 +215,11 @@ class Llama(nn.Module):
 
 def attend_causal(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Each token sees itself and what is on its left."""
-    with torch.autocast(q.device.type, enabled=q.is_cuda):
-        if not q.is_cuda:  # the CPU's kernel is slow in bfloat16 (benchmarks/attention.py)
-            q, k, v = q.float(), k.float(), v.float()
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    attend = partial(F.scaled_dot_product_attention, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+    if q.is_cuda:
+        return attend(q, k, v)
+    with in_float32(q.device):  # the CPU's kernel is slow in bfloat16 (benchmarks/attention.py)
+        return attend(q.float(), k.float(), v.float())
 
 
 def init_weights(model: Llama, seed: int) -> None:
