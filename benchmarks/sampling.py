@@ -4,7 +4,8 @@
 
 Same weights, same prompts of 16 tokens, groups of 8 samples of one prompt, temperature 1. "forced": every sample has all
 its new tokens. "ragged": samples end by themselves, after a third of the limit on average; only tokens up to the end are
-counted. After the rounds, log-probabilities of sampled tokens are recomputed by transformers and must agree.
+counted. After the rounds, log-probabilities of sampled tokens are recomputed by transformers and must agree. On a GPU it is
+ours and generate() alone, and their records lie apart.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks.shapes import SIZES, prompts, write
 
 GROUP = 8
 END = 1
+ON = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def ours(clock: Clock, folder: str, groups: int, limit: int, ragged: bool, precision: str, check: bool) -> None:
@@ -50,8 +52,8 @@ def sample_facts(drawn: Any, wanted: bool) -> dict[str, Any]:
 def generate(clock: Clock, folder: str, groups: int, limit: int, ragged: bool, precision: str) -> None:
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision)).eval()
-    ids = torch.tensor(prompts(model.config.vocab_size, groups)).repeat_interleave(GROUP, 0)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision)).eval().to(ON)
+    ids = torch.tensor(prompts(model.config.vocab_size, groups), device=ON).repeat_interleave(GROUP, 0)
     settings: dict[str, Any] = {"do_sample": True, "top_k": 0, "top_p": 1.0, "max_new_tokens": limit, "pad_token_id": 0}
     model.generation_config.eos_token_id = END if ragged else None
     number = 0
@@ -62,8 +64,8 @@ def generate(clock: Clock, folder: str, groups: int, limit: int, ragged: bool, p
         with torch.no_grad():
             out = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)[:, ids.shape[1] :]
         ended = (out == END).int()
-        kept = (ended.cumsum(1) - ended == 0).sum() if ragged else out.numel()
-        clock.stop(tokens=int(kept))
+        kept = int((ended.cumsum(1) - ended == 0).sum())  # waits for the GPU
+        clock.stop(tokens=kept if ragged else out.numel())
 
 
 def vllm(clock: Clock, folder: str, groups: int, limit: int, ragged: bool, precision: str) -> None:
@@ -137,7 +139,7 @@ def main() -> None:
                 Contender("ratchet", "benchmarks.sampling:ours", {**same, "check": asked.precision == "float32"}),
                 Contender("transformers generate()", "benchmarks.sampling:generate", same, peer=True),
                 Contender("vLLM on CPU", "benchmarks.sampling:vllm", same, peer=True),
-            ]
+            ][: 2 if ON == "cuda" else 3]
             heard = contest([c for c in contenders if not c.missing], asked.rounds, warm_up=1)
             result = compare(heard, "ratchet")
             if asked.precision == "float32":
@@ -148,7 +150,8 @@ def main() -> None:
             rows.setdefault(size_name, []).append({"size": size_name, "sequences": sequences, "limit": limit, "stops": kind,
                          "precision": asked.precision, **result})  # fmt: skip
             if not asked.quick:
-                keep(f"sampling-{asked.precision}-{size_name}", rows[size_name], rounds=asked.rounds)
+                place, about = ("-gpu", {"gpu": torch.cuda.get_device_name()}) if ON == "cuda" else ("", {})
+                keep(f"sampling-{asked.precision}-{size_name}{place}", rows[size_name], rounds=asked.rounds, **about)
 
 
 if __name__ == "__main__":

@@ -36,23 +36,24 @@ def read(name: str) -> Row | None:
 def where(found: Row) -> str:
     m, v = found["machine"], {**found["versions"], **{k: x for k, x in found["peers"].items() if k not in found["versions"]}}
     rounds = f"; {found['rounds']} rounds" if "rounds" in found else ""
+    gpu = f"{found['gpu']}; " if "gpu" in found else ""
     return (
-        f"*{m['processor']}, {m['cores']} cores, Python {m['python']}; "
+        f"*{gpu}{m['processor']}, {m['cores']} cores, Python {m['python']}; "
         + ", ".join(f"{n} {x}" for n, x in v.items())
         + f"{rounds}.*"
     )
 
 
 def sampling(precision: str) -> str:
-    """A table per size of model: each is a run of its own."""
-    return "\n".join(part for size in SIZES if (part := sampling_of(precision, size)))
+    """A table per size of model and place: each is a run of its own."""
+    return "\n".join(part for size in SIZES for gpu in (False, True) if (part := sampling_of(precision, size, gpu)))
 
 
-def sampling_of(precision: str, size: str) -> str:
-    found = read(f"sampling-{precision}-{size}")
+def sampling_of(precision: str, size: str, gpu: bool) -> str:
+    found = read(f"sampling-{precision}-{size}{'-gpu' if gpu else ''}")
     if found is None:
         return ""
-    peers = ("transformers generate()", "vLLM on CPU")
+    peers = ("transformers generate()", *(() if gpu else ("vLLM on CPU",)))
     rows = [
         [f"{r['sequences']} x {r['limit']}, {r['stops']}", rate(r["per_second"]["ratchet"]),
          *(f"{rate(r['per_second'][p])} · {times(r['ratio'].get(p))}" if p in r["per_second"] else "not run" for p in peers)]
@@ -63,7 +64,7 @@ def sampling_of(precision: str, size: str) -> str:
     check = (
         f"\n\nLargest difference of a sampled token's log-probability from transformers': {max(agreed):.1e}." if agreed else ""
     )
-    return f"## Sampling, {size} parameters, {precision}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
+    return f"## Sampling, {size} parameters, {precision}{', on a GPU' if gpu else ''}\n\n{where(found)}\n\n{table(head, rows)}{check}\n"
 
 
 BESIDE_TRL = ("ratchet float32", "TRL float32", "ratchet bfloat16", "TRL bfloat16")
