@@ -3,7 +3,8 @@ readers of `loading`: pandas, numpy, Pillow and the standard library, nothing of
 
 A plan is plain data (see `task.yaml`): `tables` (how each is read), `main` (the tables that hold the rows, one below the other),
 `targets`, `features`, `answer` ("chance", "class" or "number": what is to be submitted), `split`, `told` (rows of the test set at most,
-as soon as it has `least` of the groups that are split, or rows of each class), and `sides`, the tables that come along.
+as soon as it has `least` of the groups that are split, or rows of each class), `few` and `rare` (rows of a test set by chance, and of its
+rarest class, that up to half of all rows are taken for), and `sides`, the tables that come along.
 """
 
 from __future__ import annotations
