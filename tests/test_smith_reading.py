@@ -426,3 +426,30 @@ def test_clocks_and_ladders_are_seen() -> None:
     assert [c.kind == "level" for c in found.columns] == [False, False, True, False, False] and found["stars"].facts[
         "step"
     ] == 0.5
+
+
+def test_codes_for_what_is_missing_are_no_numbers(tmp_path: Path) -> None:
+    values = [round(0.5 * i - 2, 1) for i in range(100)]
+    coded = lambda code, times: column(tmp_path, [*map(str, values), *[str(code)] * times])
+    for code in (-200, -999, -9999, 999, 99999):
+        assert coded(code, 12).isna().sum() == 12 and coded(code, 12).notna().sum() == 100
+        assert coded(code, 9).notna().all(), "a few may be measured"
+    for kept in (-100.5, -130, 99, 60):
+        assert coded(kept, 12).notna().all()
+    whole = column(tmp_path, [*map(str, range(-1200, 0, 25)), *["-1200"] * 20])
+    assert whole.notna().all(), "the least of what is below zero everywhere"
+
+
+def test_a_word_for_missing_among_numbers(tmp_path: Path) -> None:
+    years = [str(1950 + i) for i in range(60)]
+    assert column(tmp_path, [*years, *["k.A."] * 15, *[".."] * 10]).isna().sum() == 25
+    assert column(tmp_path, [*years, *["12b", "13c", "14d"] * 5]).dtype == object, "codes with letters stay"
+    assert column(tmp_path, [*["1", "2", "3"] * 20, *["absent"] * 10]).notna().all(), "few numbers may be names"
+
+
+def test_names_above_placeholders_or_units_below_names_belong_to_the_header(tmp_path: Path) -> None:
+    file = tmp_path / "credit.csv"
+    file.write_text("X1,X2,Y\nLIMIT,AGE,default\n" + "".join(f"{1000 * i},{20 + i % 40},{i % 2}\n" for i in range(60)))
+    data = understood(tmp_path)
+    (frame,) = data.frames.values()
+    assert len(frame) == 60 and list(frame) == ["X1: LIMIT", "X2: AGE", "Y: default"]

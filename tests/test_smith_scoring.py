@@ -161,8 +161,9 @@ TASK = {"metric": {"optimum": 1.0}, "split": {"by": "random"}}
     ("scores", "gaps", "part", "turned_down"),
     [
         ((0.5, 0.7, 0.9), {}, 1.0, []),
-        ((0.5, 0.7, 0.99), {"strong over dummy": (0.45, 0.49, 0.5)}, 1.0, ["it is not trivial"]),
-        ((0.5, 0.7, 0.99), {"strong over dummy": (0.45, 0.49, 0.5)}, 0.01, []),
+        ((0.5, 0.7, 0.99), {"strong": (0.97, 0.99, 1.0)}, 1.0, ["it is not trivial"]),
+        ((0.5, 0.7, 0.99), {"strong": (0.97, 0.99, 1.0)}, 0.01, []),
+        ((0.5, 0.7, 0.99), {"strong over dummy": (0.45, 0.49, 0.6)}, 1.0, []),
         ((0.5, 0.7, 0.9), {"strong over dummy": (0.1, 0.4, 0.45)}, 1.0, ["it is not hopeless"]),
         ((0.5, 0.7, 0.9), {"strong over exchanged": (0.1, 0.4, 0.45)}, 1.0, ["predictions belong to rows"]),
         ((0.5, 0.7, 0.9), {"simple over dummy": (0.1, 0.2, 0.4)}, 1.0, []),
@@ -184,7 +185,7 @@ def test_a_new_task_is_clear_of_what_other_rows_would_turn_round(
         ("simple over dummy", "strong over simple", "strong over dummy", "strong over exchanged"), (0.3, 0.35, 0.4)
     )
     ladder = {name: {"score": score} for name, score in zip(("dummy", "simple", "strong"), scores, strict=True)}
-    found = {"ladder": ladder, "gaps": fine | gaps, "part": part}
+    found = {"ladder": ladder, "gaps": fine | gaps, "part": part, "strong": gaps.get("strong", (0.899, 0.9, 0.901))}
     wrong = lambda margin: [check for holds, check, _ in ladder_stands(TASK, found, {}, margin) if not holds]
     assert wrong(0.0) == []
     assert wrong(1.0) == turned_down

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ratchet.smith.giveaways import spelled
 from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, codes_of, crossed, repeated, sampled, together, told
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discret
         if name in targets or groups < LEAST or rows[name].duplicated(keep=False).mean() < 0.6:
             continue
         if any(by_value(rows[name], rows[t], discrete) <= SOLVED for t in varied):
+            continue
+        if any(spelled(few[name], few[t]) for t in varied):  # the target in other words, which is for the probes
             continue
         if name in numbers and measure(few[name], few[varied[0]], discrete):
             continue
@@ -80,3 +83,32 @@ def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:
         return max(0.0, float(np.corrcoef(values[1:], values[:-1])[0, 1])) if values.std() else 0.0
     codes = pd.factorize(y.astype(str), sort=True)[0]
     return told(np.eye(int(codes.max()) + 1)[codes[:-1]], codes[1:], True) if codes.max() else 0.0
+
+
+def entity(frame: pd.DataFrame, when: pd.Series, target: str, profile: Profile, discrete: bool) -> str:
+    """The column within each of whose values rows are moments of one series, in which the one before tells the target beyond what the
+    value itself does: countries by years, meters by hours. Empty where there is none."""
+    known = when.notna() & frame[target].notna()
+    names = [c.name for c in profile.of("key", "name", "category", "count", "level") if c.name != target]
+    moment = codes_of(when[known])
+    for name in names if known.sum() >= 50 else ():
+        place = codes_of(frame.loc[known, name])
+        sizes = np.bincount(place)
+        if len(sizes) < 2 or np.median(sizes) < 10 or together(crossed(place, moment)).mean() > 0.02:
+            continue
+        order = np.lexsort((when[known].to_numpy(), place))
+        same = place[order][1:] == place[order][:-1]
+        y = frame.loc[known, target].iloc[order]
+        if discrete:
+            codes = pd.factorize(y.astype(str), sort=True)[0]
+            after, before = codes[1:][same], codes[:-1][same]
+            tells = told(np.eye(int(codes.max()) + 1)[before], after, True) if codes.max() else 0.0
+            tells *= by_value(frame.loc[known, name], frame.loc[known, target], True) < tells
+        else:
+            values = y.to_numpy(float)
+            left = values - (np.bincount(place[order], values) / sizes)[place[order]]
+            pair = left[1:][same], left[:-1][same]
+            tells = float(np.corrcoef(*pair)[0, 1]) if min(p.std() for p in pair) > 0 else 0.0
+        if tells > NEIGHBOURS:
+            return name
+    return ""

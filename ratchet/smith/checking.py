@@ -272,7 +272,7 @@ def ladder_stands(
             low, middle, high = gaps.get(name) or (-1.0, -1.0, -1.0)
             return low - other * (middle - low), high - other * (high - middle)
 
-        _, middle, high = gaps.get("strong over dummy") or (0.0, 0.0, 0.0)
+        _, middle, high = found.get("strong") or (0.0, 0.0, 0.0)
         further = other * (high - middle) / abs(optimum - dummy) if optimum != dummy else 0.0
         belong = (
             ends("strong over exchanged")[0] > 0 or task["split"]["by"] == "time"

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ratchet.smith.probing import COVERED, MANY, SOLVED, alone, by_cuts, by_value, codes_of, crossed, repeated, sampled, together
+from ratchet.smith.probing import (
+    COVERED,
+    MANY,
+    SOLVED,
+    alone,
+    by_cuts,
+    by_value,
+    coded,
+    codes_of,
+    crossed,
+    repeated,
+    sampled,
+    together,
+)
 from ratchet.smith.profiling import hours_and_minutes
 
 if TYPE_CHECKING:
@@ -21,6 +34,7 @@ MEASURED = 24  # numbers of which products and ratios are looked at
 AMOUNTS, PARTS, BILLS = 8, 8, 1_000  # that may be left over of a bill; numbers that may be its parts; rows that are looked at
 TERMS = 4  # of a formula
 EXACT = 0.995  # share of the target that a formula explains which gives it away
+OFTEN = 8  # values of a column that are held against single classes
 COARSE = 12  # values of a column that may be the target in other words
 
 
@@ -47,6 +61,11 @@ def givers(
         elif not discrete and coarse(some[name], some[target]):
             found[name] = "is the target in few values"
     found |= pairs(frame, [f for f in features if f not in found], target, discrete, part)
+    if discrete:
+        left = [f for f in features if f not in found]
+        for (a, b), values in spans(some, left).items():
+            if b not in found and (value := by_cuts(pd.Series(values, some.index), some[target], True, part)) > SOLVED - slack:
+                found[b] = f"less {a} tells the target (skill {value:.3f})"
     if pd.api.types.is_numeric_dtype(frame[target]) and frame[target].nunique() > 2:
         found |= formulas(some, [f for f in features if f not in found], target)
     return found
@@ -72,16 +91,35 @@ def pairs(
     return found
 
 
+def ordering(frame: pd.DataFrame, features: Sequence[str], target: str, query: str) -> dict[str, str]:
+    """Columns that put the rows of a query in the order that is asked for, each with a sentence: the year orders sums that grow."""
+    rows = sampled(frame[frame[target].notna()], MANY)
+    place = codes_of(rows[query])
+
+    def centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        ranks = pd.Series(values).groupby(place).rank()
+        return (ranks - ranks.groupby(place).transform("mean")).to_numpy()
+
+    y, found = centred(rows[target].to_numpy(float)), {}
+    for name in features:
+        x = centred(coded(rows[name]))
+        both = np.isfinite(x) & np.isfinite(y)
+        if both.sum() >= 50 and x[both].std() and y[both].std() and (r := abs(np.corrcoef(x[both], y[both])[0, 1])) > SOLVED:
+            found[name] = f"orders the rows of a {query} as the target does (correlation {r:.3f})"
+    return found
+
+
 def exactly(column: pd.Series, target: pd.Series, enough: float) -> str:
-    """A single value of a number, or its being missing, that goes with one class and that class with it: a balance of 0 and "paid"."""
+    """A single value, or its being missing or there, that goes with one class and that class with it: a balance of 0 and "paid", a
+    reason that is given where the answer is no."""
     names = target.astype(str)
     shares = names.value_counts(normalize=True)
     cases: list[tuple[str, pd.Series]] = []
     if 0.02 < column.isna().mean() < 0.98:
-        cases.append(("is missing", column.isna()))
-    if pd.api.types.is_numeric_dtype(column) and column.nunique() > COARSE:
-        often = column.mode().iloc[0]
-        cases.append((f"is {often:g}", column == often))
+        cases += [("is missing", column.isna()), ("is there", column.notna())]
+    often = column.value_counts().head(OFTEN)
+    words = (lambda v: f"{v:g}") if pd.api.types.is_numeric_dtype(column) else str
+    cases += [(f"is {words(value)[:40]}", column == value) for value, times in often.items() if 20 <= times < len(column)]
     for what, here in cases:
         inside = names[here].value_counts()
         if not len(inside) or here.sum() < 20:
@@ -147,7 +185,8 @@ def formulas(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[
 
 
 def summed(frame: pd.DataFrame, names: Sequence[str], target: str) -> dict[str, str]:
-    """The heaviest number of a weighted sum of them all, or of the product of powers of them."""
+    """The heaviest number of a weighted sum of them all, or of the product of powers of them; all parts of a plain sum, since each is a
+    part of the answer."""
     if not names:
         return {}
     y = frame[target].to_numpy(float)
@@ -166,7 +205,10 @@ def summed(frame: pd.DataFrame, names: Sequence[str], target: str) -> dict[str, 
     )  # parts of a bill, or the bill less parts, that lacks a small one
     if share < EXACT and not (what == "sum" and share > 0.9 and added.sum() > 1):
         return {}
-    return {names[int(parts.argmax())]: f"is part of a {what} that tells the target (explains {share:.4f} of it)"}
+    told = f"is part of a {what} that tells the target (explains {share:.4f} of it)"
+    if what == "sum" and added.sum() > 1 and (weights[added] > 0).all():
+        return {name: told for name, one in zip(names, added, strict=True) if one}
+    return {names[int(parts.argmax())]: told}
 
 
 def billed(frame: pd.DataFrame, names: Sequence[str], y: NDArray[np.float64]) -> dict[str, str]:

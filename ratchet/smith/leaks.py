@@ -95,7 +95,7 @@ def measured(values: pd.Series, target: pd.Series, discrete: bool) -> float:
 def given_away(p: Package) -> str:
     """A column, here or in a side table, a text, a pair or a sum of columns that tells the target: by other rows or, where rows were
     not drawn by chance, of the test set by training."""
-    from ratchet.smith.giveaways import beside, givers
+    from ratchet.smith.giveaways import beside, givers, ordering
 
     if p.task["split"]["by"] == "time" or not set(p.known) & set(p.train.columns):
         return next((f"test.csv holds the target {t}" for t in p.task["targets"] if t in p.test.columns), "")
@@ -108,6 +108,9 @@ def given_away(p: Package) -> str:
             return f"test.csv holds the target {target}"
         for name, why in givers(frame, names, target, p.discrete, part).items():
             return f"{name} {why}"
+        if p.task["query"]:
+            for name, why in ordering(frame, [n for n in names if n != p.task["query"]], target, p.task["query"]).items():
+                return f"{name} {why}"
         for side in p.task["sides"]:
             if not side["own"]:
                 for name, why in beside(frame, p.table(f"public/{side['table']}.csv"), side, target, p.discrete, part).items():

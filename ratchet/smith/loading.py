@@ -67,8 +67,14 @@ def typed(column: pd.Series, decimal: str = ".") -> pd.Series:
     if times[numbers.notna()].sum() < filled or decimal == ",":
         marked = figures(text, times, decimal)
         numbers = marked if times[marked.notna()].sum() >= max(1, times[numbers.notna()].sum()) else numbers
-    found = numbers if filled and times[numbers.notna()].sum() >= 0.98 * filled else text
+    enough = 0.98 if not words_for_missing(text[numbers.isna() & text.notna()]) or numbers.nunique() < 10 else 0.6
+    found = numbers if filled and times[numbers.notna()].sum() >= enough * filled else text
     return found.reindex(places).set_axis(column.index)
+
+
+def words_for_missing(cells: pd.Series) -> bool:
+    """Whether cells among numbers are a few short words or signs without digits, as people put where they know no number."""
+    return len(cells) <= 3 and all(isinstance(c, str) and len(c) <= 20 and not re.search(r"\d", c) for c in cells)
 
 
 def figures(text: pd.Series, times: np.ndarray, decimal: str = ".") -> pd.Series:
@@ -127,11 +133,24 @@ def settled(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         elif pd.api.types.is_numeric_dtype(column):
             when = counted(str(name), column)
-            if when is not None:
-                fixed[name] = written(when)
+            fixed[name] = written(when) if when is not None else uncoded(column)
         elif isinstance(column.dropna().iloc[0], str):
             fixed[name] = told(column)
     return pd.DataFrame({name: fixed.get(name, frame[name]) for name in frame.columns}) if fixed else frame
+
+
+def uncoded(column: pd.Series) -> pd.Series:
+    """Numbers without a code for what is missing: -200 or -999 where nothing else is much below zero, 999 or 9999 where all else is less
+    than half of it; met by many rows, and a whole number."""
+    for code, others in ((column.min(), column[column > column.min()]), (column.max(), column[column < column.max()])):
+        if others.nunique() < 10 or code != round(code):
+            continue
+        nines = bool(re.fullmatch(r"99+", str(abs(int(code)))))
+        below = code <= -99 and (nines or code % 100 == 0) and others.min() >= (0.1 if nines else 0.02) * code
+        above = code >= 999 and nines and others.max() < 0.5 * code
+        if (below or above) and (column == code).sum() >= max(10, 0.003 * len(column)):
+            return column.where(column != code).astype(float)
+    return column
 
 
 def told(column: pd.Series) -> pd.Series:

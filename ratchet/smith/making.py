@@ -17,11 +17,11 @@ from ratchet.core.errors import SmithError
 from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
-from ratchet.smith.belonging import NEIGHBOURS, neighbours, owner, panel
+from ratchet.smith.belonging import LEAST, NEIGHBOURS, entity, neighbours, owner, panel
 from ratchet.smith.describing import counted
 from ratchet.smith.formulation import Dataset, Formulation
-from ratchet.smith.giveaways import beside, givers
-from ratchet.smith.kinds.structure import clock
+from ratchet.smith.giveaways import beside, givers, ordering
+from ratchet.smith.kinds.structure import clock, years
 from ratchet.smith.package import write
 from ratchet.smith.preparing import labelled, moments, of_classes
 from ratchet.smith.probing import MANY, SOLVED, folds_of, matrix, sampled, skill
@@ -105,13 +105,22 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
         if discrete and (group := panel(rows, features, target)):
             return None, f"each class of {target} comes once for each {group}: the last one is told by elimination"
         found = clock(frame, kinds)
-        if found and neighbours(moments(frame, found[1]), frame[target], discrete) > NEIGHBOURS:
+        when = moments(frame, found[1]) if found else years(frame)
+        if found and neighbours(when, frame[target], discrete) > NEIGHBOURS:
             return (
                 None,
                 f"rows are moments of one series, in which the one before tells {target}: only what comes later may be asked",
             )
+        if when is not None and (by := entity(frame, when, target, kinds, discrete)):
+            if frame[by].nunique() < LEAST:
+                return None, f"rows are moments of a series for each {by}, in which the one before tells {target}"
+            f, features = apart(f, by), [c for c in features if c != by]
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky = givers(rows, features, target, discrete, part, SLACK)
+    if f.kind == "ranking":
+        if by == f.extra["query"]:
+            return None, f"all rows of a {by} have the same {target}"
+        leaky |= ordering(rows, [c for c in features if c not in leaky], target, f.extra["query"])
     sides: list[Mapping[str, Any]] = []
     for side in f.extra.get("sides", ()):
         told = beside(rows, data.frames[side["table"]], side, target, discrete, part)

@@ -140,6 +140,8 @@ def as_bytes(image: object) -> bytes:
 
 def moments(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
     """One moment from a column of dates, or from columns of year, month, day and hour."""
+    if len(columns) == 2 and not pd.api.types.is_numeric_dtype(frame[columns[0]]):  # a day, and a time of the day
+        return moments(frame, columns[:1]) + pd.to_timedelta(hours(frame[columns[1]]), unit="h")
     if len(columns) > 1:
         parts = {name: frame[c] for name, c in zip(("year", "month", "day", "hour"), columns)}
         return pd.to_datetime(pd.DataFrame({"day": 1} | parts), errors="coerce")
@@ -156,6 +158,15 @@ def moments(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
         year = short[0].astype(float) + (2000 if short[0].dropna().astype(int).max() < 100 else 0)
         return pd.to_datetime(pd.DataFrame({"year": year, "month": short[1].astype(float), "day": 1}), errors="coerce")
     return pd.to_datetime(values, format="mixed", errors="coerce")
+
+
+def hours(column: pd.Series) -> pd.Series | None:
+    """The hours since midnight of times of the day (18, 18:30, 18.30.00); None for other columns."""
+    if pd.api.types.is_numeric_dtype(column):
+        whole = column.dropna()
+        return column.astype(float) if len(whole) and whole.between(0, 24).all() and not (whole % 1).any() else None
+    parts = column.astype("string").str.extract(r"^\s*(\d{1,2})[:.](\d{2})(?:[:.]\d{2})?\s*$").astype(float)
+    return parts[0] + parts[1] / 60 if parts[0].notna().mean() > 0.9 and parts[0].max() <= 24 else None
 
 
 def in_test(frame: pd.DataFrame, plan: dict) -> np.ndarray:

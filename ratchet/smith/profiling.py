@@ -17,7 +17,7 @@ MOST_CLASSES = 30
 EVEN = 0.1  # the largest distance from even spacing of whole numbers that count rows
 LATITUDE, LONGITUDE = re.compile(r"\b(lat|latitude)\b", re.I), re.compile(r"\b(lon|lng|long|longitude)\b", re.I)
 KEY_NAME = re.compile(
-    r"(^|[_\s#.])(id|key|code|uuid|no|nr|num|number|index|rownumber)$|(?-i:(?<=[a-z])(Id|ID|Num|Code)$)|(?<!i)num$"
+    r"(^|[_\s#.])(id|key|code|uuid|no|nr|nbr|num|number|index|rownumber)$|(?-i:(?<=[a-z])(Id|ID|Num|Code)$)|(?<!i)num$"
     r"|^(?!.*(paid|bid|humid|valid|solid|acid|grid|liquid|fluid|lipid|rapid|kid|covid)$).*id$|^row(s?$|_|\s|names?$|number)",
     re.I,
 )  # fmt: skip

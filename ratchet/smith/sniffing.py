@@ -412,9 +412,15 @@ def numbered(lines: Sequence[Sequence[str]], over: bool) -> bool:
 
 
 def two_headers(lines: Sequence[Sequence[str]], decimal: str) -> bool:
-    """Whether a second line goes on with the first one's names: the first has gaps, the second has words there, unlike those below."""
+    """Whether a second line goes on with the first one's names: the first has gaps, the second has words there, unlike those below; or
+    both are words over columns of numbers."""
     first, second, below = lines[0], lines[1], lines[2:]
     gaps = [i for i, c in enumerate(first) if not c and i]
+    looked = below[:50]
+    numbers = [i for i in range(len(first)) if sum(is_number(row[i], decimal) for row in looked) > 0.95 * len(looked)]
+    above = [line[i] for line in (first, second) for i in numbers]
+    if len(numbers) > 0.8 * len(first) and sum(map(bool, above)) > 0.9 * len(above) and len(set(second)) > 2:
+        return not any(is_number(c, decimal) for c in above)
     if len(gaps) < 2 or any(is_number(c, decimal) for c in second) or any(is_number(c, decimal) for c in first):
         return False
     new = [i for i in gaps if second[i] and second[i] not in {row[i] for row in below[:50]}]

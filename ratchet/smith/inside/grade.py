@@ -101,7 +101,8 @@ def drawn(truth, task, random):
 
 def gaps(module, truth, frames, task):
     """Of neighbouring rungs, and of the highest over itself with its rows exchanged: resampled differences of the scores, better
-    minus worse. Who does no better for the rows that are asked for has learned nothing, whatever a constant scores."""
+    minus worse; and the highest by itself. Who does no better for the rows that are asked for has learned nothing, whatever a constant
+    scores."""
     random = np.random.default_rng(0)
     sign = 1 if task["metric"]["higher_is_better"] else -1
     pairs = [("simple", "dummy"), ("strong", "simple"), ("strong", "dummy"), ("strong", "exchanged")]
@@ -109,13 +110,14 @@ def gaps(module, truth, frames, task):
     frames = frames | {"exchanged": strong.assign(**{t: random.permutation(strong[t].to_numpy()) for t in task["targets"]})}
     right = sheet(truth, 2 if task["query"] else 1)
     said = {name: sheet(frame, 1) for name, frame in frames.items()}
-    found = {f"{a} over {b}": [] for a, b in pairs}
+    found = {f"{a} over {b}": [] for a, b in pairs} | {"strong": []}
     for places, query in drawn(truth, task, random):
         ids = range(len(places))
         Path("again.csv").write_bytes(again(right, places, ids if query is None else map("{},{}".format, ids, query)))
         scores = {name: scored(module, again(s, places, ids), "again.csv").get("score", np.nan) for name, s in said.items()}
         for a, b in pairs:
             found[f"{a} over {b}"].append(sign * (scores[a] - scores[b]))
+        found["strong"].append(sign * scores["strong"])
     return {
         name: [float(x) for x in np.nanquantile(values, [0.05, 0.5, 0.95])] if np.isfinite(values).any() else None
         for name, values in found.items()
@@ -154,6 +156,7 @@ def main():
         drawn_from = truth[truth.columns[1]].nunique() if task["query"] else len(truth)
         found["part"] = min(1.0, ROWS / drawn_from)
         found["gaps"] = gaps(module, truth, {n: f.set_index("id").loc[order].reset_index() for n, f in frames.items()}, task)
+        found["strong"] = found["gaps"].pop("strong")
     print(json.dumps(found))
 
 

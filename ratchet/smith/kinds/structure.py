@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.2  # the least correlation of neighbours in time
 SEASONS = (1, 7, 12, 24, 52)  # steps
+HOUR = re.compile(r"(hour|hr|hrs|time|stunde)s?|(hour|time)[ _]?(of[ _]?day)?", re.I)
 
 
 def clock(frame: pd.DataFrame, profile: Profile) -> tuple[str, list[str]] | None:
@@ -40,9 +41,24 @@ def clock(frame: pd.DataFrame, profile: Profile) -> tuple[str, list[str]] | None
     lower = {c.name.lower(): c.name for c in profile.columns}
     if {"year", "month"} <= set(lower):
         return "time" if "time" not in lower else "moment", [lower[p] for p in ("year", "month", "day", "hour") if p in lower]
+    from ratchet.smith.preparing import hours
+
     dates = profile.of("date")
     if dates:
-        return dates[0].name, [dates[0].name]
+        day = dates[0].name
+        hour = next((c.name for c in profile.columns if HOUR.fullmatch(c.name) and hours(frame[c.name]) is not None), None)
+        if hour and frame[day].nunique() < 0.9 * len(frame):
+            return "time" if "time" not in lower else "moment", [day, hour]
+        return day, [day]
+    return None
+
+
+def years(frame: pd.DataFrame) -> pd.Series | None:
+    """The year of each row, where a column has it by that name."""
+    for name in (c for c in frame if str(c).strip().lower() in ("year", "yr", "jahr")):
+        values = frame[name].dropna()
+        if len(values) and values.dtype.kind in "iuf" and values.between(1500, 2200).all():
+            return frame[name]
     return None
 
 
