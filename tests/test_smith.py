@@ -18,9 +18,9 @@ from test_sequential_search import Saying
 
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, fidelity, making, trying
-from ratchet.smith.belonging import neighbours, owner, panel
+from ratchet.smith.belonging import entity, neighbours, owner, panel
 from ratchet.smith.exporting import to_mle_bench
-from ratchet.smith.giveaways import givers
+from ratchet.smith.giveaways import givers, ordering
 from ratchet.smith.leaks import Package
 from ratchet.smith.model_roles import Model
 from ratchet.smith.profiling import profile
@@ -454,6 +454,74 @@ def test_rows_that_belong_together() -> None:
     assert not panel(hours.assign(place=random.permutation(hours["place"])), ["hour", "wind"], "place")
     days, walk = pd.Series(pd.date_range("2020-01-01", periods=500)), pd.Series(random.normal(size=500).cumsum())
     assert neighbours(days, walk, False) > 0.9 > 0.3 > neighbours(days, walk.diff().fillna(0), False)
+
+
+def test_values_that_go_with_one_class_and_clocks_that_tell_one() -> None:
+    random = np.random.default_rng(0)
+    n = 1_500
+    mood, leaves, late = random.choice(["good", "bad", "so"], n), random.integers(20, 1_300, n), random.integers(-10, 60, n)
+    clock = lambda m: m // 60 * 100 + m % 60
+    frame = pd.DataFrame({
+        "mood": mood, "reason": np.where(mood == "bad", random.choice(["slow", "rude"], n), None), 
+        "won": np.where(mood == "so", "draw", random.choice(["a", "b"], n)),
+        "planned": clock(leaves), "left": clock(leaves + late), "late": np.where(late > 14, "yes", "no"), "noise": random.normal(size=n),
+    })  # fmt: skip
+    assert set(givers(frame, ["reason", "won", "noise"], "mood", True)) == {"reason", "won"}
+    assert set(givers(frame, ["planned", "left", "noise"], "late", True)) == {"left"}
+    assert not givers(frame, ["planned", "noise"], "late", True)
+    shuffled = frame.assign(**{c: random.permutation(frame[c]) for c in ("reason", "won", "left")})
+    assert not givers(shuffled, ["reason", "won", "noise"], "mood", True) and not givers(
+        shuffled, ["planned", "left"], "late", True
+    )
+
+
+def test_all_parts_of_a_plain_sum_go() -> None:
+    random = np.random.default_rng(0)
+    casual, known = random.poisson(20, 800), random.poisson(150, 800)
+    frame = pd.DataFrame({"casual": casual, "registered": known, "noise": random.normal(size=800), "count": casual + known})
+    assert set(givers(frame, ["casual", "registered", "noise"], "count", False)) == {"casual", "registered"}
+    frame["registered"] = 5 * known  # tells the count alone, nearly
+    frame["count"] = casual + 5 * known
+    assert set(givers(frame, ["casual", "registered", "noise"], "count", False)) == {"casual", "registered"}
+
+
+def test_series_of_each_entity_and_orders_within_a_query() -> None:
+    """Life expectancy of countries goes on from year to year; what each of them spends does not; debts that grow are ordered by the year."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame([(f"c{c}", 1990 + y) for c in range(40) for y in range(20)], columns=["country", "year"])
+    steps = random.normal(0.2, 1, (40, 20))
+    rows["life"], rows["spent"] = 60 + steps.cumsum(1).ravel(), random.normal(size=800)
+    rows["debt"] = np.abs(steps).cumsum(1).ravel()
+    kinds = profile("rows", rows)
+    assert entity(rows, rows["year"], "life", kinds, False) == "country"
+    assert not entity(rows, rows["year"], "spent", kinds, False)
+    assert not entity(rows.assign(life=random.permutation(rows["life"])), rows["year"], "life", kinds, False)
+    assert not entity(
+        rows.iloc[::20].reset_index(drop=True), rows["year"].iloc[::20].reset_index(drop=True), "life", kinds, False
+    )
+    assert set(ordering(rows, ["year", "spent"], "debt", "country")) == {"year"}
+    assert not ordering(rows, ["year", "life"], "spent", "country")
+    copies = rows.assign(text=rows["life"].map("{:.2f} years".format), life=rows["life"].round(2))
+    assert not owner(
+        pd.concat([copies] * 4, ignore_index=True),
+        profile("copies", pd.concat([copies] * 4, ignore_index=True)),
+        ("life",),
+        False,
+    )
+
+
+@pytest.mark.parametrize("hour", ["{}", "{}:00:00", "{:02d}.00.00"])
+def test_a_day_and_an_hour_are_a_moment(hour: str) -> None:
+    from ratchet.smith.kinds.structure import clock
+    from ratchet.smith.preparing import moments
+
+    when = pd.date_range("2024-01-01", periods=480, freq="h")
+    frame = pd.DataFrame({"day": when.strftime("%Y-%m-%d"), "hr": [hour.format(h) for h in when.hour], "x": np.arange(480) * 0.5})
+    frame = frame.assign(hr=frame["hr"].astype(int)) if hour == "{}" else frame
+    name, columns = clock(frame, profile("hours", frame)) or ("", [])
+    assert (name, columns) == ("time", ["day", "hr"]) and moments(frame, columns).tolist() == when.tolist()
+    days = frame.iloc[::24].reset_index(drop=True)
+    assert clock(days, profile("days", days)) == ("day", ["day"])
 
 
 def test_ratings_need_the_same_players() -> None:

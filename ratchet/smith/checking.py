@@ -198,7 +198,9 @@ def worth_it(p: Package) -> Iterator[Claim]:
     yield len(p.known) + len(p.task["sides"]) > len(empty), "there is something to learn from", "no feature has values"
     from ratchet.smith.kinds.columns import CALENDAR
 
-    odd = [t for t in p.task["targets"] if CALENDAR.search(t) and p.task["split"]["by"] != "time"]
+    odd = [
+        t for t in p.task["targets"] if CALENDAR.search(t) and p.task["split"]["by"] != "time" and p.task["answer"] != "chance"
+    ]
     yield not odd, "the target is worth telling", f"{', '.join(odd)} is the calendar"
 
 

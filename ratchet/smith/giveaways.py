@@ -60,15 +60,16 @@ def givers(
             found[name] = given
         elif not discrete and coarse(some[name], some[target]):
             found[name] = "is the target in few values"
-    found |= pairs(frame, [f for f in features if f not in found], target, discrete, part)
     if discrete:
         left = [f for f in features if f not in found]
         for (a, b), values in spans(some, left).items():
             if b not in found and (value := by_cuts(pd.Series(values, some.index), some[target], True, part)) > SOLVED - slack:
                 found[b] = f"less {a} tells the target (skill {value:.3f})"
     if pd.api.types.is_numeric_dtype(frame[target]) and frame[target].nunique() > 2:
-        found |= formulas(some, [f for f in features if f not in found], target)
-    return found
+        found = (
+            formulas(some, features, target) | found
+        )  # with what tells it alone: a small part of a sum goes with the large one
+    return found | pairs(frame, [f for f in features if f not in found], target, discrete, part)
 
 
 def pairs(
@@ -311,7 +312,7 @@ def spans(frame: pd.DataFrame, features: Sequence[str]) -> Terms:
 
 def is_clock(column: pd.Series) -> bool:
     """Whole numbers such as 517 and 1455: hours and minutes."""
-    if not pd.api.types.is_numeric_dtype(column) or column.nunique() <= 100:
+    if not pd.api.types.is_numeric_dtype(column) or column.nunique() <= 50 or column.max() < 1200:
         return False
     values = column.dropna()
     return hours_and_minutes(values) and bool((values % 1 == 0).all())

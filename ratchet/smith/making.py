@@ -118,8 +118,8 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky = givers(rows, features, target, discrete, part, SLACK)
     if f.kind == "ranking":
-        if by == f.extra["query"]:
-            return None, f"all rows of a {by} have the same {target}"
+        if (rows.groupby(f.extra["query"])[target].nunique() > 1).mean() < 0.5:
+            return None, f"mostly all rows of a {f.extra['query']} have the same {target}"
         leaky |= ordering(rows, [c for c in features if c not in leaky], target, f.extra["query"])
     sides: list[Mapping[str, Any]] = []
     for side in f.extra.get("sides", ()):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FEATURES = ("binary", "category", "level", "count", "number", "date", "text", "list")
 CALENDAR = re.compile(
     r"^(series|step|year|month|day|hour|minute|weekday|week|quarter)\b|\b(month|time)$|(?<![a-z])date(?![a-z])"
-    r"|(?<![a-z])(?<!per[_ ])(?<!per)(?<!this[_ ])(?<!last[_ ])(year|yr|month|quarter|qtr|weekday|dow|doy|wday|mday|yday|timestamp)$"
+    r"|(?<![a-z])(?<!per[_ ])(?<!per)(?<!this[_ ])(?<!last[_ ])(year|yr|month|mnth|quarter|qtr|weekday|dow|doy|wday|mday|yday|timestamp)$"
     r"|^(day|week|month|hour|minute)_?(of_.*|num|number|no|name)$|(?-i:(?<=[a-z])(Year|Month|Quarter|Weekday|Date)$)",
     re.I,
 )
@@ -111,7 +111,7 @@ def promise(column: Column, profile: Profile) -> float:
     """A guess how interesting a column is as a target: a telling name, or the first or last place; few gaps."""
     edge = 1.0 if column.name == end(reversed(profile.columns)) else 0.8 if column.name == end(profile.columns) else 0.0
     wanted = 2.0 if WANTED.search(" ".join(parts(column.name))) else 0.0
-    calendar = 2.0 if CALENDAR.search(column.name) else 0.0
+    calendar = 2.0 if CALENDAR.search(column.name) and column.kind != "binary" else 0.0
     return edge + wanted - column.missing - calendar
 
 
