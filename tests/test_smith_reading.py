@@ -248,8 +248,10 @@ def column(folder: Path, cells: list[str], name: str = "x", sep: str = ";") -> p
         (["3%", "12.5 %", "-4%"], [3.0, 12.5, -4.0]),
         (["(1,200)", "350", "(75)"], [-1200, 350, -75]),
         (["1 200", "35", "12 345 678"], [1200, 35, 12345678]),
+        (["1,248 CC", "998 CC", "1498 CC"], [1248, 998, 1498]),
+        (["23.4 kmpl", "17 kmpl", "9.75 kmpl"], [23.4, 17, 9.75]),
     ],
-    ids=["money", "thousands", "European", "euros", "percent", "accounting", "blanks"],
+    ids=["money", "thousands", "European", "euros", "percent", "accounting", "blanks", "unit", "unit of decimals"],
 )
 def test_numbers_as_people_write_them_are_numbers(tmp_path: Path, cells: list[str], numbers: list[float]) -> None:
     assert column(tmp_path, cells * 10).tolist() == numbers * 10
@@ -260,9 +262,9 @@ def test_numbers_as_people_write_them_are_numbers(tmp_path: Path, cells: list[st
     [
         ["1,2", "2,3", "1,2,3"], ["101,205", "101", "205,300,101"], ["00501", "10001", "90210"], ["1.2.3", "1.10.0", "2.0.1"],
         ["12%", "a few", "3%"], ["$5", "€ 7", "$6"], ["12%", "14", "15%"], ["555 123 456", "603 222 111", "777 808 909"],
-        ["12/2020", "10/2019", "01/2018"],
+        ["12/2020", "10/2019", "01/2018"], ["12 Main", "14 Park", "3 High"], ["90 min", "2 Seasons", "85 min"], ["10 AM", "9 PM", "8 AM"],
     ],
-    ids=["lists", "lists of codes", "zip codes", "versions", "percent and text", "two currencies", "two units", "telephones", "months"],
+    ids=["lists", "lists of codes", "zip codes", "versions", "percent and text", "two currencies", "two units", "telephones", "months", "houses", "lengths", "times of day"],
 )  # fmt: skip
 def test_what_only_looks_like_numbers_stays_text(tmp_path: Path, cells: list[str]) -> None:
     assert column(tmp_path, cells * 10).tolist() == cells * 10

@@ -90,11 +90,14 @@ def figures(text: pd.Series, times: np.ndarray, decimal: str = ".") -> pd.Series
         return nothing
     clean = strings.str.replace(r"[\u00a0\u202f\u2009]", " ", regex=True).str.replace("\u2212", "-", regex=False).str.strip()
     unit = r"US\$|[$\u20ac\u00a3\u00a5\u20b9\u20a9]|USD|EUR|GBP|CHF|JPY|%"
-    shape = rf"^(\()?([+-])?\s?({unit})?\s?([+-])?(\d(?:[\d., ']*\d)?\.?|[.,]\d+)\s?({unit})?(\))?$"
+    measure = r"[A-Za-z\u00b0\u00b5][\w\u00b0\u00b5\u00b2\u00b3/.^-]{0,7}"
+    shape = rf"^(\()?([+-])?\s?({unit})?\s?([+-])?(\d(?:[\d., ']*\d)?\.?|[.,]\d+)(?:\s?({unit})|\s({measure}))?(\))?$"
     parts = clean.str.extract(shape)
-    open_, sign, before, inner, digits, after, close = (parts[i] for i in range(7))
-    units = before.fillna(after)
+    open_, sign, before, inner, digits, after, measured, close = (parts[i] for i in range(8))
+    units = before.fillna(after).fillna(measured)
     fits = digits.notna() & (open_.notna() == close.notna()) & ~(before.notna() & after.notna()) & ~(sign.notna() & inner.notna())
+    if 0 < measured[fits].notna().sum() < 0.98 * fits.sum():  # a word behind some of them is a name's
+        return nothing
     met = units[fits].dropna().unique()
     percent = times[(fits & units.eq("%")).to_numpy()].sum()
     if len(met) > 1 or 0 < percent < 0.98 * times[fits.to_numpy()].sum() or open_[fits].notna().all():
