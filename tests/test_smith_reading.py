@@ -264,7 +264,8 @@ def test_numbers_as_people_write_them_are_numbers(tmp_path: Path, cells: list[st
         ["12%", "a few", "3%"], ["$5", "€ 7", "$6"], ["12%", "14", "15%"], ["555 123 456", "603 222 111", "777 808 909"],
         ["12/2020", "10/2019", "01/2018"], ["12 Main", "14 Park", "3 High"], ["90 min", "2 Seasons", "85 min"], ["10 AM", "9 PM", "8 AM"],
     ],
-    ids=["lists", "lists of codes", "zip codes", "versions", "percent and text", "two currencies", "two units", "telephones", "months", "houses", "lengths", "times of day"],
+    ids=["lists", "lists of codes", "zip codes", "versions", "percent and text", "two currencies", "two units", "telephones", "months", "houses",
+         "lengths", "times of day"],
 )  # fmt: skip
 def test_what_only_looks_like_numbers_stays_text(tmp_path: Path, cells: list[str]) -> None:
     assert column(tmp_path, cells * 10).tolist() == cells * 10
