@@ -443,6 +443,8 @@ def test_rows_that_belong_together() -> None:
                            "dose": random.normal(size=1_000)})  # fmt: skip
     assert owner(visits, profile("visits", visits), ("sex",), True) == "patient"
     assert not owner(visits, profile("visits", visits), ("dose",), False)
+    scores = visits.assign(**{"subject#": who, "score": 20 + who * 37 % 41}).drop(columns=["patient", "height"])
+    assert owner(scores, profile("scores", scores), ("score",), False) == "subject#"
     stages = visits.assign(stage=random.integers(1, 5, 1_000))
     assert not owner(
         stages.assign(stage=stages["stage"].astype(str)), profile("stages", stages), ("stage",), True

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ratchet.smith.giveaways import spelled
+from ratchet.smith.kinds.columns import names_something
 from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, codes_of, crossed, repeated, sampled, together, told
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def owner(frame: pd.DataFrame, profile: Profile, targets: Sequence[str], discret
             continue
         if any(spelled(few[name], few[t]) for t in varied):  # the target in other words, which is for the probes
             continue
-        if name in numbers and measure(few[name], few[varied[0]], discrete):
+        if name in numbers and not names_something(profile[name]) and measure(few[name], few[varied[0]], discrete):
             continue
         found[name] = groups
     return max(found, key=lambda n: found[n], default="")

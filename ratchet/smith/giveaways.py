@@ -35,7 +35,10 @@ AMOUNTS, PARTS, BILLS = 8, 8, 1_000  # that may be left over of a bill; numbers 
 TERMS = 4  # of a formula
 EXACT = 0.995  # share of the target that a formula explains which gives it away
 OFTEN = 8  # values of a column that are held against single classes
-COARSE = 12  # values of a column that may be the target in other words
+COARSE, CUT = (
+    12,
+    0.99,
+)  # values of a column that may be the target cut into ranges; how well it then tells them: a cause does less well
 
 
 def givers(
@@ -136,7 +139,7 @@ def coarse(column: pd.Series, target: pd.Series) -> bool:
     values = column[column.notna() & target.notna()].astype(str)
     if not 2 <= values.nunique() <= COARSE or len(values) < 50 or values.nunique() >= target.nunique() / 2:
         return False
-    return by_cuts(target[values.index], values, True) > SOLVED and alone(values, target[values.index], False) > 0.25
+    return by_cuts(target[values.index], values, True) > CUT and alone(values, target[values.index], False) > 0.25
 
 
 def from_side(rows: pd.DataFrame, table: pd.DataFrame, side: Mapping[str, Any]) -> pd.DataFrame:

@@ -27,7 +27,26 @@ WANTED = re.compile(
     r"|salary|wages?|revenue|box office|profit|damage|delay|cost|fare|tip|species|hired|cancell?ed|readmitted|relapse\w*|sentiment|toxic"
     r"|interest rate|premium|bad|dead|died|death|yield|consumption|demand)\b",
 )
-NAMING = {"id", "ids", "code", "codes", "no", "nr", "nbr", "num", "number", "index", "key", "zip", "phone", "uuid", "fips"}
+NAMING = {
+    "id",
+    "ids",
+    "code",
+    "codes",
+    "no",
+    "nr",
+    "nbr",
+    "num",
+    "number",
+    "index",
+    "key",
+    "zip",
+    "phone",
+    "uuid",
+    "fips",
+    "subject",
+    "patient",
+    "participant",
+}
 COUNTED = {"no", "nr", "num", "number"}
 FUSED = re.compile(r"[a-z]{2,}(code|num|(?<!a)(?<!o)(?<!u)id)$")
 ENGLISH = {
