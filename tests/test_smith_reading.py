@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from ratchet.core.errors import SmithError
-from ratchet.smith import trying
+from ratchet.smith import loading, trying
 from ratchet.smith.making import understood
 from ratchet.smith.profiling import links, profile, stacks
 from ratchet.smith.sniffing import readings
@@ -439,6 +439,8 @@ def test_codes_for_what_is_missing_are_no_numbers(tmp_path: Path) -> None:
         assert coded(code, 9).notna().all(), "a few may be measured"
     for kept in (-100.5, -130, 99, 60):
         assert coded(kept, 12).notna().all()
+    endless = loading.uncoded(pd.Series([*values, np.inf, -np.inf]))
+    assert endless.notna().all(), "an end of no number is no code"
     whole = column(tmp_path, [*map(str, range(-1200, 0, 25)), *["-1200"] * 20])
     assert whole.notna().all(), "the least of what is below zero everywhere"
 

@@ -88,11 +88,11 @@ def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:
 
 def entity(frame: pd.DataFrame, when: pd.Series, target: str, profile: Profile, discrete: bool) -> str:
     """The column within each of whose values rows are moments of one series, in which the one before tells the target beyond what the
-    value itself does: countries by years, meters by hours. Empty where there is none."""
+    value itself does: countries by years, meters by hours. Empty where there is none, or rows share no moments."""
     known = when.notna() & frame[target].notna()
     names = [c.name for c in profile.of("key", "name", "category", "count", "level") if c.name != target]
     moment = codes_of(when[known])
-    for name in names if known.sum() >= 50 else ():
+    for name in names if known.sum() >= 50 and when[known].nunique() < 0.9 * known.sum() else ():
         place = codes_of(frame.loc[known, name])
         sizes = np.bincount(place)
         if len(sizes) < 2 or np.median(sizes) < 10 or together(crossed(place, moment)).mean() > 0.02:

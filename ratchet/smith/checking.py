@@ -276,9 +276,8 @@ def ladder_stands(
 
         _, middle, high = found.get("strong") or (0.0, 0.0, 0.0)
         further = other * (high - middle) / abs(optimum - dummy) if optimum != dummy else 0.0
-        belong = (
-            ends("strong over exchanged")[0] > 0 or task["split"]["by"] == "time"
-        )  # the level of what comes is worth telling too
+        # of what comes later the level alone is worth telling
+        belong = ends("strong over exchanged")[0] > 0 or task["split"]["by"] == "time"
         return {
             "it is not trivial": way + further < TRIVIAL,
             "it is not hopeless": way > HOPELESS and ends("strong over dummy")[0] > 0,

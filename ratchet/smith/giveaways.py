@@ -23,7 +23,7 @@ from ratchet.smith.probing import (
     repeated,
     sampled,
     together,
-)
+)  # fmt: skip
 from ratchet.smith.profiling import hours_and_minutes
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ AMOUNTS, PARTS, BILLS = 8, 8, 1_000  # that may be left over of a bill; numbers 
 TERMS = 4  # of a formula
 EXACT = 0.995  # share of the target that a formula explains which gives it away
 OFTEN = 8  # values of a column that are held against single classes
-COARSE, CUT = (
-    12,
-    0.99,
-)  # values of a column that may be the target cut into ranges; how well it then tells them: a cause does less well
+COARSE = 12  # values of a column that may be the target cut into ranges
+CUT = 0.99  # how well the target then tells them; a mere cause of it is told less well
 
 
 def givers(
@@ -69,9 +67,8 @@ def givers(
             if b not in found and (value := by_cuts(pd.Series(values, some.index), some[target], True, part)) > SOLVED - slack:
                 found[b] = f"less {a} tells the target (skill {value:.3f})"
     if pd.api.types.is_numeric_dtype(frame[target]) and frame[target].nunique() > 2:
-        found = (
-            formulas(some, features, target) | found
-        )  # with what tells it alone: a small part of a sum goes with the large one
+        # among all, since a small part of a sum goes with the large one, which may tell it alone
+        found = formulas(some, features, target) | found
     return found | pairs(frame, [f for f in features if f not in found], target, discrete, part)
 
 

@@ -136,7 +136,9 @@ def settled(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         elif pd.api.types.is_numeric_dtype(column):
             when = counted(str(name), column)
-            fixed[name] = written(when) if when is not None else uncoded(column)
+            plain = written(when) if when is not None else uncoded(column)
+            if plain is not column:
+                fixed[name] = plain
         elif isinstance(column.dropna().iloc[0], str):
             fixed[name] = told(column)
     return pd.DataFrame({name: fixed.get(name, frame[name]) for name in frame.columns}) if fixed else frame
@@ -146,7 +148,7 @@ def uncoded(column: pd.Series) -> pd.Series:
     """Numbers without a code for what is missing: -200 or -999 where nothing else is much below zero, 999 or 9999 where all else is less
     than half of it; met by many rows, and a whole number."""
     for code, others in ((column.min(), column[column > column.min()]), (column.max(), column[column < column.max()])):
-        if others.nunique() < 10 or code != round(code):
+        if not np.isfinite(code) or code != round(code) or others.nunique() < 10:
             continue
         nines = bool(re.fullmatch(r"99+", str(abs(int(code)))))
         below = code <= -99 and (nines or code % 100 == 0) and others.min() >= (0.1 if nines else 0.02) * code

@@ -140,7 +140,7 @@ def as_bytes(image: object) -> bytes:
 
 def moments(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
     """One moment from a column of dates, or from columns of year, month, day and hour."""
-    if len(columns) == 2 and not pd.api.types.is_numeric_dtype(frame[columns[0]]):  # a day, and a time of the day
+    if len(columns) == 2 and columns[0].lower() != "year":  # a day, and a time of the day
         return moments(frame, columns[:1]) + pd.to_timedelta(hours(frame[columns[1]]), unit="h")
     if len(columns) > 1:
         parts = {name: frame[c] for name, c in zip(("year", "month", "day", "hour"), columns)}

@@ -28,25 +28,9 @@ WANTED = re.compile(
     r"|interest rate|premium|bad|dead|died|death|yield|consumption|demand)\b",
 )
 NAMING = {
-    "id",
-    "ids",
-    "code",
-    "codes",
-    "no",
-    "nr",
-    "nbr",
-    "num",
-    "number",
-    "index",
-    "key",
-    "zip",
-    "phone",
-    "uuid",
-    "fips",
-    "subject",
-    "patient",
+    "id", "ids", "code", "codes", "no", "nr", "nbr", "num", "number", "index", "key", "zip", "phone", "uuid", "fips", "subject", "patient",
     "participant",
-}
+}  # fmt: skip
 COUNTED = {"no", "nr", "num", "number"}
 FUSED = re.compile(r"[a-z]{2,}(code|num|(?<!a)(?<!o)(?<!u)id)$")
 ENGLISH = {
