@@ -99,9 +99,9 @@ def separates(critic: Critic, row: Row) -> float:
     return auc([v[-1] for v in values], [j.outcome > 0 for j in held])
 
 
-def trained(row: Row, shuffled: bool = False) -> Critic:
+def trained(row: Row, shuffled: bool = False, draw: int = 0) -> Critic:
     critic = fresh(row.says)
-    losses = fit(critic, row, lambda update: texts(48, "train", update % 12, shuffled=shuffled), 80, 1e-2)
+    losses = fit(critic, row, lambda update: texts(48, "train", 12 * draw + update % 12, shuffled=shuffled), 80, 1e-2)
     assert len(losses) == 80 and all(map(math.isfinite, losses))
     return critic
 
@@ -109,7 +109,9 @@ def trained(row: Row, shuffled: bool = False) -> Critic:
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_learns_what_separates_and_nothing_from_shuffled_labels(name: str) -> None:
     assert separates(trained(ROWS[name]), ROWS[name]) > 0.95
-    assert abs(separates(trained(ROWS[name], shuffled=True), ROWS[name]) - 0.5) < 0.15
+    # what one draw of shuffled labels says of the one word that matters is chance, and takes the whole AUC with it
+    drawn = [separates(trained(ROWS[name], shuffled=True, draw=draw), ROWS[name]) for draw in range(4)]
+    assert abs(sum(drawn) / len(drawn) - 0.5) < 0.15
 
 
 def test_a_row_that_turns_its_loss_around_is_caught() -> None:
