@@ -18,7 +18,7 @@ from test_sequential_search import Saying
 
 from ratchet.core.errors import SmithError
 from ratchet.smith import checking, faults, fidelity, making, trying
-from ratchet.smith.belonging import entity, neighbours, owner, panel
+from ratchet.smith.belonging import entity, neighbours, owner, panel, steps
 from ratchet.smith.exporting import to_mle_bench
 from ratchet.smith.giveaways import givers, ordering
 from ratchet.smith.leaks import Package
@@ -491,9 +491,9 @@ def test_series_of_each_entity_and_orders_within_a_query() -> None:
     """Life expectancy of countries goes on from year to year; what each of them spends does not; debts that grow are ordered by the year."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame([(f"c{c}", 1990 + y) for c in range(40) for y in range(20)], columns=["country", "year"])
-    steps = random.normal(0.2, 1, (40, 20))
-    rows["life"], rows["spent"] = 60 + steps.cumsum(1).ravel(), random.normal(size=800)
-    rows["debt"] = np.abs(steps).cumsum(1).ravel()
+    steps_ = random.normal(0.2, 1, (40, 20))
+    rows["life"], rows["spent"] = 60 + steps_.cumsum(1).ravel(), random.normal(size=800)
+    rows["debt"] = np.abs(steps_).cumsum(1).ravel()
     kinds = profile("rows", rows)
     assert entity(rows, rows["year"], "life", kinds, False) == "country"
     assert not entity(rows, rows["year"], "spent", kinds, False)
@@ -501,6 +501,14 @@ def test_series_of_each_entity_and_orders_within_a_query() -> None:
     assert not entity(
         rows.iloc[::20].reset_index(drop=True), rows["year"].iloc[::20].reset_index(drop=True), "life", kinds, False
     )
+    rows["new"] = np.abs(steps_).ravel()
+    assert set(steps(rows, rows["year"], ["debt", "spent", "life"], "new", kinds)) == {"debt"}
+    assert set(steps(rows, rows["year"], ["new", "spent", "life"], "debt", kinds)) == {"new"}
+    one = rows[rows["country"] == "c3"].reset_index(drop=True)
+    one = pd.concat([one] * 5, ignore_index=True).assign(year=range(100), debt=lambda f: f["new"].cumsum())
+    assert set(steps(one, one["year"], ["debt", "spent"], "new", profile("one", one))) == {"debt"}
+    shuffled = rows.assign(new=random.permutation(rows["new"]))
+    assert not steps(shuffled, rows["year"], ["debt", "spent", "life"], "new", kinds)
     assert set(ordering(rows, ["year", "spent"], "debt", "country")) == {"year"}
     assert not ordering(rows, ["year", "life"], "spent", "country")
     copies = rows.assign(text=rows["life"].map("{:.2f} years".format), life=rows["life"].round(2))

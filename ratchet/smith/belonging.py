@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from ratchet.smith.giveaways import spelled
+from ratchet.smith.giveaways import EXACT, near, spelled
 from ratchet.smith.kinds.columns import names_something
 from ratchet.smith.probing import MANY, SOLVED, by_cuts, by_value, codes_of, crossed, repeated, sampled, together, told
 
@@ -86,30 +86,58 @@ def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:
     return told(np.eye(int(codes.max()) + 1)[codes[:-1]], codes[1:], True) if codes.max() else 0.0
 
 
-def entity(frame: pd.DataFrame, when: pd.Series, target: str, profile: Profile, discrete: bool) -> str:
-    """The column within each of whose values rows are moments of one series, in which the one before tells the target beyond what the
-    value itself does: countries by years, meters by hours. Empty where there is none, or rows share no moments."""
-    known = when.notna() & frame[target].notna()
-    names = [c.name for c in profile.of("key", "name", "category", "count", "level") if c.name != target]
-    moment = codes_of(when[known])
-    for name in names if known.sum() >= 50 and when[known].nunique() < 0.9 * known.sum() else ():
-        place = codes_of(frame.loc[known, name])
+def series(frame: pd.DataFrame, when: pd.Series, profile: Profile) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """The columns within each of whose values rows are moments of one series, with the place of each row and the order of all by place and
+    moment: countries by years, meters by hours. Where rows share no moments the whole table is one, under no name."""
+    moment = codes_of(when)
+    if len(frame) < 50:
+        return
+    if when.nunique() >= 0.9 * len(frame):
+        yield "", np.zeros(len(frame), np.int64), np.argsort(when.to_numpy(), kind="stable")
+        return
+    for c in profile.of("key", "name", "category", "count", "level"):
+        place = codes_of(frame[c.name])
         sizes = np.bincount(place)
-        if len(sizes) < 2 or np.median(sizes) < 10 or together(crossed(place, moment)).mean() > 0.02:
+        if len(sizes) >= 2 and np.median(sizes) >= 10 and together(crossed(place, moment)).mean() <= 0.02:
+            yield c.name, place, np.lexsort((when.to_numpy(), place))
+
+
+def entity(frame: pd.DataFrame, when: pd.Series, target: str, profile: Profile, discrete: bool) -> str:
+    """The column of series in which the row before tells the target beyond what the column itself does. Empty where there is none."""
+    known = when.notna() & frame[target].notna()
+    frame, when = frame[known], when[known]
+    for name, place, order in series(frame, when, profile):
+        if name in ("", target):
             continue
-        order = np.lexsort((when[known].to_numpy(), place))
         same = place[order][1:] == place[order][:-1]
-        y = frame.loc[known, target].iloc[order]
+        y = frame[target].iloc[order]
         if discrete:
             codes = pd.factorize(y.astype(str), sort=True)[0]
             after, before = codes[1:][same], codes[:-1][same]
             tells = told(np.eye(int(codes.max()) + 1)[before], after, True) if codes.max() else 0.0
-            tells *= by_value(frame.loc[known, name], frame.loc[known, target], True) < tells
+            tells *= by_value(frame[name], frame[target], True) < tells
         else:
             values = y.to_numpy(float)
-            left = values - (np.bincount(place[order], values) / sizes)[place[order]]
+            left = values - (np.bincount(place[order], values) / np.bincount(place))[place[order]]
             pair = left[1:][same], left[:-1][same]
             tells = float(np.corrcoef(*pair)[0, 1]) if min(p.std() for p in pair) > 0 else 0.0
         if tells > NEIGHBOURS:
             return name
     return ""
+
+
+def steps(frame: pd.DataFrame, when: pd.Series, features: Sequence[str], target: str, profile: Profile) -> dict[str, str]:
+    """Numbers that other rows of a series make the target of, each with a sentence: the total up to a day, less that of the day before, is
+    what came on it; and the other way round."""
+    known = when.notna() & frame[target].notna()
+    frame, when, found = frame[known], when[known], {}
+    numbers = [f for f in features if f in frame and pd.api.types.is_numeric_dtype(frame[f])]
+    for name, place, order in series(frame, when, profile):
+        same = place[order][1:] == place[order][:-1]
+        y = frame[target].to_numpy(float)[order]
+        for f in (f for f in numbers if f not in (*found, name)):
+            x = frame[f].to_numpy(float, na_value=np.nan)[order]
+            for what, a, b in (("less that of the row before is", np.diff(x), y[1:]), ("is the step of", x[1:], np.diff(y))):
+                if near(a[same], b[same]) > EXACT:
+                    found[f] = f"{what} the target, row by row{f' of a {name}' if name else ''}"
+    return found

@@ -17,7 +17,7 @@ from ratchet.core.errors import SmithError
 from ratchet.core.files import locked, write_text
 from ratchet.core.journal import Journal
 from ratchet.smith import checking, trying
-from ratchet.smith.belonging import LEAST, NEIGHBOURS, entity, neighbours, owner, panel
+from ratchet.smith.belonging import LEAST, NEIGHBOURS, entity, neighbours, owner, panel, steps
 from ratchet.smith.describing import counted
 from ratchet.smith.formulation import Dataset, Formulation
 from ratchet.smith.giveaways import beside, givers, ordering
@@ -101,11 +101,11 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
         return None, f"{target} is a property of {by}, whose rows lie in several of {group}"
     if by and f.split["by"] in BY_CHANCE:
         f, features = apart(f, by), [c for c in features if c != by]
+    found = clock(frame, kinds)
+    when = moments(frame, found[1]) if found else years(frame)
     if f.split["by"] in BY_CHANCE:
         if discrete and (group := panel(rows, features, target)):
             return None, f"each class of {target} comes once for each {group}: the last one is told by elimination"
-        found = clock(frame, kinds)
-        when = moments(frame, found[1]) if found else years(frame)
         if found and neighbours(when, frame[target], discrete) > NEIGHBOURS:
             return (
                 None,
@@ -117,6 +117,8 @@ def screened(data: Dataset, f: Formulation) -> tuple[Formulation | None, str]:
             f, features = apart(f, by), [c for c in features if c != by]
     part = folds_of(rows[f.split["column"]]) if f.split["by"] == "group" else None
     leaky = givers(rows, features, target, discrete, part, SLACK)
+    if when is not None and not discrete:
+        leaky |= steps(frame, when, [c for c in features if c not in leaky], target, kinds)
     if f.kind == "ranking":
         if (rows.groupby(f.extra["query"])[target].nunique() > 1).mean() < 0.5:
             return None, f"mostly all rows of a {f.extra['query']} have the same {target}"
