@@ -19,10 +19,11 @@ import torch
 
 from benchmarks.contest import Clock, Contender, compare, contest, keep, show
 from benchmarks.shapes import SIZES, prompts, write
+from ratchet.models.machine import device
 
 GROUP = 8
 END = 1
-ON = "cuda" if torch.cuda.is_available() else "cpu"
+ON = device()
 
 
 def ours(clock: Clock, folder: str, groups: int, limit: int, ragged: bool, precision: str, check: bool) -> None:

@@ -491,9 +491,9 @@ def test_series_of_each_entity_and_orders_within_a_query() -> None:
     """Life expectancy of countries goes on from year to year; what each of them spends does not; debts that grow are ordered by the year."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame([(f"c{c}", 1990 + y) for c in range(40) for y in range(20)], columns=["country", "year"])
-    steps_ = random.normal(0.2, 1, (40, 20))
-    rows["life"], rows["spent"] = 60 + steps_.cumsum(1).ravel(), random.normal(size=800)
-    rows["debt"] = np.abs(steps_).cumsum(1).ravel()
+    moves = random.normal(0.2, 1, (40, 20))
+    rows["life"], rows["spent"] = 60 + moves.cumsum(1).ravel(), random.normal(size=800)
+    rows["debt"] = np.abs(moves).cumsum(1).ravel()
     kinds = profile("rows", rows)
     assert entity(rows, rows["year"], "life", kinds, False) == "country"
     assert not entity(rows, rows["year"], "spent", kinds, False)
@@ -501,7 +501,7 @@ def test_series_of_each_entity_and_orders_within_a_query() -> None:
     assert not entity(
         rows.iloc[::20].reset_index(drop=True), rows["year"].iloc[::20].reset_index(drop=True), "life", kinds, False
     )
-    rows["new"] = np.abs(steps_).ravel()
+    rows["new"] = np.abs(moves).ravel()
     assert set(steps(rows, rows["year"], ["debt", "spent", "life"], "new", kinds)) == {"debt"}
     assert set(steps(rows, rows["year"], ["new", "spent", "life"], "debt", kinds)) == {"new"}
     one = rows[rows["country"] == "c3"].reset_index(drop=True)

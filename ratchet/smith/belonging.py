@@ -79,49 +79,53 @@ def neighbours(when: pd.Series, target: pd.Series, discrete: bool) -> float:
     if known.sum() < 50 or when[known].nunique() < 0.9 * known.sum():
         return 0.0
     y = target[known].iloc[np.argsort(when[known].to_numpy(), kind="stable")]
+    return follows(y, np.ones(len(y) - 1, bool), discrete)
+
+
+def follows(y: pd.Series, same: NDArray[np.bool_], discrete: bool) -> float:
+    """What a row tells of the one after it, between 0 and 1, where the two are of the `same` series."""
     if not discrete:
         values = y.to_numpy(float)
-        return max(0.0, float(np.corrcoef(values[1:], values[:-1])[0, 1])) if values.std() else 0.0
+        after, before = values[1:][same], values[:-1][same]
+        return max(0.0, float(np.corrcoef(after, before)[0, 1])) if after.std() and before.std() else 0.0
     codes = pd.factorize(y.astype(str), sort=True)[0]
-    return told(np.eye(int(codes.max()) + 1)[codes[:-1]], codes[1:], True) if codes.max() else 0.0
+    return told(np.eye(int(codes.max()) + 1)[codes[:-1][same]], codes[1:][same], True) if codes.max() else 0.0
 
 
-def series(frame: pd.DataFrame, when: pd.Series, profile: Profile) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """The columns within each of whose values rows are moments of one series, with the place of each row and the order of all by place and
-    moment: countries by years, meters by hours. Where rows share no moments the whole table is one, under no name."""
-    moment = codes_of(when)
+def series(
+    frame: pd.DataFrame, when: pd.Series, profile: Profile
+) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
+    """The columns within each of whose values rows are moments of one series, such as countries by years or meters by hours: the order of
+    the rows by value and moment, the value's number of each in that order, and which of them follow one of the same value. Where rows
+    share no moments the whole table is one, under no name."""
     if len(frame) < 50:
         return
     if when.nunique() >= 0.9 * len(frame):
-        yield "", np.zeros(len(frame), np.int64), np.argsort(when.to_numpy(), kind="stable")
+        order = np.argsort(when.to_numpy(), kind="stable")
+        yield "", order, np.zeros(len(order), np.int64), np.ones(len(order) - 1, bool)
         return
+    moment = codes_of(when)
     for c in profile.of("key", "name", "category", "count", "level"):
         place = codes_of(frame[c.name])
         sizes = np.bincount(place)
         if len(sizes) >= 2 and np.median(sizes) >= 10 and together(crossed(place, moment)).mean() <= 0.02:
-            yield c.name, place, np.lexsort((when.to_numpy(), place))
+            order = np.lexsort((when.to_numpy(), place))
+            place = place[order]
+            yield c.name, order, place, place[1:] == place[:-1]
 
 
 def entity(frame: pd.DataFrame, when: pd.Series, target: str, profile: Profile, discrete: bool) -> str:
     """The column of series in which the row before tells the target beyond what the column itself does. Empty where there is none."""
     known = when.notna() & frame[target].notna()
     frame, when = frame[known], when[known]
-    for name, place, order in series(frame, when, profile):
+    for name, order, place, same in series(frame, when, profile):
         if name in ("", target):
             continue
-        same = place[order][1:] == place[order][:-1]
         y = frame[target].iloc[order]
-        if discrete:
-            codes = pd.factorize(y.astype(str), sort=True)[0]
-            after, before = codes[1:][same], codes[:-1][same]
-            tells = told(np.eye(int(codes.max()) + 1)[before], after, True) if codes.max() else 0.0
-            tells *= by_value(frame[name], frame[target], True) < tells
-        else:
-            values = y.to_numpy(float)
-            left = values - (np.bincount(place[order], values) / np.bincount(place))[place[order]]
-            pair = left[1:][same], left[:-1][same]
-            tells = float(np.corrcoef(*pair)[0, 1]) if min(p.std() for p in pair) > 0 else 0.0
-        if tells > NEIGHBOURS:
+        if not discrete:
+            y = y - (np.bincount(place, y.to_numpy(float)) / np.bincount(place))[place]
+        tells = follows(y, same, discrete)
+        if tells > NEIGHBOURS and not (discrete and by_value(frame[name], frame[target], True) >= tells):
             return name
     return ""
 
@@ -132,8 +136,7 @@ def steps(frame: pd.DataFrame, when: pd.Series, features: Sequence[str], target:
     known = when.notna() & frame[target].notna()
     frame, when, found = frame[known], when[known], {}
     numbers = [f for f in features if f in frame and pd.api.types.is_numeric_dtype(frame[f])]
-    for name, place, order in series(frame, when, profile):
-        same = place[order][1:] == place[order][:-1]
+    for name, order, _, same in series(frame, when, profile):
         y = frame[target].to_numpy(float)[order]
         for f in (f for f in numbers if f not in (*found, name)):
             x = frame[f].to_numpy(float, na_value=np.nan)[order]

@@ -23,7 +23,7 @@ from ratchet.smith.probing import (
     repeated,
     sampled,
     together,
-)  # fmt: skip
+)
 from ratchet.smith.profiling import hours_and_minutes
 
 if TYPE_CHECKING:
@@ -113,21 +113,22 @@ def ordering(frame: pd.DataFrame, features: Sequence[str], target: str, query: s
 def exactly(column: pd.Series, target: pd.Series, enough: float) -> str:
     """A single value, or its being missing or there, that goes with one class and that class with it: a balance of 0 and "paid", a
     reason that is given where the answer is no."""
-    names = target.astype(str)
-    shares = names.value_counts(normalize=True)
-    cases: list[tuple[str, pd.Series]] = []
-    if 0.02 < column.isna().mean() < 0.98:
-        cases += [("is missing", column.isna()), ("is there", column.notna())]
-    often = column.value_counts().head(OFTEN)
+    classes, names = pd.factorize(target.astype(str))
+    codes, values = pd.factorize(column)
+    totals, counts = np.bincount(classes), np.bincount(codes[codes >= 0], minlength=len(values))
+    cases: list[tuple[str, NDArray[np.bool_]]] = []
+    if 0.02 < (codes < 0).mean() < 0.98:
+        cases += [("is missing", codes < 0), ("is there", codes >= 0)]
     words = (lambda v: f"{v:g}") if pd.api.types.is_numeric_dtype(column) else str
-    cases += [(f"is {words(value)[:40]}", column == value) for value, times in often.items() if 20 <= times < len(column)]
+    often = np.argsort(-counts, kind="stable")[:OFTEN]
+    cases += [(f"is {words(values[i])[:40]}", codes == i) for i in often if 20 <= counts[i] < len(column)]
     for what, here in cases:
-        inside = names[here].value_counts()
-        if not len(inside) or here.sum() < 20:
+        inside = np.bincount(classes[here], minlength=len(names))
+        name, all_ = int(inside.argmax()), int(inside.sum())
+        if all_ < 20 or totals[name] >= 0.95 * len(classes):
             continue
-        name, same = inside.index[0], int(inside.iloc[0])
-        if shares[name] < 0.95 and same > enough * here.sum() and same > enough * (names == name).sum():
-            return f"{what} exactly where the target is {name}"
+        if inside[name] > enough * all_ and inside[name] > enough * totals[name]:
+            return f"{what} exactly where the target is {names[name]}"
     return ""
 
 

@@ -147,13 +147,16 @@ def settled(frame: pd.DataFrame) -> pd.DataFrame:
 def uncoded(column: pd.Series) -> pd.Series:
     """Numbers without a code for what is missing: -200 or -999 where nothing else is much below zero, 999 or 9999 where all else is less
     than half of it; met by many rows, and a whole number."""
-    for code, others in ((column.min(), column[column > column.min()]), (column.max(), column[column < column.max()])):
-        if not np.isfinite(code) or code != round(code) or others.nunique() < 10:
+    low, high = column.min(), column.max()
+    digits = lambda code: re.fullmatch(r"99+", str(abs(int(code))))
+    for code, below in ((low, True), (high, False)):
+        if not np.isfinite(code) or code != round(code) or not (code <= -99 if below else code >= 999):
             continue
-        nines = bool(re.fullmatch(r"99+", str(abs(int(code)))))
-        below = code <= -99 and (nines or code % 100 == 0) and others.min() >= (0.1 if nines else 0.02) * code
-        above = code >= 999 and nines and others.max() < 0.5 * code
-        if (below or above) and (column == code).sum() >= max(10, 0.003 * len(column)):
+        if not digits(code) and not (below and code % 100 == 0):
+            continue
+        others = column[column != code]  # of few columns: most end above
+        far = others.min() >= (0.1 if digits(code) else 0.02) * code if below else others.max() < 0.5 * code
+        if far and others.nunique() >= 10 and (column == code).sum() >= max(10, 0.003 * len(column)):
             return column.where(column != code).astype(float)
     return column
 
